@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# ppsplit. `make help` lists the targets; V=1 shows every command.
+
+VERSION := 0.1.0
+SOVERSION := 1
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+DESTDIR ?=
+BUILD := build
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= bpftool
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-address-of-packed-member
+ifdef CI
+WARNINGS += -Werror
+endif
+BASE_CFLAGS = -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD) -DPP_VERSION='"$(VERSION)"' -MMD -MP
+
+V ?= 0
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-8s %s\n' $(1) $(2);
+else
+Q :=
+say =
+endif
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+include user/user.mk
+include bpf/bpf.mk
+include selftests/selftests.mk
+
+## all: build libpp, the BPF object, ppctl and ppmta
+all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS)
+
+## deps: install what building, testing and the demo need (Debian packages; as root)
+deps:
+	$(Q)selftests/deps install
+
+## demo: HAProxy in front of ppmta, mail through both, the origin in the log (as root)
+demo: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)selftests/demo/run
+
+## check: all tests, natively and under QEMU (as root); last line: N passed, N failed, N skipped
+check: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)selftests/check
+
+## soak: the same tests with larger numbers
+soak: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)PP_SOAK=1 selftests/check
+
+## bench: connections per second and server time of each way to read the header (as root)
+bench: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory all benches
+	$(Q)selftests/bench/run
+
+deps-if-missing:
+	$(Q)selftests/deps check || selftests/deps install
+
+## vmlinux.h: make it anew from this machine's kernel
+vmlinux.h:
+	$(call say,GEN,$@)$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c | sh bpf/vmlinux.sh >$@.new
+	$(Q)mv $@.new $@
+
+## fmt: lay the sources out as .clang-format says
+fmt:
+	$(Q)git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$' | xargs clang-format -i
+
+## install: PREFIX (/usr/local) and DESTDIR say where
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp \
+		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man8
+	$(Q)install -m 755 $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta $(DESTDIR)$(PREFIX)/sbin
+	$(Q)install -m 644 include/pp/pp.h include/pp/abi.h $(DESTDIR)$(PREFIX)/include/pp
+	$(Q)install -m 644 $(BUILD)/lib/libpp.a $(DESTDIR)$(LIBDIR)
+	$(Q)install -m 755 $(BUILD)/lib/libpp.so.$(VERSION) $(DESTDIR)$(LIBDIR)
+	$(Q)ln -sf libpp.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libpp.so.$(SOVERSION)
+	$(Q)ln -sf libpp.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libpp.so
+	$(Q)install -m 644 $(BUILD)/lib/pp.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(Q)install -m 644 $(BPF_OBJECTS) $(DESTDIR)$(LIBDIR)/ppsplit
+	$(Q)install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	$(Q)install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
+## uninstall: take away what install put there
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/sbin/ppctl $(DESTDIR)$(PREFIX)/sbin/ppmta \
+		$(DESTDIR)$(PREFIX)/include/pp/pp.h $(DESTDIR)$(PREFIX)/include/pp/abi.h \
+		$(DESTDIR)$(LIBDIR)/libpp.a $(DESTDIR)$(LIBDIR)/libpp.so \
+		$(DESTDIR)$(LIBDIR)/libpp.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libpp.so.$(VERSION) \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/pp.pc \
+		$(addprefix $(DESTDIR)$(LIBDIR)/ppsplit/,$(notdir $(BPF_OBJECTS))) \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man3/,$(notdir $(wildcard docs/man/*.3))) \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
+	$(Q)-rmdir $(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp 2>/dev/null
+
+## clean: remove what was built (kernels for QEMU stay: build/vm)
+clean:
+	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm -exec rm -rf {} + 2>/dev/null || true
+
+## help: this list
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST) | awk -F': ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+.PHONY: all deps demo check soak bench deps-if-missing fmt install uninstall clean help vmlinux.h \
+	tests tools benches
+
+-include $(shell find $(BUILD) -name '*.d' -not -path '*/vm/*' 2>/dev/null)

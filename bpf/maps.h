@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The maps, as include/pp/abi.h types them. ppctl, or bpftool's pinmaps, pins them under
+ * /sys/fs/bpf/pp/maps/.
+ */
+#ifndef PP_MAPS_H
+#define PP_MAPS_H
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct pp_prefix);
+	__type(value, struct pp_proxy);
+} pp_proxies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u16);
+	__type(value, struct pp_port);
+} pp_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_socket);
+} pp_origins SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_extra);
+} pp_extra SEC(".maps");
+
+/* An entry lives from the gate to PASSIVE_ESTABLISHED, within one softirq: microseconds. The size
+ * is what keeps a flood of forged segments from pushing it out in that time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct pp_handoff_key);
+	__type(value, struct pp_handoff);
+} pp_handoff SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PP_STAT_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} pp_stats SEC(".maps");
+
+/* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
+ * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
+struct pp_work {
+	struct pp_decoder decoder;
+	struct pp_handoff_key key;
+	struct pp_handoff handoff;
+	__u8 joined[2 * PP_WINDOW]; /* a header's first part, and behind it the segment's */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pp_work);
+} pp_work SEC(".maps");
+
+static void count(__u32 stat)
+{
+	__u64 *value = bpf_map_lookup_elem(&pp_stats, &stat);
+
+	if (value)
+		*value += 1;
+}
+
+static struct pp_work *working_memory(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&pp_work, &zero);
+}
+
+/* Is @address (v4-mapped where it is IPv4) that of a marked proxy? */
+static int is_marked(const __u8 *address)
+{
+	struct pp_prefix key = {.length = 128};
+
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	return bpf_map_lookup_elem(&pp_proxies, &key) != NULL;
+}
+
+#endif

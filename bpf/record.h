@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * From header bytes to a socket's record: shared by the gate's two halves and by pp_sockops.
+ */
+#ifndef PP_RECORD_H
+#define PP_RECORD_H
+
+/* Decodes @extra into @socket: state, reason, flags. Keeps record.netns_cookie. */
+static void record_decode(struct pp_work *work, struct pp_socket *socket, struct pp_extra *extra)
+{
+	struct pp_record *record = &socket->record;
+	__u64 netns_cookie = record->netns_cookie;
+	__u8 path = record->path;
+	int result;
+
+	work->decoder.flags = socket->port_flags;
+	result = pp_decode(&work->decoder, record, extra->bytes, extra->len);
+	record->netns_cookie = netns_cookie;
+	record->path = path;
+	socket->have = extra->len;
+	if (result < 0) {
+		record->state = PP_STATE_BAD;
+		record->reason = -result;
+	} else if (result == PP_MORE) {
+		record->state = PP_STATE_FRAGMENTED;
+		if (record->header_len > PP_WINDOW && extra->len >= PP_WINDOW)
+			record->flags |= PP_RECORD_LARGE;
+	} else {
+		record->state = pp_decoded_state(record);
+	}
+}
+
+/* Must the raw header be kept, beside the record? */
+static int record_wants_bytes(const struct pp_record *record)
+{
+	if (record->flags & PP_RECORD_LARGE)
+		return record->family == PP_AF_UNIX;
+	return record->state == PP_STATE_FRAGMENTED ||
+	       (record->state == PP_STATE_VALID &&
+		(record->tlv_len || record->family == PP_AF_UNIX));
+}
+
+/* Nothing that comes later on the connection changes the record any more. */
+static int record_is_settled(const struct pp_record *record)
+{
+	return record->state != PP_STATE_PENDING &&
+	       (record->state != PP_STATE_FRAGMENTED || record->flags & PP_RECORD_LARGE);
+}
+
+/* Counts a record that has become a socket's. */
+static void record_count(const struct pp_record *record)
+{
+	switch (record->state) {
+	case PP_STATE_LOCAL:
+		count(PP_STAT_LOCAL);
+		__attribute__((fallthrough));
+	case PP_STATE_VALID:
+		count(record->version == 1 ? PP_STAT_V1 : PP_STAT_V2);
+		break;
+	case PP_STATE_BAD:
+		count(PP_STAT_BAD + (record->reason & (PP_STAT_BAD - 1)));
+		break;
+	case PP_STATE_FRAGMENTED:
+		count(record->flags & PP_RECORD_LARGE ? PP_STAT_LARGE : PP_STAT_FRAGMENTED);
+		break;
+	case PP_STATE_EXPIRED:
+		count(PP_STAT_GATES_EXPIRED);
+		break;
+	}
+}
+
+#endif

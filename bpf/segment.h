@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A TCP segment as cgroup_skb/ingress shows it: where its payload begins, and what the gate needs
+ * of its headers. Everything is read with bpf_skb_load_bytes(): after GRO, headers and payload may
+ * lie in page fragments.
+ */
+#ifndef PP_SEGMENT_H
+#define PP_SEGMENT_H
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define IP6_EXTENSIONS_MAX 8
+
+struct segment {
+	__u8 source[16]; /* v4-mapped where it is IPv4 */
+	__u8 destination[16];
+	__u16 source_port; /* host order */
+	__u16 destination_port;
+	__u32 seq; /* of the first payload byte */
+	__u32 ack;
+	__u32 flags;   /* TCP_* */
+	__u32 payload; /* offset in the skb */
+	__u32 payload_len;
+};
+
+static void map_v4(__u8 *address, __u32 ip4)
+{
+	__u32 *word = (__u32 *)address;
+
+	word[0] = 0;
+	word[1] = 0;
+	word[2] = bpf_htonl(0xffff);
+	word[3] = ip4;
+}
+
+/* Offset of the TCP header, or 0. */
+static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment)
+{
+	struct iphdr ip;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP)
+		return 0;
+	map_v4(segment->source, ip.saddr);
+	map_v4(segment->destination, ip.daddr);
+	return ip.ihl * 4;
+}
+
+static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment)
+{
+	__u32 i, offset = sizeof(struct ipv6hdr);
+	struct ipv6hdr ip;
+	__u8 next;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+		return 0;
+	__builtin_memcpy(segment->source, &ip.saddr, 16);
+	__builtin_memcpy(segment->destination, &ip.daddr, 16);
+
+	next = ip.nexthdr;
+	for (i = 0; i < IP6_EXTENSIONS_MAX; i++) {
+		struct {
+			__u8 next, len;
+		} extension;
+
+		if (next == IPPROTO_TCP)
+			return offset;
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
+		    next != IPPROTO_FRAGMENT)
+			return 0;
+		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
+			return 0;
+		offset += next == IPPROTO_FRAGMENT ? 8 : (extension.len + 1) * 8;
+		next = extension.next;
+	}
+	return 0;
+}
+
+/* 0, or -1 when this is not a TCP segment. */
+static int segment_read(struct __sk_buff *skb, struct segment *segment)
+{
+	struct tcphdr tcp;
+	__u32 offset;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		offset = segment_read_ip4(skb, segment);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		offset = segment_read_ip6(skb, segment);
+	else
+		return -1;
+	if (!offset || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
+		return -1;
+
+	segment->source_port = bpf_ntohs(tcp.source);
+	segment->destination_port = bpf_ntohs(tcp.dest);
+	segment->seq = bpf_ntohl(tcp.seq) + tcp.syn;
+	segment->ack = bpf_ntohl(tcp.ack_seq);
+	segment->flags = (tcp.fin ? TCP_FIN : 0) | (tcp.syn ? TCP_SYN : 0) |
+			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
+	segment->payload = offset + tcp.doff * 4;
+	segment->payload_len = skb->len > segment->payload ? skb->len - segment->payload : 0;
+	return 0;
+}
+
+/* Copies up to @max (a power of two) payload bytes to @to. Return: how many, or -1. */
+static int segment_load(struct __sk_buff *skb, const struct segment *segment, __u8 *to)
+{
+	__u32 len = segment->payload_len;
+
+	if (len == 0)
+		return -1;
+	if (len > PP_WINDOW)
+		len = PP_WINDOW;
+	/* The 6.1 verifier wants a variable length in this form, and the compiler knows better. */
+	len -= 1;
+	asm volatile("" : "+r"(len));
+	len &= PP_WINDOW - 1;
+	len += 1;
+	if (bpf_skb_load_bytes(skb, segment->payload, to, len))
+		return -1;
+	return len;
+}
+
+#endif

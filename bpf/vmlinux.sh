@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Prints vmlinux.h: from the C dump of a kernel's BTF on standard input, the types and members that
+# bpf/ reads, and no others. CO-RE finds each member's real place at load time, by name.
+set -eu
+
+awk '
+function want(type, members,    n, i, list) {
+	order[++types] = type
+	n = split(members, list, " ")
+	for (i = 1; i <= n; i++)
+		wanted[type, list[i]] = 1
+}
+BEGIN {
+	want("net", "net_cookie")
+	want("sock_common", "skc_net")
+	want("sock", "__sk_common")
+	want("inet_sock", "sk")
+	want("inet_connection_sock", "icsk_inet")
+	want("tcp_sock", "inet_conn")
+	want("request_sock", "__req_common")
+	want("inet_request_sock", "req")
+	want("tcp_request_sock", "req snt_synack rcv_isn")
+}
+/^struct [a-z_0-9]+ \{$/ { type = $2; next }
+/^};?/ { type = "" }
+type != "" && /^\t[^\t}]/ {
+	member = $0
+	sub(/;.*/, "", member)
+	sub(/\[.*/, "", member)
+	sub(/.*[ *]/, "", member)
+	if ((type, member) in wanted) {
+		body[type] = body[type] $0 "\n"
+		delete wanted[type, member]
+	}
+}
+END {
+	for (key in wanted) {
+		split(key, part, SUBSEP)
+		printf "vmlinux.sh: struct %s has no member %s in this BTF\n", part[1], part[2] > "/dev/stderr"
+		exit 1
+	}
+	print "/* SPDX-License-Identifier: GPL-2.0-only */"
+	print "/*"
+	print " * Kernel types that bpf/ reads, with the members that it reads: made by `make vmlinux.h` from a"
+	print " * kernel\047s BTF. CO-RE finds each member by name, so offsets here mean nothing."
+	print " */"
+	print "#ifndef VMLINUX_H\n#define VMLINUX_H\n"
+	print "#include <linux/types.h>\n"
+	print "typedef _Bool bool;\ntypedef __u32 u32;\ntypedef __u64 u64;\n"
+	print "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n"
+	print "typedef struct {\n\tstruct net *net;\n} possible_net_t;\n"
+	for (i = 1; i <= types; i++)
+		printf "struct %s {\n%s};\n\n", order[i], body[order[i]]
+	print "#pragma clang attribute pop\n"
+	print "#endif"
+}'

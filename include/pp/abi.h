@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the BPF programs and user space agree on: the record that getsockopt(SOL_PP) answers, its
+ * states, and the keys and values of the pinned maps. Included by bpf/, libpp, ppctl, and by
+ * programs in any language that call getsockopt() without libpp.
+ *
+ * Addresses and ports of an origin are in network byte order; everything else is in host order.
+ */
+#ifndef PP_ABI_H
+#define PP_ABI_H
+
+#include <linux/types.h>
+
+/* getsockopt(fd, SOL_PP, option, buf, &len): errors are ENOBUFS (buf is too small), ENODATA
+ * (nothing of that kind is kept) and, where no programs are attached to the socket's cgroup, the
+ * kernel's own EOPNOTSUPP (AF_INET) or ENOPROTOOPT (AF_INET6). */
+#define SOL_PP		0x5050
+#define PP_ORIGIN	1 /* struct pp_record */
+#define PP_TAKE		2 /* struct pp_record; record.take says how many bytes to discard, once */
+#define PP_TLVS		3 /* raw TLVs of a v2 header */
+#define PP_TAKE_CHECKED 4 /* as PP_TAKE, for a header that the caller has checked itself */
+#define PP_HEADER \
+	5 /* the raw header, when it has TLVs or UNIX addresses; its first PP_WINDOW bytes */
+
+enum pp_state {
+	PP_STATE_NONE = 0,    /* the peer is not a marked proxy */
+	PP_STATE_PENDING = 1, /* marked proxy, no header yet */
+	PP_STATE_EXPIRED = 2, /* the gate's time ran out without a header */
+	PP_STATE_VALID = 3,   /* the origin is in the record */
+	PP_STATE_LOCAL = 4,   /* v2 LOCAL or UNSPEC, v1 UNKNOWN: the origin is the proxy itself */
+	PP_STATE_BAD = 5,     /* not a valid header: reason says which rule it breaks */
+	PP_STATE_FRAGMENTED = 6, /* the header goes on behind what the kernel has decoded */
+};
+
+/* Why a header is bad. The numbers are also offsets into pp_stats, from PP_STAT_BAD on. */
+enum pp_reason {
+	PP_REASON_NONE = 0,
+	PP_BAD_SIGNATURE = 1,  /* neither "PROXY " nor the v2 signature */
+	PP_BAD_VERSION = 2,    /* v2: version nibble is not 2 */
+	PP_BAD_COMMAND = 3,    /* v2: command is neither LOCAL nor PROXY */
+	PP_BAD_FAMILY = 4,     /* v1: not TCP4, TCP6, UNKNOWN; v2: family or transport not known */
+	PP_BAD_ADDRESS = 5,    /* v1: address malformed or of another family */
+	PP_BAD_PORT = 6,       /* v1: port malformed or over 65535 */
+	PP_BAD_LINE = 7,       /* v1: no CR LF where it has to be, or not within 107 bytes */
+	PP_BAD_LENGTH = 8,     /* v2: length too short for the address family */
+	PP_BAD_TLV = 9,	       /* v2: a TLV runs past its end, or has a size its type forbids */
+	PP_BAD_CHECKSUM = 10,  /* v2: CRC32C is there and wrong */
+	PP_BAD_TOO_LARGE = 11, /* v2: header larger than PP_HEADER_MAX */
+	PP_BAD_CLOSED = 12,    /* the peer closed before the header was complete */
+	PP_BAD_MISSED = 13,    /* bytes reached the socket that the programs did not see */
+	PP_REASON_COUNT
+};
+
+#define PP_HEADER_MAX 16384 /* largest header that ppsplit takes, bytes */
+#define PP_WINDOW     1024  /* largest header that the kernel side checks and keeps whole, bytes */
+
+/* record.flags */
+#define PP_RECORD_LARGE 0x01 /* larger than PP_WINDOW: TLVs and checksum are not checked */
+#define PP_RECORD_KEPT	0x02 /* PP_HEADER and PP_TLVS have the bytes */
+#define PP_RECORD_TAKEN 0x04 /* the header has been discarded from the stream */
+
+/* record.path: who decoded the header */
+enum pp_path {
+	PP_PATH_NONE = 0,
+	PP_PATH_HANDSHAKE = 1, /* pp_gate, in the segment that ended the handshake */
+	PP_PATH_SEGMENT = 2,   /* pp_gate, in a later segment */
+};
+
+/* TLV types, section 2.2 of the protocol. */
+#define PP_TLV_ALPN	       0x01
+#define PP_TLV_AUTHORITY       0x02 /* host name that the client asked for (SNI), UTF-8 */
+#define PP_TLV_CRC32C	       0x03 /* 4 bytes; verified by the decoder */
+#define PP_TLV_NOOP	       0x04
+#define PP_TLV_UNIQUE_ID       0x05 /* at most 128 bytes */
+#define PP_TLV_SSL	       0x20 /* client bits, 4 bytes of verify result, sub-TLVs */
+#define PP_TLV_SSL_FIXED       5    /* bytes in front of the sub-TLVs */
+#define PP_TLV_SSL_VERSION     0x21
+#define PP_TLV_SSL_CN	       0x22
+#define PP_TLV_SSL_CIPHER      0x23
+#define PP_TLV_SSL_SIG_ALG     0x24
+#define PP_TLV_SSL_KEY_ALG     0x25
+#define PP_TLV_SSL_GROUP       0x26
+#define PP_TLV_SSL_SIG_SCHEME  0x27
+#define PP_TLV_SSL_CLIENT_CERT 0x28
+#define PP_TLV_NETNS	       0x30
+#define PP_TLV_GCP_CONNECTION  0xe0 /* Google Cloud: connection id */
+#define PP_TLV_AWS	       0xea /* Amazon: VPC endpoint id, behind a subtype byte of 1 */
+#define PP_TLV_AZURE	       0xee /* Azure: private link id, behind a subtype byte of 1 */
+
+/* Command and family of a record and of struct pp_origin (pp.h). Families are Linux' AF_ numbers,
+ * transports are SOCK_STREAM, SOCK_DGRAM or 0. */
+#define PP_LOCAL 0
+#define PP_PROXY 1
+
+struct pp_record {
+	__u8 state;	  /* enum pp_state */
+	__u8 version;	  /* 1 or 2 */
+	__u8 command;	  /* PP_LOCAL or PP_PROXY */
+	__u8 family;	  /* AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX */
+	__u8 transport;	  /* 0, SOCK_STREAM, SOCK_DGRAM */
+	__u8 reason;	  /* enum pp_reason, when state is PP_STATE_BAD */
+	__u8 flags;	  /* PP_RECORD_* */
+	__u8 path;	  /* enum pp_path */
+	__u16 header_len; /* bytes that the header takes in the stream */
+	__u16 tlv_len;	  /* bytes of TLVs, at the end of the header */
+	__be16 source_port;
+	__be16 destination_port;
+	__u8 source[16];      /* AF_INET: the first four bytes; AF_UNIX: see PP_HEADER */
+	__u8 destination[16]; /* likewise */
+	__u32 take;	      /* PP_TAKE: bytes that the caller has to discard now */
+	__u32 need;	    /* PENDING, FRAGMENTED: stream bytes needed before asking again helps */
+	__u64 netns_cookie; /* network namespace of the socket */
+};
+
+/* pp_proxies: LPM trie. IPv4 prefixes are v4-mapped, with 96 added to their length. */
+struct pp_prefix {
+	__u32 length; /* 0 to 128 bits */
+	__u8 address[16];
+};
+
+struct pp_proxy {
+	__u32 flags; /* 0 */
+};
+
+/* pp_ports: listening port (host order, __u16) -> policy */
+enum pp_split {
+	PP_SPLIT_NONE = 0, /* peek: the header stays in the stream */
+};
+
+enum pp_on_bad {
+	PP_ON_BAD_TELL = 0, /* the MTA is told, and answers 503 */
+	PP_ON_BAD_DROP = 1, /* the segment is dropped: the connection does not reach the MTA */
+};
+
+#define PP_PORT_V1_MIXED                                                        \
+	0x01 /* accept an IPv4 address in a TCP6 line (nginx stream sends them) \
+	      */
+
+struct pp_port {
+	__u8 split;    /* enum pp_split */
+	__u8 on_bad;   /* enum pp_on_bad */
+	__u16 flags;   /* PP_PORT_* */
+	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all */
+};
+
+/* pp_origins: SK_STORAGE */
+struct pp_socket {
+	struct pp_record record;
+	__u32 first_seq; /* sequence number of the stream's first byte */
+	__u32 have;	 /* bytes of the header seen so far, while FRAGMENTED */
+	__u32 taken;	 /* 1: PP_TAKE has been answered */
+	__u16 on_bad;	 /* copied from the port's policy */
+	__u16 port_flags;
+};
+
+/* pp_extra: SK_STORAGE, only for headers with TLVs, UNIX addresses or several segments */
+struct pp_extra {
+	__u64 len; /* bytes used */
+	__u8 bytes[PP_WINDOW];
+};
+
+/* pp_handoff: LRU hash. Addresses are v4-mapped where they are IPv4; ports in host order. The
+ * sequence number of the stream's first byte is part of the key: what a forger sends under another
+ * number never meets the connection. */
+struct pp_handoff_key {
+	__u64 netns_cookie;
+	__u8 remote[16];
+	__u8 local[16];
+	__u16 remote_port;
+	__u16 local_port;
+	__u32 first_seq;
+};
+
+struct pp_handoff {
+	struct pp_socket socket;
+	__u32 ack; /* acknowledgement number of the segment */
+	__u32 syn; /* 1: came in a SYN (TCP Fast Open), so there is no acknowledgement number */
+	struct pp_extra extra;
+};
+
+/* pp_stats: per-CPU array of __u64 */
+enum pp_stat {
+	PP_STAT_CONNECTIONS,   /* from marked proxies to served ports, established */
+	PP_STAT_ACKS_HELD,     /* bare ACKs held back by the gate */
+	PP_STAT_GATES_EXPIRED, /* handshakes let through without a header, time being up */
+	PP_STAT_V1,	       /* valid v1 headers, UNKNOWN included */
+	PP_STAT_V2,	       /* valid v2 headers, LOCAL included */
+	PP_STAT_LOCAL,	       /* of these: LOCAL, UNSPEC and UNKNOWN */
+	PP_STAT_FRAGMENTED,    /* headers that came in several segments */
+	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW, left to user space */
+	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
+	PP_STAT_DROPPED_HOLE,  /* segments ahead of an incomplete header, dropped to come again */
+	PP_STAT_NO_MEMORY,     /* a socket's record or header could not be stored */
+	PP_STAT_HANDOFF_FULL,  /* pp_handoff refused an entry */
+	PP_STAT_BAD = 16,      /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
+	PP_STAT_COUNT = 32,
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct pp_record) == 64, "the record is 64 bytes");
+_Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
+_Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
+_Static_assert(sizeof(struct pp_socket) == 80, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
+_Static_assert(sizeof(struct pp_handoff) == 80 + 8 + 8 + PP_WINDOW, "no padding in a hand-over");
+_Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
+#endif
+
+#endif

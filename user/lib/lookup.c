@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * pp_lookup() and pp_lookup_wait(): ask the programs, and take the header out of the stream.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "internal.h"
+
+/* The kernel has the addresses, but it holds no header of this size: check the rest here. */
+static int lookup_large(int fd, struct pp_record *record, struct pp_origin *origin)
+{
+	uint8_t header[PP_HEADER_MAX];
+	int len, result;
+
+	if (!(record->flags & PP_RECORD_TAKEN)) {
+		len = pp_peek(fd, header, record->header_len);
+		if (len < 0)
+			return len == -EAGAIN ? -EAGAIN : -EBADMSG;
+		result = pp_parse_need(header, len, origin, &record->need);
+		if (result <= 0)
+			return result ? result : -EAGAIN;
+		result = pp_sockopt(fd, PP_TAKE_CHECKED, record, sizeof(*record));
+		if (result < 0)
+			return result;
+		if (record->take)
+			return pp_discard(fd, record->take);
+	}
+	if (record->family == AF_UNIX && pp_sockopt(fd, PP_HEADER, header, sizeof(header)) < 0)
+		return -EMSGSIZE;
+	pp_origin_from_record(origin, record, header);
+	return 0;
+}
+
+static int lookup_valid(int fd, const struct pp_record *record, struct pp_origin *origin)
+{
+	uint8_t header[PP_WINDOW];
+	int result;
+
+	if (record->take) {
+		result = pp_discard(fd, record->take);
+		if (result)
+			return result;
+	}
+	if (record->state == PP_STATE_VALID && record->family == AF_UNIX) {
+		result = pp_sockopt(fd, PP_HEADER, header, sizeof(header));
+		if (result < 0)
+			return result;
+	}
+	pp_origin_from_record(origin, record, header);
+	return 0;
+}
+
+/* pp_lookup() that also says, with -EAGAIN, how many bytes of stream have to be there first. */
+static int lookup(int fd, struct pp_origin *origin, uint32_t *need)
+{
+	struct pp_record record;
+	int result = pp_sockopt(fd, PP_TAKE, &record, sizeof(record));
+
+	if (result < 0)
+		return result;
+	switch (record.state) {
+	case PP_STATE_NONE:
+		return -ENOENT;
+	case PP_STATE_EXPIRED:
+		return -ETIMEDOUT;
+	case PP_STATE_BAD:
+		return -EBADMSG;
+	case PP_STATE_VALID:
+	case PP_STATE_LOCAL:
+		return lookup_valid(fd, &record, origin);
+	case PP_STATE_FRAGMENTED:
+		result = -EAGAIN;
+		if (record.flags & PP_RECORD_LARGE)
+			result = lookup_large(fd, &record, origin);
+		*need = record.need;
+		return result;
+	default:
+		*need = record.need;
+		return -EAGAIN;
+	}
+}
+
+int pp_lookup(int fd, struct pp_origin *origin)
+{
+	uint32_t need;
+
+	return lookup(fd, origin, &need);
+}
+
+int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	int64_t deadline = pp_deadline(timeout_ms);
+	uint32_t need = 0, needed = 0;
+	int result;
+
+	for (;;) {
+		result = lookup(fd, origin, &need);
+		if (result != -EAGAIN)
+			return result;
+		if (need == needed) /* poll() and the programs disagree: do not spin */
+			nanosleep(&pause, NULL);
+		needed = need;
+		result = pp_wait_readable(fd, need, deadline);
+		if (result)
+			return result;
+	}
+}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# libpp (static and shared), ppctl, ppmta.
+
+LIB_SOURCES := $(wildcard user/lib/*.c)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+PPCTL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppctl/*.c))
+PPMTA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppmta/*.c))
+
+LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
+LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc
+PROGRAMS := $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta
+
+$(BUILD)/user/%.o: user/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CFLAGS) $(BASE_CFLAGS) -fPIC -c $< -o $@
+
+$(BUILD)/lib/libpp.a: $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(LIBPP_SO): $(LIB_OBJECTS) user/lib/libpp.map
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libpp.so.$(SOVERSION) \
+		-Wl,--version-script,user/lib/libpp.map $(LIB_OBJECTS) -o $@
+	$(Q)ln -sf $(@F) $(@D)/libpp.so.$(SOVERSION)
+	$(Q)ln -sf libpp.so.$(SOVERSION) $(@D)/libpp.so
+
+$(BUILD)/lib/pp.pc: user/lib/pp.pc.in Makefile FORCE
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(PPCTL_OBJECTS): $(BUILD)/pp.skel.h
+$(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(BUILD)/lib/libpp.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -ljson-c
+
+$(BUILD)/bin/ppmta: $(PPMTA_OBJECTS) $(BUILD)/lib/libpp.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lpthread
+
+FORCE:
+.PHONY: FORCE

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Kernel types that bpf/ reads, with the members that it reads: made by `make vmlinux.h` from a
+ * kernel's BTF. CO-RE finds each member by name, so offsets here mean nothing.
+ */
+#ifndef VMLINUX_H
+#define VMLINUX_H
+
+#include <linux/types.h>
+
+typedef _Bool bool;
+typedef __u32 u32;
+typedef __u64 u64;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net {
+	u64 net_cookie;
+};
+
+struct sock_common {
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+};
+
+struct request_sock {
+	struct sock_common __req_common;
+};
+
+struct inet_request_sock {
+	struct request_sock req;
+};
+
+struct tcp_request_sock {
+	struct inet_request_sock req;
+	u64 snt_synack;
+	u32 rcv_isn;
+};
+
+#pragma clang attribute pop
+
+#endif
