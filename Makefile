@@ -66,9 +66,12 @@ deps-if-missing:
 	$(Q)selftests/deps check || selftests/deps install
 
 ## vmlinux.h: make it anew from this machine's kernel
+ifneq ($(filter vmlinux.h,$(MAKECMDGOALS)),)
+.PHONY: vmlinux.h
 vmlinux.h:
 	$(call say,GEN,$@)$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c | sh bpf/vmlinux.sh >$@.new
 	$(Q)mv $@.new $@
+endif
 
 ## fmt: lay the sources out as .clang-format says
 fmt:
@@ -110,7 +113,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST) | awk -F': ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
-.PHONY: all deps demo check soak bench deps-if-missing fmt install uninstall clean help vmlinux.h \
+.PHONY: all deps demo check soak bench deps-if-missing fmt install uninstall clean help \
 	tests tools benches
 
 -include $(shell find $(BUILD) -name '*.d' -not -path '*/vm/*' 2>/dev/null)

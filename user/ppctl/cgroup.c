@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * cgroup v2: where it is mounted, and paths from names and ids.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "ppctl.h"
+
+#define ROOT_CGROUP_INODE 1
+#define KERNFS_HANDLE	  0xfe /* FILEID_KERNFS, include/linux/exportfs.h */
+
+/* Field 5 of /proc/self/mountinfo is the mount point; the type follows " - ". */
+static int cgroup_mount_point(char path[PATH_MAX])
+{
+	char line[PATH_MAX + 512], *type;
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	int found = 0;
+
+	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
+		type = strstr(line, " - cgroup2 ");
+		found = type && sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1;
+	}
+	if (mounts)
+		fclose(mounts);
+	if (!found)
+		return error("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
+	return 0;
+}
+
+int cgroup_resolve(const char *name, char path[PATH_MAX])
+{
+	char mount[PATH_MAX], joined[2 * PATH_MAX];
+	struct statfs fs;
+	struct stat st;
+
+	if (cgroup_mount_point(mount))
+		return -1;
+	if (name[0] == '/')
+		snprintf(joined, sizeof(joined), "%s", name);
+	else
+		snprintf(joined, sizeof(joined), "%s/%s", mount, name);
+	if (!realpath(joined, path) || stat(path, &st) || statfs(path, &fs))
+		return error("--cgroup %s: %s: %s", name, joined, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || fs.f_type != CGROUP2_SUPER_MAGIC)
+		return error("--cgroup %s: not a cgroup v2 directory (those are below %s)", name,
+			     mount);
+	if (st.st_ino == ROOT_CGROUP_INODE && !options.allow_root_cgroup)
+		return error(
+			"--cgroup %s: that is the root cgroup, every socket of the machine: name "
+			"the mail server's, or say --allow-root-cgroup",
+			name);
+	return 0;
+}
+
+int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
+{
+	struct {
+		struct file_handle head;
+		uint64_t id;
+	} handle = {.head = {.handle_bytes = sizeof(id), .handle_type = KERNFS_HANDLE}};
+	char mount[PATH_MAX], proc[64];
+	int root, fd;
+	ssize_t len;
+
+	memcpy(handle.head.f_handle, &id, sizeof(id));
+	if (cgroup_mount_point(mount))
+		return -1;
+	root = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
+	if (root >= 0)
+		close(root);
+	if (fd < 0)
+		return -1;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	len = readlink(proc, path, PATH_MAX - 1);
+	close(fd);
+	if (len < 0)
+		return -1;
+	path[len] = 0;
+	return 0;
+}

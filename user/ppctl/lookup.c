@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl lookup PID FD: what the programs know of a socket of another process. Looks only: the
+ * header stays where it is.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../lib/internal.h"
+#include "ppctl.h"
+
+static const char *const state_names[] = {
+	[PP_STATE_NONE] = "none",
+	[PP_STATE_PENDING] = "pending",
+	[PP_STATE_EXPIRED] = "expired",
+	[PP_STATE_VALID] = "valid",
+	[PP_STATE_LOCAL] = "local",
+	[PP_STATE_BAD] = "bad",
+	[PP_STATE_FRAGMENTED] = "fragmented",
+};
+
+static const char *const path_names[] = {
+	[PP_PATH_NONE] = "none",
+	[PP_PATH_HANDSHAKE] = "handshake",
+	[PP_PATH_SEGMENT] = "segment",
+};
+
+static const struct {
+	uint8_t type;
+	const char *name;
+} tlv_names[] = {
+	{PP_TLV_ALPN, "alpn"},
+	{PP_TLV_AUTHORITY, "authority"},
+	{PP_TLV_CRC32C, "crc32c"},
+	{PP_TLV_NOOP, "noop"},
+	{PP_TLV_UNIQUE_ID, "unique_id"},
+	{PP_TLV_SSL, "ssl"},
+	{PP_TLV_SSL_VERSION, "ssl_version"},
+	{PP_TLV_SSL_CN, "ssl_cn"},
+	{PP_TLV_SSL_CIPHER, "ssl_cipher"},
+	{PP_TLV_SSL_SIG_ALG, "ssl_sig_alg"},
+	{PP_TLV_SSL_KEY_ALG, "ssl_key_alg"},
+	{PP_TLV_SSL_GROUP, "ssl_group"},
+	{PP_TLV_SSL_SIG_SCHEME, "ssl_sig_scheme"},
+	{PP_TLV_SSL_CLIENT_CERT, "ssl_client_cert"},
+	{PP_TLV_NETNS, "netns"},
+	{PP_TLV_GCP_CONNECTION, "gcp_connection"},
+	{PP_TLV_AWS, "aws"},
+	{PP_TLV_AZURE, "azure"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *name_in(const char *const *names, size_t count, unsigned int index)
+{
+	return index < count && names[index] ? names[index] : "unknown";
+}
+
+/* A socket of process @pid, as ours. */
+static int fetch_fd(const char *pid_text, const char *fd_text)
+{
+	char *pid_end, *fd_end;
+	long pid = strtol(pid_text, &pid_end, 10), fd = strtol(fd_text, &fd_end, 10);
+	int process, copy;
+
+	if (*pid_end || *fd_end || pid <= 0 || fd < 0 || !*pid_text || !*fd_text)
+		return error("usage: ppctl lookup PID FD: two numbers, as in /proc/PID/fd/FD");
+	process = syscall(SYS_pidfd_open, (int)pid, 0);
+	if (process < 0)
+		return error("process %ld: %s", pid, strerror(errno));
+	copy = syscall(SYS_pidfd_getfd, process, (int)fd, 0);
+	close(process);
+	if (copy < 0 && errno == EPERM)
+		return error("process %ld: fetching its descriptor needs root (CAP_SYS_PTRACE)",
+			     pid);
+	if (copy < 0)
+		return error("descriptor %ld of process %ld: %s", fd, pid, strerror(errno));
+	return copy;
+}
+
+static void endpoint_text(const struct sockaddr_storage *endpoint, char *text, size_t size)
+{
+	const struct sockaddr_in6 *ip6 = (const void *)endpoint;
+	const struct sockaddr_in *ip4 = (const void *)endpoint;
+	char address[INET6_ADDRSTRLEN] = "";
+
+	text[0] = 0;
+	if (endpoint->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &ip4->sin_addr, address, sizeof(address));
+		snprintf(text, size, "%s:%u", address, ntohs(ip4->sin_port));
+	} else if (endpoint->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &ip6->sin6_addr, address, sizeof(address));
+		snprintf(text, size, "[%s]:%u", address, ntohs(ip6->sin6_port));
+	}
+}
+
+static struct json_object *tlv_object(const struct pp_tlv *tlv)
+{
+	struct json_object *object = json_object_new_object();
+	char *hex = calloc(1, 2 * tlv->len + 1);
+	int printable = tlv->len > 0;
+	const char *name = "other";
+	size_t i;
+
+	for (i = 0; i < COUNT(tlv_names); i++) {
+		if (tlv_names[i].type == tlv->type)
+			name = tlv_names[i].name;
+	}
+	for (i = 0; hex && i < tlv->len; i++) {
+		sprintf(hex + 2 * i, "%02x", tlv->value[i]);
+		printable &= isprint(tlv->value[i]) != 0;
+	}
+	json_object_object_add(object, "type", json_object_new_int(tlv->type));
+	json_object_object_add(object, "name", json_object_new_string(name));
+	json_object_object_add(object, "hex", json_object_new_string(hex ? hex : ""));
+	if (printable)
+		json_object_object_add(object, "text",
+				       json_object_new_string_len((const char *)tlv->value,
+								  tlv->len));
+	free(hex);
+	return object;
+}
+
+static struct json_object *tlvs_read(int fd)
+{
+	struct json_object *list = json_object_new_array();
+	uint8_t tlvs[PP_HEADER_MAX];
+	struct pp_tlv tlv;
+	size_t offset = 0;
+	int len = pp_tlvs(fd, tlvs, sizeof(tlvs));
+
+	while (len > 0 && pp_tlv_next(tlvs, len, &offset, &tlv) == 1)
+		json_object_array_add(list, tlv_object(&tlv));
+	return list;
+}
+
+static struct json_object *record_object(int fd, const struct pp_record *record)
+{
+	struct json_object *object = json_object_new_object();
+	struct sockaddr_storage peer;
+	struct pp_origin origin;
+	uint8_t header[PP_WINDOW] = {0};
+	char text[PP_ORIGIN_PRINT_MAX];
+	socklen_t len = sizeof(peer);
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len))
+		peer.ss_family = AF_UNSPEC;
+	endpoint_text(&peer, text, sizeof(text));
+	json_object_object_add(object, "peer", json_object_new_string(text));
+	json_object_object_add(
+		object, "state",
+		json_object_new_string(name_in(state_names, COUNT(state_names), record->state)));
+	if (record->state == PP_STATE_BAD)
+		json_object_object_add(object, "reason",
+				       json_object_new_string(reason_name(record->reason)));
+	if (record->state != PP_STATE_VALID && record->state != PP_STATE_LOCAL)
+		return object;
+
+	pp_sockopt(fd, PP_HEADER, header, sizeof(header));
+	pp_origin_from_record(&origin, record, header);
+	pp_origin_print(&origin, text, sizeof(text));
+	json_object_object_add(object, "origin", json_object_new_string(text));
+	json_object_object_add(object, "version", json_object_new_int(origin.version));
+	json_object_object_add(object, "command",
+			       json_object_new_string(origin.command == PP_LOCAL ? "LOCAL"
+										 : "PROXY"));
+	if (origin.family == AF_INET || origin.family == AF_INET6) {
+		endpoint_text(&origin.src, text, sizeof(text));
+		json_object_object_add(object, "source", json_object_new_string(text));
+		endpoint_text(&origin.dst, text, sizeof(text));
+		json_object_object_add(object, "destination", json_object_new_string(text));
+	}
+	json_object_object_add(object, "header_len", json_object_new_int(origin.header_len));
+	json_object_object_add(object, "tlv_len", json_object_new_int(origin.tlv_len));
+	json_object_object_add(object, "taken",
+			       json_object_new_boolean(record->flags & PP_RECORD_TAKEN));
+	json_object_object_add(
+		object, "path",
+		json_object_new_string(name_in(path_names, COUNT(path_names), record->path)));
+	json_object_object_add(object, "tlvs", tlvs_read(fd));
+	return object;
+}
+
+static void print_record(struct json_object *object)
+{
+	json_object_object_foreach(object, key, value)
+	{
+		struct json_object *tlv, *text;
+		size_t i;
+
+		if (strcmp(key, "tlvs")) {
+			printf("%-12s %s\n", key, json_object_get_string(value));
+			continue;
+		}
+		for (i = 0; i < json_object_array_length(value); i++) {
+			tlv = json_object_array_get_idx(value, i);
+			text = json_object_object_get(tlv, "text");
+			printf("tlv 0x%02x     %s %s\n",
+			       json_object_get_int(json_object_object_get(tlv, "type")),
+			       json_object_get_string(json_object_object_get(tlv, "name")),
+			       json_object_get_string(text ? text
+							   : json_object_object_get(tlv, "hex")));
+		}
+	}
+}
+
+int command_lookup(int argc, char **argv)
+{
+	struct json_object *object;
+	struct pp_record record;
+	int fd, result;
+
+	if (argc != 2)
+		return error("usage: ppctl lookup PID FD");
+	fd = fetch_fd(argv[0], argv[1]);
+	if (fd < 0)
+		return -1;
+	result = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
+	if (result < 0) {
+		close(fd);
+		return error("descriptor %s of process %s: %s", argv[1], argv[0],
+			     pp_strerror(result));
+	}
+	object = record_object(fd, &record);
+	close(fd);
+	if (options.json) {
+		print_json(object);
+		return 0;
+	}
+	print_record(object);
+	json_object_put(object);
+	return 0;
+}

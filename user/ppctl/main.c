@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl: loads the programs, and looks after the proxies and ports that they serve. State is pinned
+ * maps and links; there is no daemon. This file has the options, the commands and their help.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ppctl.h"
+
+struct options options = {
+	.pin = DEFAULT_PIN,
+	.policy = {.gate_ms = DEFAULT_GATE_MS},
+};
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *arguments;
+	const char *help;
+} commands[] = {
+	{"up", command_up, "--cgroup PATH [--port N[,N]] [--proxy PREFIX[,PREFIX]]",
+	 "load the programs and attach them to a cgroup"},
+	{"down", command_down, "", "detach the programs, remove maps and links"},
+	{"proxy", command_proxy, "add|del PREFIX... | list", "the proxies that are believed"},
+	{"port", command_port, "add|del PORT... | list", "the ports that are served"},
+	{"status", command_status, "", "programs, links, maps, listeners, counters"},
+	{"lookup", command_lookup, "PID FD", "what is known of a process's socket"},
+};
+
+static int set_number(const char *option, const char *value, long max, uint32_t *to)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno || *end || end == value || number < 0 || number > max)
+		return error("%s: '%s' is not a number from 0 to %ld", option, value, max);
+	*to = number;
+	return 0;
+}
+
+static int set_pin(const char *value)
+{
+	options.pin = value;
+	return 0;
+}
+
+static int set_cgroup(const char *value)
+{
+	options.cgroup = value;
+	return 0;
+}
+
+static int set_ports(const char *value)
+{
+	options.ports = value;
+	return 0;
+}
+
+static int set_proxies(const char *value)
+{
+	options.proxies = value;
+	return 0;
+}
+
+static int set_gate(const char *value)
+{
+	return set_number("--gate", value, 120000, &options.policy.gate_ms);
+}
+
+static int set_on_bad(const char *value)
+{
+	if (!strcmp(value, "tell"))
+		options.policy.on_bad = PP_ON_BAD_TELL;
+	else if (!strcmp(value, "drop"))
+		options.policy.on_bad = PP_ON_BAD_DROP;
+	else
+		return error("--on-bad: '%s' is neither tell nor drop", value);
+	return 0;
+}
+
+static int set_v1_mixed(const char *value)
+{
+	(void)value;
+	options.policy.flags |= PP_PORT_V1_MIXED;
+	return 0;
+}
+
+static int set_allow_root_cgroup(const char *value)
+{
+	(void)value;
+	options.allow_root_cgroup = 1;
+	return 0;
+}
+
+static int set_json(const char *value)
+{
+	(void)value;
+	options.json = 1;
+	return 0;
+}
+
+static int print_help(const char *value);
+static int print_version(const char *value);
+
+static const struct option_help {
+	const char *name;
+	const char *argument; /* NULL: takes none */
+	int (*set)(const char *value);
+	const char *help;
+} option_helps[] = {
+	{"cgroup", "PATH", set_cgroup,
+	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
+	{"port", "N[,N]", set_ports, "ports to serve"},
+	{"proxy", "PREFIX[,PREFIX]", set_proxies, "proxies to believe: 192.0.2.7, 2001:db8::/64"},
+	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
+	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
+	{"v1-mixed", NULL, set_v1_mixed, "accept an IPv4 address in a TCP6 line (nginx stream)"},
+	{"allow-root-cgroup", NULL, set_allow_root_cgroup, "let --cgroup be the root cgroup"},
+	{"pin", "DIR", set_pin, "where maps and links are pinned (" DEFAULT_PIN ")"},
+	{"json", NULL, set_json, "answer in JSON, errors too"},
+	{"help", NULL, print_help, "this text"},
+	{"version", NULL, print_version, "the version"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int print_help(const char *value)
+{
+	char left[64];
+	size_t i;
+
+	(void)value;
+	printf("usage: ppctl [OPTIONS] COMMAND\n\n");
+	for (i = 0; i < COUNT(commands); i++)
+		printf("  %-7s %s\n          %s\n", commands[i].name, commands[i].arguments,
+		       commands[i].help);
+	printf("\n");
+	for (i = 0; i < COUNT(option_helps); i++) {
+		snprintf(left, sizeof(left), "--%s %s", option_helps[i].name,
+			 option_helps[i].argument ? option_helps[i].argument : "");
+		printf("  %-24s %s\n", left, option_helps[i].help);
+	}
+	exit(0);
+}
+
+static int print_version(const char *value)
+{
+	(void)value;
+	printf("ppctl %s\n", PP_VERSION);
+	exit(0);
+}
+
+int error(const char *format, ...)
+{
+	struct json_object *object;
+	char text[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (options.json) {
+		object = json_object_new_object();
+		json_object_object_add(object, "error", json_object_new_string(text));
+		print_json(object);
+	} else {
+		fprintf(stderr, "ppctl: %s\n", text);
+	}
+	return -1;
+}
+
+void say(const char *format, ...)
+{
+	va_list arguments;
+
+	if (options.json)
+		return;
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	printf("\n");
+}
+
+void print_json(struct json_object *object)
+{
+	printf("%s\n", json_object_to_json_string_ext(
+			       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(object);
+}
+
+int for_each_word(const char *list, int (*each)(const char *word, void *context), void *context)
+{
+	char word[128];
+	size_t len;
+
+	for (;;) {
+		len = strcspn(list, ",");
+		if (len == 0 || len >= sizeof(word))
+			return error("'%s': an empty or overlong word in the list", list);
+		memcpy(word, list, len);
+		word[len] = 0;
+		if (each(word, context))
+			return -1;
+		if (!list[len])
+			return 0;
+		list += len + 1;
+	}
+}
+
+static int parse_options(int argc, char **argv)
+{
+	struct option long_options[COUNT(option_helps) + 1] = {0};
+	int i, chosen;
+	size_t k;
+
+	for (k = 0; k < COUNT(option_helps); k++) {
+		long_options[k].name = option_helps[k].name;
+		long_options[k].has_arg =
+			option_helps[k].argument ? required_argument : no_argument;
+	}
+	for (i = 1; i < argc; i++) /* so that errors in what follows are JSON already */
+		options.json |= !strcmp(argv[i], "--json");
+	opterr = 0;
+	for (;;) {
+		i = getopt_long(argc, argv, ":", long_options, &chosen);
+		if (i == -1)
+			return 0;
+		if (i == ':')
+			return error("%s needs a value", argv[optind - 1]);
+		if (i == '?')
+			return error("%s: no such option (ppctl --help)", argv[optind - 1]);
+		if (option_helps[chosen].set(optarg))
+			return -1;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (parse_options(argc, argv))
+		return 1;
+	if (optind == argc) {
+		error("which command? (ppctl --help)");
+		return 1;
+	}
+	for (i = 0; i < COUNT(commands); i++) {
+		if (!strcmp(argv[optind], commands[i].name))
+			return commands[i].run(argc - optind - 1, argv + optind + 1) ? 1 : 0;
+	}
+	error("%s: no such command (ppctl --help)", argv[optind]);
+	return 1;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl port: served ports and their policies, in pp_ports.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "ppctl.h"
+
+struct port_context {
+	int map;
+	const struct pp_port *policy;
+};
+
+static int port_parse(const char *text, uint16_t *port)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || number < 1 || number > 65535)
+		return error("'%s' is not a port: a number from 1 to 65535", text);
+	*port = number;
+	return 0;
+}
+
+static int port_add(const char *word, void *context)
+{
+	struct port_context *to = context;
+	uint16_t port;
+
+	if (port_parse(word, &port))
+		return -1;
+	if (bpf_map_update_elem(to->map, &port, to->policy, BPF_ANY))
+		return map_update_error(MAP_PORTS, to->map, word, errno);
+	return 0;
+}
+
+static int port_del(const char *word, void *context)
+{
+	struct port_context *from = context;
+	uint16_t port;
+
+	if (port_parse(word, &port))
+		return -1;
+	if (!bpf_map_delete_elem(from->map, &port))
+		return 0;
+	if (errno == ENOENT)
+		return error("port %s is not served (ppctl port list)", word);
+	return error("%s: %s: %s", MAP_PORTS, word, strerror(errno));
+}
+
+static struct json_object *port_object(uint16_t port, const struct pp_port *policy)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "port", json_object_new_int(port));
+	json_object_object_add(object, "split", json_object_new_string("none"));
+	json_object_object_add(object, "gate_ms", json_object_new_int64(policy->gate_ms));
+	json_object_object_add(object, "on_bad",
+			       json_object_new_string(policy->on_bad == PP_ON_BAD_DROP ? "drop"
+										       : "tell"));
+	json_object_object_add(object, "v1_mixed",
+			       json_object_new_boolean(policy->flags & PP_PORT_V1_MIXED));
+	return object;
+}
+
+static int by_port(const void *left, const void *right)
+{
+	return *(const uint16_t *)left - *(const uint16_t *)right;
+}
+
+struct json_object *ports_read(int map)
+{
+	struct json_object *list = json_object_new_array();
+	uint16_t ports[1024], *previous = NULL;
+	struct pp_port policy;
+	size_t count = 0, i;
+
+	while (count < sizeof(ports) / sizeof(ports[0]) &&
+	       !bpf_map_get_next_key(map, previous, &ports[count]))
+		previous = &ports[count++];
+	qsort(ports, count, sizeof(ports[0]), by_port);
+	for (i = 0; i < count; i++) {
+		if (!bpf_map_lookup_elem(map, &ports[i], &policy))
+			json_object_array_add(list, port_object(ports[i], &policy));
+	}
+	return list;
+}
+
+void ports_print(struct json_object *list)
+{
+	struct json_object *port;
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		port = json_object_array_get_idx(list, i);
+		printf("%-5d split %s, gate %d ms, on bad header %s%s\n",
+		       json_object_get_int(json_object_object_get(port, "port")),
+		       json_object_get_string(json_object_object_get(port, "split")),
+		       json_object_get_int(json_object_object_get(port, "gate_ms")),
+		       json_object_get_string(json_object_object_get(port, "on_bad")),
+		       json_object_get_boolean(json_object_object_get(port, "v1_mixed"))
+			       ? ", v1 mixed"
+			       : "");
+	}
+}
+
+int ports_add(const char *list, const struct pp_port *policy)
+{
+	struct port_context context = {pin_open_map(MAP_PORTS), policy};
+	int result;
+
+	if (context.map < 0)
+		return -1;
+	result = for_each_word(list, port_add, &context);
+	close(context.map);
+	return result;
+}
+
+static int port_list(int map)
+{
+	struct json_object *list = ports_read(map);
+
+	if (options.json) {
+		print_json(list);
+		return 0;
+	}
+	ports_print(list);
+	json_object_put(list);
+	return 0;
+}
+
+int command_port(int argc, char **argv)
+{
+	struct port_context context = {-1, &options.policy};
+	int (*each)(const char *word, void *context) = NULL;
+	int i, result = 0;
+
+	if (argc == 1 && !strcmp(argv[0], "list"))
+		each = NULL;
+	else if (argc >= 2 && !strcmp(argv[0], "add"))
+		each = port_add;
+	else if (argc >= 2 && !strcmp(argv[0], "del"))
+		each = port_del;
+	else
+		return error("usage: ppctl port add|del PORT..., or ppctl port list");
+
+	context.map = pin_open_map(MAP_PORTS);
+	if (context.map < 0)
+		return -1;
+	for (i = 1; i < argc && !result; i++)
+		result = for_each_word(argv[i], each, &context);
+	if (!each)
+		result = port_list(context.map);
+	close(context.map);
+	return result;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of ppctl share: the options, a function for each command, and the way to report.
+ * A command returns 0, or -1 after it has called error().
+ */
+#ifndef PPCTL_H
+#define PPCTL_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include <pp/abi.h>
+
+#define DEFAULT_PIN	"/sys/fs/bpf/pp"
+#define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */
+#define MAP_PROXIES	"pp_proxies"
+#define MAP_PORTS	"pp_ports"
+#define MAP_STATS	"pp_stats"
+
+struct options {
+	const char *pin;     /* directory of the pinned maps and links */
+	const char *cgroup;  /* --cgroup, NULL if not given */
+	const char *ports;   /* --port */
+	const char *proxies; /* --proxy */
+	struct pp_port policy;
+	int json;
+	int allow_root_cgroup;
+};
+
+extern struct options options;
+
+/* Commands; @argc words are left in @argv. */
+int command_up(int argc, char **argv);
+int command_down(int argc, char **argv);
+int command_proxy(int argc, char **argv);
+int command_port(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_lookup(int argc, char **argv);
+
+/* Says what went wrong and what to do. Return: -1, always. */
+int error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line for people; nothing with --json. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints @object and frees it. */
+void print_json(struct json_object *object);
+
+/* pin.c: pinned objects below options.pin */
+void pin_path(char path[PATH_MAX], const char *kind, const char *name);
+int pin_open_map(const char *name);
+int pin_is_up(void);
+
+/* cgroup.c */
+int cgroup_resolve(const char *name, char path[PATH_MAX]);
+int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
+
+/* proxy.c, port.c: the words of options and arguments */
+int proxies_add(const char *list);
+int ports_add(const char *list, const struct pp_port *policy);
+void proxies_print(struct json_object *list);
+struct json_object *proxies_read(int map);
+void ports_print(struct json_object *list);
+struct json_object *ports_read(int map);
+
+/* What @error_number of a map update means, for @map. */
+int map_update_error(const char *map, int fd, const char *what, int error_number);
+
+/* Calls @each with every word of the comma-separated @list, until one fails. */
+int for_each_word(const char *list, int (*each)(const char *word, void *context), void *context);
+
+/* listeners.c: listening sockets on served ports that are outside of the cgroup @inside (NULL: all
+ * of them are listed as they are) */
+struct json_object *listeners_read(int ports_map, const char *inside);
+
+/* stats.c */
+struct json_object *stats_read(int map);
+void stats_print(struct json_object *stats);
+const char *reason_name(unsigned int reason);
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The counters of pp_stats, and names for what they count.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "ppctl.h"
+
+static const struct counter_name {
+	enum pp_stat stat;
+	const char *name;
+	const char *help;
+} counter_names[] = {
+	{PP_STAT_CONNECTIONS, "connections", "from marked proxies to served ports"},
+	{PP_STAT_ACKS_HELD, "acks_held", "handshake ACKs held back by the gate"},
+	{PP_STAT_GATES_EXPIRED, "gates_expired", "connections let through without a header"},
+	{PP_STAT_V1, "v1", "valid v1 headers"},
+	{PP_STAT_V2, "v2", "valid v2 headers"},
+	{PP_STAT_LOCAL, "local", "of these: LOCAL, UNSPEC and UNKNOWN"},
+	{PP_STAT_FRAGMENTED, "fragmented", "headers in several segments"},
+	{PP_STAT_LARGE, "large", "headers of over 1,024 bytes, left to user space"},
+	{PP_STAT_DROPPED_BAD, "dropped_bad", "segments with a bad header dropped"},
+	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that overtook the header, dropped"},
+	{PP_STAT_NO_MEMORY, "no_memory", "records that could not be stored"},
+	{PP_STAT_HANDOFF_FULL, "handoff_full", "refusals of pp_handoff"},
+	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},
+	{PP_STAT_BAD + PP_BAD_VERSION, "bad_version", "bad: v2 version is not 2"},
+	{PP_STAT_BAD + PP_BAD_COMMAND, "bad_command", "bad: v2 command is unknown"},
+	{PP_STAT_BAD + PP_BAD_FAMILY, "bad_family", "bad: address family is unknown"},
+	{PP_STAT_BAD + PP_BAD_ADDRESS, "bad_address", "bad: v1 address"},
+	{PP_STAT_BAD + PP_BAD_PORT, "bad_port", "bad: v1 port"},
+	{PP_STAT_BAD + PP_BAD_LINE, "bad_line", "bad: v1 line end"},
+	{PP_STAT_BAD + PP_BAD_LENGTH, "bad_length", "bad: v2 length too short for its family"},
+	{PP_STAT_BAD + PP_BAD_TLV, "bad_tlv", "bad: v2 TLV"},
+	{PP_STAT_BAD + PP_BAD_CHECKSUM, "bad_checksum", "bad: v2 CRC32C"},
+	{PP_STAT_BAD + PP_BAD_TOO_LARGE, "bad_too_large", "bad: over 16,384 bytes"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define BAD_PREFIX   4 /* "bad_" */
+
+const char *reason_name(unsigned int reason)
+{
+	size_t i;
+
+	if (reason == PP_BAD_CLOSED)
+		return "closed before the header was complete";
+	if (reason == PP_BAD_MISSED)
+		return "bytes came that the programs did not see";
+	for (i = 0; i < COUNT(counter_names); i++) {
+		if (reason && counter_names[i].stat == PP_STAT_BAD + reason)
+			return counter_names[i].name + BAD_PREFIX;
+	}
+	return "unknown";
+}
+
+struct json_object *stats_read(int map)
+{
+	struct json_object *object = json_object_new_object();
+	int cpus = libbpf_num_possible_cpus(), cpu;
+	uint64_t *values, sum;
+	uint32_t key;
+	size_t i;
+
+	if (cpus <= 0)
+		return object;
+	values = calloc(cpus, sizeof(*values));
+	for (i = 0; values && i < COUNT(counter_names); i++) {
+		key = counter_names[i].stat;
+		sum = 0;
+		if (bpf_map_lookup_elem(map, &key, values))
+			continue;
+		for (cpu = 0; cpu < cpus; cpu++)
+			sum += values[cpu];
+		json_object_object_add(object, counter_names[i].name, json_object_new_int64(sum));
+	}
+	free(values);
+	return object;
+}
+
+/* Counters that have counted. */
+void stats_print(struct json_object *stats)
+{
+	int64_t value;
+	size_t i;
+
+	for (i = 0; i < COUNT(counter_names); i++) {
+		value = json_object_get_int64(json_object_object_get(stats, counter_names[i].name));
+		if (value)
+			printf("  %-14s %10lld  %s\n", counter_names[i].name, (long long)value,
+			       counter_names[i].help);
+	}
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl status: what is loaded, where it is attached, what it serves, what it has counted.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "ppctl.h"
+
+static const char *const program_names[] = {"pp_gate", "pp_sockops", "pp_getsockopt"};
+static const char *const map_names[] = {"pp_proxies", "pp_ports",   "pp_origins",
+					"pp_extra",   "pp_handoff", "pp_stats"};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void add_string(struct json_object *object, const char *key, const char *value)
+{
+	json_object_object_add(object, key, json_object_new_string(value));
+}
+
+static void add_number(struct json_object *object, const char *key, int64_t value)
+{
+	json_object_object_add(object, key, json_object_new_int64(value));
+}
+
+static const char *string_of(struct json_object *object, const char *key)
+{
+	return json_object_get_string(json_object_object_get(object, key));
+}
+
+static int number_of(struct json_object *object, const char *key)
+{
+	return json_object_get_int(json_object_object_get(object, key));
+}
+
+/* @cgroup: receives the path of the cgroup that the program is attached to, or "" */
+static struct json_object *program_read(const char *name, char cgroup[PATH_MAX])
+{
+	struct bpf_prog_info program = {};
+	struct bpf_link_info link = {};
+	struct json_object *object;
+	char path[PATH_MAX];
+	__u32 len = sizeof(link);
+	int fd, id;
+
+	cgroup[0] = 0;
+	pin_path(path, "links", name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return NULL;
+	object = json_object_new_object();
+	add_string(object, "name", name);
+	id = bpf_obj_get_info_by_fd(fd, &link, &len) ? -1 : (int)link.prog_id;
+	close(fd);
+	if (id < 0)
+		return object;
+	add_number(object, "link_id", link.id);
+	add_number(object, "prog_id", link.prog_id);
+	if (cgroup_path_of_id(link.cgroup.cgroup_id, cgroup))
+		cgroup[0] = 0;
+	add_string(object, "cgroup", cgroup);
+	fd = bpf_prog_get_fd_by_id(id);
+	len = sizeof(program);
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &program, &len)) {
+		add_number(object, "instructions", program.xlated_prog_len / 8);
+		add_number(object, "run_count", program.run_cnt);
+		add_number(object, "run_time_ns", program.run_time_ns);
+	}
+	if (fd >= 0)
+		close(fd);
+	return object;
+}
+
+static struct json_object *programs_read(char cgroup[PATH_MAX])
+{
+	struct json_object *list = json_object_new_array(), *program;
+	size_t i;
+
+	for (i = 0; i < COUNT(program_names); i++) {
+		program = program_read(program_names[i], cgroup);
+		if (program)
+			json_object_array_add(list, program);
+	}
+	return list;
+}
+
+static struct json_object *maps_read(void)
+{
+	struct json_object *list = json_object_new_array(), *object;
+	struct bpf_map_info info;
+	char path[PATH_MAX];
+	__u32 len;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < COUNT(map_names); i++) {
+		pin_path(path, "maps", map_names[i]);
+		fd = bpf_obj_get(path);
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len)) {
+			object = json_object_new_object();
+			add_string(object, "name", map_names[i]);
+			add_number(object, "id", info.id);
+			add_number(object, "max_entries", info.max_entries);
+			add_number(object, "key_size", info.key_size);
+			add_number(object, "value_size", info.value_size);
+			json_object_array_add(list, object);
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return list;
+}
+
+static void print_programs(struct json_object *list)
+{
+	struct json_object *program;
+	size_t i;
+
+	printf("programs\n");
+	for (i = 0; i < json_object_array_length(list); i++) {
+		program = json_object_array_get_idx(list, i);
+		printf("  %-14s prog %d, link %d, %d instructions\n", string_of(program, "name"),
+		       number_of(program, "prog_id"), number_of(program, "link_id"),
+		       number_of(program, "instructions"));
+	}
+	if (!json_object_array_length(list))
+		printf("  none pinned here: attached with bpftool, or not at all\n");
+}
+
+static void print_maps(struct json_object *list)
+{
+	struct json_object *map;
+	size_t i;
+
+	printf("maps\n");
+	for (i = 0; i < json_object_array_length(list); i++) {
+		map = json_object_array_get_idx(list, i);
+		printf("  %-14s id %d, at most %d entries, %d -> %d bytes\n",
+		       string_of(map, "name"), number_of(map, "id"), number_of(map, "max_entries"),
+		       number_of(map, "key_size"), number_of(map, "value_size"));
+	}
+}
+
+static void print_listeners(struct json_object *list)
+{
+	struct json_object *listener;
+	size_t i;
+
+	if (!json_object_array_length(list))
+		return;
+	printf("listeners on served ports, in this network namespace\n");
+	for (i = 0; i < json_object_array_length(list); i++) {
+		listener = json_object_array_get_idx(list, i);
+		printf("  %s%s\n", string_of(listener, "address"),
+		       json_object_get_boolean(json_object_object_get(listener, "inside"))
+			       ? ""
+			       : "  NOT SERVED: made outside of the cgroup, restart its server in "
+				 "it");
+	}
+}
+
+int command_status(int argc, char **argv)
+{
+	struct json_object *status, *programs, *ports, *proxies, *listeners, *stats, *maps;
+	int ports_map, proxies_map, stats_map;
+	char cgroup[PATH_MAX];
+
+	(void)argv;
+	if (argc)
+		return error("usage: ppctl status [--json] [--pin DIR]");
+	ports_map = pin_open_map(MAP_PORTS);
+	if (ports_map < 0)
+		return -1;
+	proxies_map = pin_open_map(MAP_PROXIES);
+	stats_map = pin_open_map(MAP_STATS);
+	if (proxies_map < 0 || stats_map < 0)
+		return -1;
+
+	programs = programs_read(cgroup);
+	maps = maps_read();
+	ports = ports_read(ports_map);
+	proxies = proxies_read(proxies_map);
+	listeners = listeners_read(ports_map, cgroup);
+	stats = stats_read(stats_map);
+	status = json_object_new_object();
+	add_string(status, "pin", options.pin);
+	add_string(status, "cgroup", cgroup);
+	json_object_object_add(status, "programs", programs);
+	json_object_object_add(status, "maps", maps);
+	json_object_object_add(status, "ports", ports);
+	json_object_object_add(status, "proxies", proxies);
+	json_object_object_add(status, "listeners", listeners);
+	json_object_object_add(status, "counters", stats);
+	if (options.json) {
+		print_json(status);
+		return 0;
+	}
+	printf("pinned at %s\n", options.pin);
+	if (json_object_array_length(programs))
+		printf("cgroup    %s\n", cgroup[0] ? cgroup : "gone: 'ppctl down', then up again");
+	print_programs(programs);
+	print_maps(maps);
+	printf("ports\n");
+	ports_print(ports);
+	printf("proxies\n");
+	proxies_print(proxies);
+	print_listeners(listeners);
+	printf("counters\n");
+	stats_print(stats);
+	json_object_put(status);
+	return 0;
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl up and down: load, pin, attach; and the way back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+
+#include "ppctl.h"
+#include "pp.skel.h"
+
+/* What a kernel may lack, and since when it has it. */
+static const struct {
+	enum bpf_prog_type type;
+	enum bpf_func_id helper;
+	const char *name;
+	const char *since;
+} needed[] = {
+	{BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_skc_lookup_tcp, "bpf_skc_lookup_tcp", "5.2"},
+	{BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_sk_storage_get, "bpf_sk_storage_get", "5.2"},
+	{BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_netns_cookie, "bpf_get_netns_cookie", "5.15"},
+	{BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_loop, "bpf_loop", "5.17"},
+	{BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_FUNC_set_retval, "bpf_set_retval", "5.18"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The last lines that libbpf and the verifier said, for the error. */
+static char libbpf_said[1024];
+
+static int remember_print(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char text[4096];
+	size_t len, have;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(text, sizeof(text), format, arguments);
+	len = strlen(text);
+	have = strlen(libbpf_said);
+	if (len >= sizeof(libbpf_said)) {
+		memcpy(libbpf_said, text + len - sizeof(libbpf_said) + 1, sizeof(libbpf_said));
+		return 0;
+	}
+	if (have + len >= sizeof(libbpf_said)) {
+		memmove(libbpf_said, libbpf_said + len, have - len + 1);
+		have = strlen(libbpf_said);
+	}
+	snprintf(libbpf_said + have, sizeof(libbpf_said) - have, "%s", text);
+	return 0;
+}
+
+static int check_kernel(void)
+{
+	size_t i;
+
+	if (geteuid() != 0)
+		return error("needs root: loading and attaching BPF programs takes CAP_BPF, "
+			     "CAP_NET_ADMIN and CAP_SYS_ADMIN");
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return error("this kernel has no type information (/sys/kernel/btf/vmlinux): it "
+			     "needs CONFIG_DEBUG_INFO_BTF=y, as Debian's kernels have it");
+	for (i = 0; i < COUNT(needed); i++) {
+		if (libbpf_probe_bpf_helper(needed[i].type, needed[i].helper, NULL) == 0)
+			return error("this kernel is too old: it has no %s, which came with Linux "
+				     "%s; ppsplit needs 6.1 or newer",
+				     needed[i].name, needed[i].since);
+	}
+	return 0;
+}
+
+/* The directory itself may not be there yet: its parent decides. */
+static int check_bpffs(void)
+{
+	char parent[PATH_MAX], *slash;
+	struct statfs fs;
+
+	snprintf(parent, sizeof(parent), "%s", options.pin);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return error("--pin %s: must be an absolute path below a BPF file system",
+			     options.pin);
+	*slash = 0;
+	if (statfs(parent, &fs))
+		return error("--pin %s: %s: %s", options.pin, parent, strerror(errno));
+	if (fs.f_type != BPF_FS_MAGIC)
+		return error("%s is not on a BPF file system: mount -t bpf bpf %s", options.pin,
+			     parent);
+	return 0;
+}
+
+static int make_directories(void)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(options.pin, 0755) && errno != EEXIST)
+		return error("%s: %s", options.pin, strerror(errno));
+	pin_path(path, "maps", "");
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return error("%s: %s", path, strerror(errno));
+	pin_path(path, "links", "");
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return error("%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static void remove_pins(struct pp_bpf *skeleton)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+	char path[PATH_MAX];
+	int link;
+
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		pin_path(path, "links", bpf_program__name(program));
+		link = bpf_obj_get(path);
+		if (link >= 0) {
+			bpf_link_detach(link);
+			close(link);
+		}
+		unlink(path);
+	}
+	bpf_object__for_each_map(map, skeleton->obj)
+	{
+		pin_path(path, "maps", bpf_map__name(map));
+		unlink(path);
+	}
+	pin_path(path, "links", "");
+	rmdir(path);
+	pin_path(path, "maps", "");
+	rmdir(path);
+	rmdir(options.pin);
+}
+
+static int pin_maps(struct pp_bpf *skeleton)
+{
+	char path[PATH_MAX];
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, skeleton->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		pin_path(path, "maps", bpf_map__name(map));
+		if (bpf_map__pin(map, path))
+			return error("%s: %s", path, strerror(errno));
+		chmod(path, 0600);
+	}
+	return 0;
+}
+
+static int attach(struct pp_bpf *skeleton, int cgroup)
+{
+	struct bpf_program *program;
+	struct bpf_link *link;
+	char path[PATH_MAX];
+	int failed;
+
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		link = bpf_program__attach_cgroup(program, cgroup);
+		if (!link)
+			return error("attaching %s: %s", bpf_program__name(program),
+				     strerror(errno));
+		pin_path(path, "links", bpf_program__name(program));
+		failed = bpf_link__pin(link, path) ? errno : 0;
+		if (!failed)
+			chmod(path, 0600);
+		bpf_link__disconnect(link);
+		bpf_link__destroy(link);
+		if (failed)
+			return error("%s: %s", path, strerror(failed));
+	}
+	return 0;
+}
+
+static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup_path)
+{
+	int cgroup, result;
+
+	libbpf_said[0] = 0;
+	if (pp_bpf__load(skeleton))
+		return error("the kernel refused the programs (%s); it said:\n%s", strerror(errno),
+			     libbpf_said);
+	if (pin_maps(skeleton))
+		return -1;
+	/* The maps first: from its first packet on, a program sees what it was told to serve. */
+	if (options.ports && ports_add(options.ports, &options.policy))
+		return -1;
+	if (options.proxies && proxies_add(options.proxies))
+		return -1;
+	cgroup = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup < 0)
+		return error("%s: %s", cgroup_path, strerror(errno));
+	result = attach(skeleton, cgroup);
+	close(cgroup);
+	return result;
+}
+
+/* cgroup that the link of pp_gate is on. */
+static int attached_cgroup(char path[PATH_MAX])
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char link[PATH_MAX];
+	int fd, result;
+
+	pin_path(link, "links", "pp_gate");
+	fd = bpf_obj_get(link);
+	if (fd < 0)
+		return -1;
+	result = bpf_obj_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	if (result)
+		return -1;
+	return cgroup_path_of_id(info.cgroup.cgroup_id, path);
+}
+
+static int already_up(const char *cgroup_path)
+{
+	char path[PATH_MAX];
+
+	if (attached_cgroup(path))
+		return error("%s: links to a cgroup that is gone: 'ppctl down' first", options.pin);
+	if (strcmp(path, cgroup_path))
+		return error("already up on %s: 'ppctl down' first, or another directory with "
+			     "--pin for another set",
+			     path);
+	if (options.ports && ports_add(options.ports, &options.policy))
+		return -1;
+	if (options.proxies && proxies_add(options.proxies))
+		return -1;
+	say("already up on %s%s", path,
+	    options.ports || options.proxies ? "; ports and proxies added" : "");
+	return 0;
+}
+
+static int report_up(const char *cgroup_path, int already)
+{
+	struct json_object *object;
+
+	if (!options.json)
+		return 0;
+	object = json_object_new_object();
+	json_object_object_add(object, "cgroup", json_object_new_string(cgroup_path));
+	json_object_object_add(object, "pin", json_object_new_string(options.pin));
+	json_object_object_add(object, "already", json_object_new_boolean(already));
+	print_json(object);
+	return 0;
+}
+
+int command_up(int argc, char **argv)
+{
+	struct pp_bpf *skeleton;
+	char path[PATH_MAX];
+	int result;
+
+	(void)argv;
+	if (argc || !options.cgroup)
+		return error("usage: ppctl up --cgroup PATH [--port N[,N]] [--proxy "
+			     "PREFIX[,PREFIX]]");
+	libbpf_set_print(remember_print);
+	if (check_kernel() || check_bpffs() || cgroup_resolve(options.cgroup, path))
+		return -1;
+	if (pin_is_up())
+		return already_up(path) ? -1 : report_up(path, 1);
+
+	skeleton = pp_bpf__open();
+	if (!skeleton)
+		return error("the BPF object: %s", strerror(errno));
+	remove_pins(skeleton); /* what a killed 'up' may have left: maps without links */
+	result = make_directories();
+	if (!result)
+		result = load_and_attach(skeleton, path);
+	if (result)
+		remove_pins(skeleton);
+	pp_bpf__destroy(skeleton);
+	if (result)
+		return -1;
+	say("up on %s, pinned at %s", path, options.pin);
+	return report_up(path, 0);
+}
+
+int command_down(int argc, char **argv)
+{
+	struct pp_bpf *skeleton;
+	char path[PATH_MAX];
+
+	(void)argv;
+	if (argc)
+		return error("usage: ppctl down [--pin DIR]");
+	pin_path(path, "maps", MAP_PORTS);
+	if (!pin_is_up() && access(path, F_OK)) {
+		if (errno == EACCES)
+			return error("%s: needs root", options.pin);
+		return error("nothing is up at %s", options.pin);
+	}
+	if (geteuid() != 0)
+		return error("needs root");
+	skeleton = pp_bpf__open();
+	if (!skeleton)
+		return error("the BPF object: %s", strerror(errno));
+	remove_pins(skeleton);
+	pp_bpf__destroy(skeleton);
+	say("down");
+	if (options.json)
+		print_json(json_object_new_object());
+	return 0;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Mailbox syntax of RFC 5321, section 4.1.2.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "ppmta.h"
+
+static int is_atom(unsigned char c)
+{
+	return isalnum(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c)) || c >= 0x80;
+}
+
+/* Length of the local part at @text, or 0. */
+static size_t local_part(const char *text)
+{
+	const char *at = text;
+
+	if (*at == '"') {
+		for (at++; *at && *at != '"'; at++) {
+			if (*at == '\\')
+				at++;
+			if ((unsigned char)*at < 0x20 || *at == 0x7f)
+				return 0;
+		}
+		return *at == '"' ? at + 1 - text : 0;
+	}
+	while (is_atom(*at) || (*at == '.' && at > text && at[-1] != '.'))
+		at++;
+	return at > text && at[-1] != '.' ? at - text : 0;
+}
+
+static int is_literal(const char *text, size_t len)
+{
+	char address[INET6_ADDRSTRLEN + 1];
+	unsigned char binary[16];
+
+	if (len < 4 || len >= sizeof(address) + 7 || text[0] != '[' || text[len - 1] != ']')
+		return 0;
+	text++;
+	len -= 2;
+	if (len > 5 && !strncasecmp(text, "IPv6:", 5)) {
+		if (len - 5 >= sizeof(address))
+			return 0;
+		memcpy(address, text + 5, len - 5);
+		address[len - 5] = 0;
+		return inet_pton(AF_INET6, address, binary) == 1;
+	}
+	if (len >= sizeof(address))
+		return 0;
+	memcpy(address, text, len);
+	address[len] = 0;
+	return inet_pton(AF_INET, address, binary) == 1;
+}
+
+int address_is_domain(const char *text, size_t len)
+{
+	size_t i, label = 0;
+
+	if (len == 0 || len > DOMAIN_MAX)
+		return 0;
+	if (text[0] == '[')
+		return is_literal(text, len);
+	for (i = 0; i < len; i++) {
+		unsigned char c = text[i];
+
+		if (c == '.') {
+			if (!label || text[i - 1] == '-')
+				return 0;
+			label = 0;
+			continue;
+		}
+		/* an underscore is in no host name, but in many a HELO */
+		if (!isalnum(c) && c != '_' && c < 0x80 && (c != '-' || !label))
+			return 0;
+		if (++label > 63)
+			return 0;
+	}
+	return label && text[len - 1] != '-';
+}
+
+static const char *skip_source_route(const char *text)
+{
+	const char *colon;
+
+	if (*text != '@')
+		return text;
+	colon = strchr(text, ':');
+	return colon ? colon + 1 : text;
+}
+
+const char *address_parse_path(const char *text, int empty, char address[PATH_LINE_MAX])
+{
+	const char *start, *domain, *end;
+	size_t local;
+
+	if (*text != '<')
+		return NULL;
+	if (text[1] == '>') {
+		address[0] = 0;
+		return empty ? text + 2 : NULL;
+	}
+	start = skip_source_route(text + 1);
+	if (!strncasecmp(start, "postmaster>", 11)) {
+		strcpy(address, "postmaster");
+		return start + 11;
+	}
+	local = local_part(start);
+	if (!local || local > LOCAL_PART_MAX || start[local] != '@')
+		return NULL;
+	domain = start + local + 1;
+	end = strchr(domain, '>');
+	if (!end || !address_is_domain(domain, end - domain) || end - text + 1 > PATH_LINE_MAX)
+		return NULL;
+	memcpy(address, start, end - start);
+	address[end - start] = 0;
+	return end + 1;
+}
