@@ -244,8 +244,12 @@ static int gate_child(struct __sk_buff *skb, struct bpf_sock *sk)
 	if (segment_read(skb, &segment) || !segment.payload_len ||
 	    segment.flags & (TCP_RST | TCP_SYN))
 		return PASS;
-	if (segment.ack - tcp->snd_una > tcp->snd_nxt - tcp->snd_una)
-		return PASS;
+	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
+	 * that. */
+	if (segment.ack - tcp->snd_una > tcp->snd_nxt - tcp->snd_una) {
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
 
 	have = socket->have;
 	offset = segment.seq - socket->first_seq;

@@ -127,8 +127,9 @@ static int answer_header(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 	if (!socket)
 		return answer_error(ctx, -ENODATA);
 	record = &socket->record;
-	if (ctx->optname == PP_TLVS && record->state == PP_STATE_VALID && !record->tlv_len)
-		return answer_length(ctx, 0);
+	if (ctx->optname == PP_TLVS &&
+	    !record->tlv_len) /* an optlen of 0 would not be copied out */
+		return answer_error(ctx, -ENODATA);
 	extra = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
 	if (!extra || !(record->flags & PP_RECORD_KEPT))
 		return answer_error(ctx, -ENODATA);

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
+
+UNIT_NAMES := decode tlv read_header
+NET_NAMES := $(patsubst selftests/net/%.c,%,$(filter-out selftests/net/net.c,$(wildcard selftests/net/*.c)))
+TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(wildcard selftests/tools/*.c))
+
+TEST_BIN := $(BUILD)/selftests
+UNIT_TESTS := $(UNIT_NAMES:%=$(TEST_BIN)/unit/%) $(UNIT_NAMES:%=$(TEST_BIN)/unit/%-asan)
+NET_TESTS := $(NET_NAMES:%=$(TEST_BIN)/net/%)
+TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
+
+tests: tools $(UNIT_TESTS) $(NET_TESTS)
+tools: $(TOOLS)
+benches:
+
+$(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
+
+$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c $(BUILD)/lib/libpp.a selftests/unit/headers.h
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
+		-o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
+
+$(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c $(LIB_SOURCES) selftests/unit/headers.h \
+		$(wildcard include/pp/*.h)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
+		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
+
+$(TEST_BIN)/net/%: selftests/net/%.c selftests/net/net.c selftests/unit/headers.c $(BUILD)/lib/libpp.a \
+		selftests/net/net.h selftests/unit/headers.h
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
+		-o $@ -lcmocka -lpthread
+
+$(TEST_BIN)/tools/%: selftests/tools/%.c $(BUILD)/lib/libpp.a
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $^ -o $@

@@ -189,7 +189,7 @@ enum pp_stat {
 	PP_STAT_FRAGMENTED,    /* headers that came in several segments */
 	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW, left to user space */
 	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
-	PP_STAT_DROPPED_HOLE,  /* segments ahead of an incomplete header, dropped to come again */
+	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */
 	PP_STAT_NO_MEMORY,     /* a socket's record or header could not be stored */
 	PP_STAT_HANDOFF_FULL,  /* pp_handoff refused an entry */
 	PP_STAT_BAD = 16,      /* PP_STAT_BAD + enum pp_reason: bad headers by reason */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * lab COMMAND [ARGUMENT...]: runs a command where it can change nothing of the machine's: in network,
- * mount and process namespaces of its own, with a BPF file system and a cgroup of its own. All of it
- * is gone when the command ends, also when it fails or is interrupted. As root.
+ * lab COMMAND [ARGUMENT...]: runs a command where it can change nothing of the machine's: in
+ * network, mount and process namespaces of its own, with a BPF file system and a cgroup of its own.
+ * All of it is gone when the command ends, also when it fails or is interrupted. As root.
  *
  * The command finds in its environment
  *   LAB_CGROUP  a cgroup v2 that it is in, for the programs
@@ -155,7 +155,8 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &on_signal, NULL);
 	sigaction(SIGTERM, &on_signal, NULL);
 	sigaction(SIGHUP, &on_signal, NULL);
-	/* Process 1 would get no default signals and all the orphans: it only waits for the command. */
+	/* Process 1 would get no default signals and all the orphans: it only waits for the
+	 * command. */
 	child = fork();
 	if (child == 0) {
 		int last = 0, ended;

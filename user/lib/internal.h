@@ -28,8 +28,14 @@ int pp_peek(int fd, void *buf, size_t size);
 /* When a wait that may last @timeout_ms from now on has to end; -1: never. */
 int64_t pp_deadline(int timeout_ms);
 
-/* Waits until @need bytes of stream are there, or EOF, or @deadline. Return: 0, -ETIMEDOUT, -EINTR.
- */
+#define PP_PEER_CLOSED 1
+
+/* Waits until @need bytes of stream are there, or EOF, or @deadline. Memory pressure can end the
+ * wait early (tcp_stream_is_readable()). Return: 0; PP_PEER_CLOSED, no more bytes will come;
+ * -ETIMEDOUT; -EINTR. */
 int pp_wait_readable(int fd, uint32_t need, int64_t deadline);
+
+/* A millisecond, where poll() sees progress and there is none. */
+void pp_pause(void);
 
 #endif

@@ -3,7 +3,6 @@
  * pp_lookup() and pp_lookup_wait(): ask the programs, and take the header out of the stream.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "internal.h"
 
@@ -90,9 +89,8 @@ int pp_lookup(int fd, struct pp_origin *origin)
 
 int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
 	int64_t deadline = pp_deadline(timeout_ms);
-	uint32_t need = 0, needed = 0;
+	uint32_t need = 1, needed = 0;
 	int result;
 
 	for (;;) {
@@ -100,10 +98,10 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
 		if (result != -EAGAIN)
 			return result;
 		if (need == needed) /* poll() and the programs disagree: do not spin */
-			nanosleep(&pause, NULL);
+			pp_pause();
 		needed = need;
 		result = pp_wait_readable(fd, need, deadline);
-		if (result)
+		if (result < 0)
 			return result;
 	}
 }

@@ -9,14 +9,12 @@
 int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms)
 {
 	int64_t deadline = pp_deadline(timeout_ms);
+	int len, result, seen = 0, closed = 0;
 	uint8_t header[PP_HEADER_MAX];
 	uint32_t need = 1;
-	int len, result;
 
 	for (;;) {
 		len = pp_peek(fd, header, sizeof(header));
-		if (len == 0)
-			return -EBADMSG;
 		if (len < 0 && len != -EAGAIN && len != -EINTR)
 			return len;
 		if (len > 0) {
@@ -25,11 +23,15 @@ int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms)
 				return result;
 			if (result > 0)
 				return pp_discard(fd, result);
-			if (need <= (uint32_t)len)
-				return -EBADMSG;
 		}
+		if (len == 0 || closed)
+			return -EBADMSG;
+		if (len > 0 && len == seen)
+			pp_pause();
+		seen = len;
 		result = pp_wait_readable(fd, need, deadline);
-		if (result)
+		if (result < 0)
 			return result;
+		closed = result == PP_PEER_CLOSED;
 	}
 }

@@ -68,7 +68,9 @@ static int wait_for_input(int fd, int64_t deadline)
 	ready = poll(&input, 1, left);
 	if (ready < 0)
 		return -errno;
-	return ready ? 0 : -ETIMEDOUT;
+	if (!ready)
+		return -ETIMEDOUT;
+	return input.revents & (POLLRDHUP | POLLHUP | POLLERR) ? PP_PEER_CLOSED : 0;
 }
 
 int pp_wait_readable(int fd, uint32_t need, int64_t deadline)
@@ -85,4 +87,11 @@ int pp_wait_readable(int fd, uint32_t need, int64_t deadline)
 	result = wait_for_input(fd, deadline);
 	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &before, sizeof(before));
 	return result;
+}
+
+void pp_pause(void)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	nanosleep(&pause, NULL);
 }

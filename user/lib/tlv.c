@@ -35,6 +35,8 @@ int pp_tlvs(int fd, void *buf, size_t size)
 	result = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
 	if (result < 0)
 		return result;
+	if (record.state == PP_STATE_VALID && !record.tlv_len)
+		return 0;
 	if (record.state == PP_STATE_FRAGMENTED && record.flags & PP_RECORD_LARGE)
 		return tlvs_of_large(fd, &record, buf, size);
 	return -ENODATA;

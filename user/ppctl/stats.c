@@ -25,7 +25,7 @@ static const struct counter_name {
 	{PP_STAT_FRAGMENTED, "fragmented", "headers in several segments"},
 	{PP_STAT_LARGE, "large", "headers of over 1,024 bytes, left to user space"},
 	{PP_STAT_DROPPED_BAD, "dropped_bad", "segments with a bad header dropped"},
-	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that overtook the header, dropped"},
+	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that do not continue a header, dropped"},
 	{PP_STAT_NO_MEMORY, "no_memory", "records that could not be stored"},
 	{PP_STAT_HANDOFF_FULL, "handoff_full", "refusals of pp_handoff"},
 	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},

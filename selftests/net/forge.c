@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A forger who can send packets with the proxy's address, but does not see its traffic: whatever it
+ * sends through a raw socket, it sets no origin. The true header still does.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#define __FAVOR_BSD
+#include <netinet/tcp.h>
+#include <poll.h>
+
+#include "net.h"
+
+#define FORGED "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n" /* no longer than LINE */
+
+static int listener, open_listener, sniffer, forger;
+
+static int setup(void **state)
+{
+	int one = 1;
+
+	net_setup(state);
+	listener = listen_on(SERVER, PORT);
+	open_listener = listen_on(SERVER, OPEN);
+	sniffer = socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
+	forger = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	assert_true(sniffer >= 0 && forger >= 0);
+	setsockopt(forger, IPPROTO_IP, IP_HDRINCL, &one, sizeof(one));
+	return 0;
+}
+
+/* What a forger would have to guess. */
+struct handshake {
+	uint16_t port; /* the proxy's, network order */
+	uint16_t to;   /* the server's, network order */
+	uint32_t seq;  /* of the first payload byte */
+	uint32_t ack;  /* what acknowledges the SYN-ACK */
+};
+
+/* Reads the handshake of the connection from @port off the wire. */
+static void sniff(struct handshake *handshake, unsigned int port)
+{
+	struct pollfd in = {.fd = sniffer, .events = POLLIN};
+	int have = 0;
+
+	handshake->port = htons(port);
+	while (have != 3) {
+		uint8_t packet[2048];
+		struct tcphdr tcp;
+		ssize_t len;
+
+		assert_int_equal(poll(&in, 1, SOON_MS), 1);
+		len = recv(sniffer, packet, sizeof(packet), 0);
+		if (len < 40)
+			continue;
+		memcpy(&tcp, packet + (packet[0] & 0xf) * 4, sizeof(tcp));
+		if (tcp.th_sport == handshake->port && tcp.th_flags == TH_SYN) {
+			handshake->seq = ntohl(tcp.th_seq) + 1;
+			handshake->to = tcp.th_dport;
+			have |= 1;
+		}
+		if (tcp.th_dport == handshake->port && tcp.th_flags == (TH_SYN | TH_ACK)) {
+			handshake->ack = ntohl(tcp.th_seq) + 1;
+			have |= 2;
+		}
+	}
+}
+
+static uint32_t sum(const void *bytes, size_t len, uint32_t start)
+{
+	const uint8_t *at = bytes;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		start += i % 2 ? at[i] : at[i] << 8;
+	return start;
+}
+
+/* A segment from the proxy's address, all of it right but for what the caller gets wrong. */
+static void forge(const struct handshake *handshake, uint32_t seq, uint32_t ack, const char *text)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(SERVER)};
+	struct {
+		struct ip ip;
+		struct tcphdr tcp;
+		char text[128];
+	} packet = {0};
+	struct {
+		struct in_addr from, to;
+		uint16_t protocol, len;
+	} pseudo;
+	size_t len = sizeof(packet.tcp) + strlen(text);
+	uint32_t check;
+
+	packet.ip.ip_v = 4;
+	packet.ip.ip_hl = 5;
+	packet.ip.ip_ttl = 64;
+	packet.ip.ip_p = IPPROTO_TCP;
+	packet.ip.ip_src.s_addr = inet_addr(PROXY);
+	packet.ip.ip_dst = to.sin_addr;
+	packet.tcp.th_sport = handshake->port;
+	packet.tcp.th_dport = handshake->to;
+	packet.tcp.th_seq = htonl(seq);
+	packet.tcp.th_ack = htonl(ack);
+	packet.tcp.th_off = 5;
+	packet.tcp.th_flags = TH_ACK | TH_PUSH;
+	packet.tcp.th_win = htons(1000);
+	memcpy(packet.text, text, strlen(text));
+	pseudo.from = packet.ip.ip_src;
+	pseudo.to = packet.ip.ip_dst;
+	pseudo.protocol = htons(IPPROTO_TCP);
+	pseudo.len = htons(len);
+	check = sum(&packet.tcp, len, sum(&pseudo, sizeof(pseudo), 0));
+	check = (check & 0xffff) + (check >> 16);
+	check = (check & 0xffff) + (check >> 16);
+	packet.tcp.th_sum = htons(~check);
+	assert_int_equal(sendto(forger, &packet, sizeof(packet.ip) + len, 0, (struct sockaddr *)&to,
+				sizeof(to)),
+			 sizeof(packet.ip) + len);
+}
+
+/* Numbers near the right ones, and far from them. A forger without a view has to hit two of 2^32;
+ * who knows the acknowledgement and a sequence number in the window can put data into any TCP
+ * stream. */
+static void forge_many(const struct handshake *handshake)
+{
+	static const int32_t near[] = {-1000, -44, -1, 1, 44, 100, 1000, 30000};
+	static const int32_t far[] = {-100000, 10000000, 0x7fffffff, 0x40000000};
+	size_t i;
+
+	srandom(4711);
+	for (i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
+		forge(handshake, handshake->seq + near[i], handshake->ack + 1, FORGED);
+		forge(handshake, handshake->seq + near[i], handshake->ack + near[i], FORGED);
+		forge(handshake, handshake->seq + near[i], random(), FORGED);
+	}
+	for (i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		forge(handshake, handshake->seq + far[i], handshake->ack, FORGED);
+		forge(handshake, random(), random(), FORGED);
+	}
+}
+
+/* The sequence number is right, the acknowledgement is not. */
+static void forge_acknowledgements(const struct handshake *handshake)
+{
+	static const int32_t off[] = {-100000, -1, 1, 2, 1000, 100000, 0x7fffffff};
+	size_t i;
+
+	for (i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+		forge(handshake, handshake->seq, handshake->ack + off[i], FORGED);
+}
+
+static void before_the_handshake_ends_a_forged_header_sets_no_origin(void **state)
+{
+	int client = connect_to(PROXY, SERVER, PORT), server;
+	struct handshake handshake;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	forge_many(&handshake);
+	forge_acknowledgements(&handshake);
+	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+	send_text(client, LINE "EHLO x\r\n");
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	close_both(client, server);
+}
+
+static void without_a_connection_a_forged_header_makes_none(void **state)
+{
+	struct handshake handshake = {.port = htons(40000), .to = htons(PORT)};
+
+	(void)state;
+	forge_many(&handshake);
+	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+}
+
+static void on_an_established_connection_a_forged_header_sets_no_origin(void **state)
+{
+	int client = connect_to(PROXY, SERVER, OPEN), server;
+	struct handshake handshake;
+	struct pp_origin origin;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	server = accept_within(open_listener, SOON_MS);
+	forge_many(&handshake);
+	forge_acknowledgements(&handshake);
+	usleep(A_WHILE_MS * 1000);
+	assert_int_equal(pp_lookup(server, &origin), -EAGAIN);
+	send_text(client, LINE "EHLO x\r\n");
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	close_both(client, server);
+}
+
+static void half_a_header_cannot_be_completed_by_a_forger(void **state)
+{
+	int client = connect_to(PROXY, SERVER, OPEN), server;
+	struct handshake handshake;
+	struct pp_origin origin;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	server = accept_within(open_listener, SOON_MS);
+	send_all(client, LINE, 20);
+	await_acknowledged(client);
+	handshake.seq += 20;
+	forge_many(&handshake);
+	forge_acknowledgements(&handshake);
+	usleep(A_WHILE_MS * 1000);
+	assert_int_equal(pp_lookup(server, &origin), -EAGAIN);
+	send_text(client, LINE + 20);
+	send_text(client, "EHLO x\r\n");
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	close_both(client, server);
+}
+
+static void a_decoded_header_cannot_be_replaced(void **state)
+{
+	int client = connect_to(PROXY, SERVER, PORT), server;
+	struct handshake handshake;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	send_text(client, LINE);
+	server = accept_within(listener, SOON_MS);
+	forge(&handshake, handshake.seq, handshake.ack, FORGED);
+	forge_acknowledgements(&handshake);
+	forge_many(&handshake);
+	assert_origin(server, LINE_ORIGIN);
+	send_text(client, "EHLO x\r\n");
+	assert_reads_text(server, "EHLO x\r\n");
+	assert_origin(server, LINE_ORIGIN);
+	close_both(client, server);
+}
+
+static void segments_that_overtake_the_header_wait_for_it(void **state)
+{
+	int client = connect_to(PROXY, SERVER, PORT), server;
+	long dropped = counter("dropped_hole");
+	struct handshake handshake;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	forge(&handshake, handshake.seq + LINE_LEN, handshake.ack, "EHLO x\r\n");
+	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+	assert_int_equal(counter("dropped_hole"), dropped + 1);
+	send_text(client, LINE "EHLO x\r\n");
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	close_both(client, server);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(before_the_handshake_ends_a_forged_header_sets_no_origin),
+		cmocka_unit_test(without_a_connection_a_forged_header_makes_none),
+		cmocka_unit_test(on_an_established_connection_a_forged_header_sets_no_origin),
+		cmocka_unit_test(half_a_header_cannot_be_completed_by_a_forger),
+		cmocka_unit_test(a_decoded_header_cannot_be_replaced),
+		cmocka_unit_test(segments_that_overtake_the_header_wait_for_it),
+	};
+
+	return cmocka_run_group_tests_name("forge", tests, setup, NULL);
+}
