@@ -164,7 +164,9 @@ static int join_segments(struct __sk_buff *skb, const struct segment *segment, s
 		return -1;
 	if (kept)
 		__builtin_memcpy(work->joined, kept->bytes, PP_WINDOW);
-	len = segment_load(skb, segment, work->joined + (have & (PP_WINDOW - 1)));
+	pp_opaque(have); /* or the compiler takes the mask, which the 6.1 verifier needs, away */
+	have &= PP_WINDOW - 1;
+	len = segment_load(skb, segment, work->joined + have);
 	if (len < 0)
 		return -1;
 	__builtin_memcpy(extra->bytes, work->joined, PP_WINDOW);

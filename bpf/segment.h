@@ -104,7 +104,7 @@ static int segment_read(struct __sk_buff *skb, struct segment *segment)
 	return 0;
 }
 
-/* Copies up to @max (a power of two) payload bytes to @to. Return: how many, or -1. */
+/* Copies up to PP_WINDOW payload bytes to @to. Return: how many, or -1. */
 static int segment_load(struct __sk_buff *skb, const struct segment *segment, __u8 *to)
 {
 	__u32 len = segment->payload_len;
@@ -115,7 +115,7 @@ static int segment_load(struct __sk_buff *skb, const struct segment *segment, __
 		len = PP_WINDOW;
 	/* The 6.1 verifier wants a variable length in this form, and the compiler knows better. */
 	len -= 1;
-	asm volatile("" : "+r"(len));
+	pp_opaque(len);
 	len &= PP_WINDOW - 1;
 	len += 1;
 	if (bpf_skb_load_bytes(skb, segment->payload, to, len))

@@ -48,9 +48,20 @@ static const __u32 pp_crc32c_table[256] = {
 	0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
+/* The 6.1 verifier loses the bounds of an exclusive or, and the compiler would take a mask that comes
+ * after one for superfluous: hide where the value comes from. */
+#ifdef __bpf__
+#define pp_opaque(value) asm volatile("" : "+r"(value))
+#else
+#define pp_opaque(value) ((void)0)
+#endif
+
 static inline __u32 pp_crc32c_byte(__u32 crc, __u8 byte)
 {
-	return (crc >> 8) ^ pp_crc32c_table[(crc ^ byte) & 0xff];
+	__u32 index = crc ^ byte;
+
+	pp_opaque(index);
+	return (crc >> 8) ^ pp_crc32c_table[index & 0xff];
 }
 
 #endif

@@ -2,9 +2,11 @@
 /*
  * ppctl up and down: load, pin, attach; and the way back.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -38,23 +40,25 @@ static char libbpf_said[1024];
 
 static int remember_print(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	char text[4096];
+	char *text;
 	size_t len, have;
 
-	if (level != LIBBPF_WARN)
+	if (level != LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
 		return 0;
-	vsnprintf(text, sizeof(text), format, arguments);
 	len = strlen(text);
-	have = strlen(libbpf_said);
 	if (len >= sizeof(libbpf_said)) {
-		memcpy(libbpf_said, text + len - sizeof(libbpf_said) + 1, sizeof(libbpf_said));
-		return 0;
-	}
-	if (have + len >= sizeof(libbpf_said)) {
-		memmove(libbpf_said, libbpf_said + len, have - len + 1);
+		libbpf_said[0] = 0;
+		have = 0;
+	} else {
 		have = strlen(libbpf_said);
+		if (have + len >= sizeof(libbpf_said)) {
+			memmove(libbpf_said, libbpf_said + len, have - len + 1);
+			have -= len;
+		}
 	}
-	snprintf(libbpf_said + have, sizeof(libbpf_said) - have, "%s", text);
+	snprintf(libbpf_said + have, sizeof(libbpf_said) - have, "%s",
+		 len < sizeof(libbpf_said) ? text : text + len - sizeof(libbpf_said) + 1);
+	free(text);
 	return 0;
 }
 
