@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl: what it does, and what it says when it cannot.
+ */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "net.h"
+
+#define PPCTL "build/bin/ppctl "
+
+static void assert_says(const char *output, const char *text)
+{
+	if (!strstr(output, text))
+		fail_msg("no '%s' in: %s", text, output);
+}
+
+static int down(void **state)
+{
+	(void)state;
+	run(0, PPCTL "down >/dev/null 2>&1; rm -rf $LAB_BPFFS/pp; true");
+	return 0;
+}
+
+static void up(void)
+{
+	run(0, PPCTL "up --cgroup $LAB_CGROUP --port 25,465 --proxy 192.0.2.0/24,2001:db8::/64");
+}
+
+static void up_twice_says_what_is_up(void **state)
+{
+	(void)state;
+	up();
+	assert_says(run(0, PPCTL "up --cgroup $LAB_CGROUP"), "already up on");
+	assert_says(run(0, PPCTL "up --cgroup $LAB_CGROUP --port 587"), "ports and proxies added");
+	assert_says(run(0, PPCTL "port list"), "587");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_OUTSIDE"), "already up on");
+	assert_says(run(0, PPCTL "up --cgroup $LAB_OUTSIDE --pin $LAB_BPFFS/second"), "up on");
+	run(0, PPCTL "down --pin $LAB_BPFFS/second");
+}
+
+static void a_relative_cgroup_is_below_the_mount_point(void **state)
+{
+	(void)state;
+	assert_says(run(0, PPCTL "up --cgroup $(echo $LAB_CGROUP | "
+				 "sed 's|.*/\\(ppsplit-lab\\)|\\1|')"),
+		    "/inside");
+}
+
+static void down_leaves_nothing(void **state)
+{
+	(void)state;
+	up();
+	assert_says(run(0, PPCTL "down"), "down");
+	run(0, "test ! -e $LAB_BPFFS/pp");
+	run(1, "bpftool link | grep -q pp_gate");
+	assert_says(run(1, PPCTL "down"), "nothing is up at");
+}
+
+static void an_up_that_fails_leaves_nothing(void **state)
+{
+	(void)state;
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --port 25 --proxy nonsense"),
+		    "'nonsense' is not an address prefix");
+	run(0, "test ! -e $LAB_BPFFS/pp");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --port 70000"), "'70000' is not a port");
+	run(0, "test ! -e $LAB_BPFFS/pp");
+	run(1, "bpftool prog | grep -q pp_gate");
+}
+
+static void proxies_are_added_listed_and_deleted(void **state)
+{
+	(void)state;
+	up();
+	run(0, PPCTL "proxy add 198.51.100.7 10.0.0.0/8,fd00::/8");
+	assert_says(run(0, PPCTL "proxy list"), "198.51.100.7/32");
+	assert_says(run(0, PPCTL "proxy list"), "10.0.0.0/8");
+	assert_says(run(0, PPCTL "proxy list"), "fd00::/8");
+	assert_says(run(0, PPCTL "proxy list --json"), "\"2001:db8::/64\"");
+	run(0, PPCTL "proxy del 10.0.0.0/8");
+	assert_null(strstr(run(0, PPCTL "proxy list"), "10.0.0.0"));
+	assert_says(run(1, PPCTL "proxy del 10.0.0.0/8"), "10.0.0.0/8 is not in the list");
+}
+
+static void bad_prefixes_are_refused(void **state)
+{
+	static const char *const bad[] = {"1.2.3",	  "1.2.3.4/33", "1.2.3.4/",
+					  "::1/129",	  "::1/x",	"1.2.3.4/-1",
+					  "host.example", "1.2.3.4/8",	"::/0/0"};
+	size_t i;
+
+	(void)state;
+	up();
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_says(run(1, PPCTL "proxy add %s", bad[i]), bad[i]);
+	assert_says(run(1, PPCTL "proxy add 1.2.3.4/8"), "bits set behind the prefix length");
+}
+
+static void ports_are_added_listed_and_deleted(void **state)
+{
+	(void)state;
+	up();
+	run(0, PPCTL "port add 587 --gate 5000 --on-bad drop --v1-mixed");
+	assert_says(run(0, PPCTL "port list"),
+		    "587   split none, gate 5000 ms, on bad header drop, v1 mixed");
+	assert_says(run(0, PPCTL "port list --json"), "\"gate_ms\":5000");
+	run(0, PPCTL "port del 587");
+	assert_says(run(1, PPCTL "port del 587"), "port 587 is not served");
+	assert_says(run(1, PPCTL "port add 0"), "'0' is not a port");
+	assert_says(run(1, PPCTL "port add 25 --gate x"), "--gate: 'x' is not a number");
+	assert_says(run(1, PPCTL "port add 25 --on-bad x"), "neither tell nor drop");
+}
+
+static void a_full_map_says_so_and_loses_nothing(void **state)
+{
+	(void)state;
+	up();
+	run(0, "for n in $(seq 1 254); do echo -n $((1000 + n)),; done >/tmp/ports; " PPCTL
+	       "port add $(cat /tmp/ports)1000; rm /tmp/ports");
+	assert_says(run(1, PPCTL "port add 9999"), "pp_ports is full (256 entries)");
+	assert_says(run(0, PPCTL "port list"), "1254");
+	run(0, "for a in 0 1 2 3; do l=; for n in $(seq 0 255); do l=$l,10.0.$a.$n; done; " PPCTL
+	       "proxy add ${l#,} 2>/tmp/full || true; done");
+	assert_says(run(0, "cat /tmp/full; rm /tmp/full"), "pp_proxies is full (1024 entries)");
+}
+
+static void status_shows_programs_maps_and_counters(void **state)
+{
+	const char *text;
+
+	(void)state;
+	up();
+	text = run(0, PPCTL "status");
+	assert_says(text, "pp_gate");
+	assert_says(text, "pp_sockops");
+	assert_says(text, "pp_getsockopt");
+	assert_says(text, "pp_handoff");
+	assert_says(text, "/inside");
+	assert_says(text, "192.0.2.0/24");
+	assert_says(run(0, PPCTL "status --json"), "\"bad_signature\":0");
+	assert_says(run(1, PPCTL "status --pin $LAB_BPFFS/none"), "nothing is up at");
+	assert_says(run(1, PPCTL "status --json --pin $LAB_BPFFS/none"), "\"error\":");
+}
+
+static void a_cgroup_that_is_gone_is_told(void **state)
+{
+	(void)state;
+	run(0, "mkdir $LAB_CGROUP/unit && " PPCTL "up --cgroup $LAB_CGROUP/unit && "
+	       "rmdir $LAB_CGROUP/unit");
+	assert_says(run(0, PPCTL "status"), "gone");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP"), "'ppctl down' first");
+	run(0, PPCTL "down");
+}
+
+static void pins_are_for_root_alone(void **state)
+{
+	(void)state;
+	up();
+	assert_says(run(0, "stat -c %%a $LAB_BPFFS/pp/maps/pp_proxies $LAB_BPFFS/pp/maps/pp_ports "
+			   "$LAB_BPFFS/pp/links/pp_gate | sort -u"),
+		    "600\n");
+	assert_says(run(0, "stat -c %%a $LAB_BPFFS/pp"), "755\n");
+}
+
+static void what_is_missing_is_named(void **state)
+{
+	(void)state;
+	assert_says(run(1, PPCTL "up --cgroup /tmp"), "not a cgroup v2 directory");
+	assert_says(run(1, PPCTL "up --cgroup no-such-unit.service"), "No such file");
+	assert_says(run(1, PPCTL "up --cgroup $(awk '/ - cgroup2 / { print $5; exit }' "
+				 "/proc/self/mountinfo)"),
+		    "that is the root cgroup");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --pin /tmp/pp"), "mount -t bpf bpf /tmp");
+	assert_says(run(1, PPCTL "up"), "usage: ppctl up --cgroup PATH");
+	assert_says(run(1, PPCTL "frobnicate"), "no such command");
+	assert_says(run(1, PPCTL "status --frob"), "no such option");
+	assert_says(run(1, PPCTL "up --cgroup"), "--cgroup needs a value");
+	assert_says(run(1, PPCTL), "which command?");
+	assert_says(run(0, PPCTL "--help"), "--v1-mixed");
+}
+
+static void without_root_every_command_says_so(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	up();
+	child = fork();
+	if (child == 0) {
+		if (setgid(65534) || setuid(65534))
+			_exit(2);
+		_exit(strstr(run(1, PPCTL "up --cgroup $LAB_CGROUP"), "needs root") &&
+				      strstr(run(1, PPCTL "status"), "needs root") &&
+				      strstr(run(1, PPCTL "down"), "needs root")
+			      ? 0
+			      : 1);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+}
+
+static void lookup_shows_a_socket_of_another_process(void **state)
+{
+	static const char header[] =
+		"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11\x00\x14"
+		"\xc0\x00\x02\x07\xc6\x33\x64\x01\x12\x67\x00\x19"
+		"\x05\x00\x05"
+		"abcde";
+	int listener, client, server;
+	const char *text;
+
+	(void)state;
+	run(0, PPCTL "up --cgroup $LAB_CGROUP --port %d --proxy %s", PORT, PROXY);
+	listener = listen_on(SERVER, PORT);
+	client = connect_to(PROXY, SERVER, PORT);
+	send_all(client, header, sizeof(header) - 1);
+	server = accept_within(listener, SOON_MS);
+	text = run(0, PPCTL "lookup %d %d", getpid(), server);
+	assert_says(text, "state        valid");
+	assert_says(text, "origin       PROXY v2 TCP 192.0.2.7:4711 -> 198.51.100.1:25");
+	assert_says(text, "unique_id abcde");
+	assert_says(run(0, PPCTL "lookup %d %d --json", getpid(), server),
+		    "\"source\":\"192.0.2.7:4711\"");
+	/* it only looks */
+	assert_origin(server, V2_ORIGIN);
+	assert_says(run(0, PPCTL "lookup %d %d", getpid(), server), "taken        true");
+	assert_says(run(0, PPCTL "lookup %d %d", getpid(), listener), "state        none");
+	assert_says(run(1, PPCTL "lookup %d 999", getpid()), "Bad file descriptor");
+	assert_says(run(1, PPCTL "lookup 999999 1"), "No such process");
+	assert_says(run(1, PPCTL "lookup x 1"), "usage: ppctl lookup PID FD");
+	close_both(client, server);
+	close(listener);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(up_twice_says_what_is_up, down),
+		cmocka_unit_test_teardown(a_relative_cgroup_is_below_the_mount_point, down),
+		cmocka_unit_test_teardown(down_leaves_nothing, down),
+		cmocka_unit_test_teardown(an_up_that_fails_leaves_nothing, down),
+		cmocka_unit_test_teardown(proxies_are_added_listed_and_deleted, down),
+		cmocka_unit_test_teardown(bad_prefixes_are_refused, down),
+		cmocka_unit_test_teardown(ports_are_added_listed_and_deleted, down),
+		cmocka_unit_test_teardown(a_full_map_says_so_and_loses_nothing, down),
+		cmocka_unit_test_teardown(status_shows_programs_maps_and_counters, down),
+		cmocka_unit_test_teardown(a_cgroup_that_is_gone_is_told, down),
+		cmocka_unit_test_teardown(pins_are_for_root_alone, down),
+		cmocka_unit_test_teardown(what_is_missing_is_named, down),
+		cmocka_unit_test_teardown(without_root_every_command_says_so, down),
+		cmocka_unit_test_teardown(lookup_shows_a_socket_of_another_process, down),
+	};
+
+	return cmocka_run_group_tests_name("ppctl", tests, NULL, NULL);
+}

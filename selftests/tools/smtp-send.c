@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * smtp-send [--from ADDRESS] [--raw TEXT] ADDRESS PORT: sends one message over SMTP, from a local
+ * address of choice. --raw is sent first, as it is, and the answer to it is skipped. Prints the
+ * last reply; ends with 0 when the message was accepted.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static char reply[1024];
+
+static socklen_t fill(struct sockaddr_storage *to, const char *address, int port)
+{
+	struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)to;
+	struct sockaddr_in *ip4 = (struct sockaddr_in *)to;
+
+	memset(to, 0, sizeof(*to));
+	if (inet_pton(AF_INET, address, &ip4->sin_addr) == 1) {
+		ip4->sin_family = AF_INET;
+		ip4->sin_port = htons(port);
+		return sizeof(*ip4);
+	}
+	if (inet_pton(AF_INET6, address, &ip6->sin6_addr) != 1) {
+		fprintf(stderr, "smtp-send: %s: not an address\n", address);
+		exit(2);
+	}
+	ip6->sin6_family = AF_INET6;
+	ip6->sin6_port = htons(port);
+	return sizeof(*ip6);
+}
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "smtp-send: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* The last line of a reply. Return: its code. */
+static int read_reply(FILE *stream)
+{
+	do {
+		if (!fgets(reply, sizeof(reply), stream)) {
+			fprintf(stderr, "smtp-send: the server closed the connection\n");
+			exit(1);
+		}
+	} while (strlen(reply) > 3 && reply[3] == '-');
+	return atoi(reply);
+}
+
+static void say(FILE *stream, const char *line, int wanted)
+{
+	fprintf(stream, "%s\r\n", line);
+	fflush(stream);
+	if (read_reply(stream) != wanted) {
+		printf("%s", reply);
+		exit(1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"from", required_argument, NULL, 'f'}, {"raw", required_argument, NULL, 'r'}, {0}};
+	const char *from = NULL, *raw = NULL;
+	struct timeval limit = {.tv_sec = 30};
+	struct sockaddr_storage address;
+	socklen_t len;
+	FILE *stream;
+	int option, fd;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'f')
+			from = optarg;
+		else if (option == 'r')
+			raw = optarg;
+		else
+			return 2;
+	}
+	if (argc - optind != 2) {
+		fprintf(stderr, "usage: smtp-send [--from ADDRESS] [--raw TEXT] ADDRESS PORT\n");
+		return 2;
+	}
+	len = fill(&address, argv[optind], atoi(argv[optind + 1]));
+	fd = socket(address.ss_family, SOCK_STREAM, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (from) {
+		struct sockaddr_storage local;
+		socklen_t local_len = fill(&local, from, 0);
+
+		if (bind(fd, (struct sockaddr *)&local, local_len))
+			fail(from);
+	}
+	if (connect(fd, (struct sockaddr *)&address, len))
+		fail(argv[optind]);
+	stream = fdopen(fd, "r+");
+	if (!stream)
+		fail("fdopen");
+	setvbuf(stream, NULL, _IOLBF, 0);
+	if (raw) {
+		fprintf(stream, "%s\r\n", raw);
+		fflush(stream);
+		read_reply(stream);
+	}
+	if (read_reply(stream) != 220 && !raw) {
+		printf("%s", reply);
+		return 1;
+	}
+	say(stream, "EHLO client.example", 250);
+	say(stream, "MAIL FROM:<me@example.net>", 250);
+	say(stream, "RCPT TO:<you@example.org>", 250);
+	say(stream, "DATA", 354);
+	say(stream,
+	    "From: me@example.net\r\nTo: you@example.org\r\nSubject: a test\r\n\r\nHello.\r\n.",
+	    250);
+	printf("%s", reply);
+	say(stream, "QUIT", 221);
+	return 0;
+}
