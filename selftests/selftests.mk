@@ -14,7 +14,7 @@ WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
 
 tests: tools $(UNIT_TESTS) $(NET_TESTS)
 tools: $(TOOLS)
-benches:
+
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 
@@ -38,3 +38,10 @@ $(TEST_BIN)/net/%: selftests/net/%.c selftests/net/net.c selftests/unit/headers.
 $(TEST_BIN)/tools/%: selftests/tools/%.c $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $^ -o $@
+
+BENCHES := $(patsubst selftests/bench/%.c,$(TEST_BIN)/bench/%,$(wildcard selftests/bench/*.c))
+
+$(TEST_BIN)/bench/%: selftests/bench/%.c $(BUILD)/lib/libpp.a
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $^ -o $@
+benches: all tools $(BENCHES)
