@@ -95,13 +95,13 @@ static int gate_hold(struct __sk_buff *skb, const struct segment *segment,
 static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 			  const struct segment *segment, const struct pp_port *policy)
 {
+	struct pp_handoff *handoff = handoff_of_this_cpu();
 	struct pp_work *work = working_memory();
-	struct pp_handoff *handoff;
 	int len;
 
-	if (!work)
+	if (!work || !handoff)
 		return PASS;
-	handoff = &work->handoff;
+	handoff->full = 0;
 	len = segment_load(skb, segment, handoff->extra.bytes);
 	if (len < 0)
 		return PASS;
@@ -112,9 +112,7 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 	handoff->socket.port_flags = policy->flags;
 	handoff->socket.record.netns_cookie = netns_cookie(listener);
 	handoff->socket.record.path = PP_PATH_HANDSHAKE;
-	handoff->ack = segment->ack;
-	handoff->syn = segment->flags & TCP_SYN;
-	record_decode(work, &handoff->socket, &handoff->extra);
+	record_decode(work, &handoff->socket, handoff->extra.bytes, len);
 	if (handoff->socket.record.state == PP_STATE_BAD) {
 		if (overtakes(skb, segment)) {
 			count(PP_STAT_DROPPED_HOLE);
@@ -126,14 +124,15 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 		}
 	}
 
-	work->key.netns_cookie = handoff->socket.record.netns_cookie;
-	__builtin_memcpy(work->key.remote, segment->source, 16);
-	__builtin_memcpy(work->key.local, segment->destination, 16);
-	work->key.remote_port = segment->source_port;
-	work->key.local_port = segment->destination_port;
-	work->key.first_seq = segment->seq;
-	if (bpf_map_update_elem(&pp_handoff, &work->key, handoff, BPF_ANY))
-		count(PP_STAT_HANDOFF_FULL);
+	handoff->key.netns_cookie = handoff->socket.record.netns_cookie;
+	__builtin_memcpy(handoff->key.remote, segment->source, 16);
+	__builtin_memcpy(handoff->key.local, segment->destination, 16);
+	handoff->key.remote_port = segment->source_port;
+	handoff->key.local_port = segment->destination_port;
+	handoff->key.first_seq = segment->seq;
+	handoff->ack = segment->ack;
+	handoff->syn = segment->flags & TCP_SYN ? 1 : 0;
+	handoff->full = 1;
 	return PASS;
 }
 
@@ -154,9 +153,10 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	return gate_hand_over(skb, listener, &segment, policy);
 }
 
-/* @extra becomes the first @have bytes of @kept and, behind them, the segment's payload. */
+/* work->joined becomes the first @have bytes, from @kept, and behind them the segment's payload.
+ * Return: how many bytes of the stream that is, PP_WINDOW at most; or -1. */
 static int join_segments(struct __sk_buff *skb, const struct segment *segment, struct pp_work *work,
-			 struct pp_extra *extra, const struct pp_extra *kept, __u32 have)
+			 const struct pp_extra *kept, __u32 have)
 {
 	int len;
 
@@ -169,47 +169,47 @@ static int join_segments(struct __sk_buff *skb, const struct segment *segment, s
 	len = segment_load(skb, segment, work->joined + have);
 	if (len < 0)
 		return -1;
-	__builtin_memcpy(extra->bytes, work->joined, PP_WINDOW);
-	extra->len = have + len > PP_WINDOW ? PP_WINDOW : have + len;
-	return 0;
+	return have + len > PP_WINDOW ? PP_WINDOW : have + len;
+}
+
+/* Keeps work->joined with the socket. */
+static void keep_bytes(struct bpf_sock *sk, struct pp_work *work, struct pp_record *record,
+		       __u32 len)
+{
+	struct pp_extra *kept = bpf_sk_storage_get(&pp_extra, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!kept) {
+		count(PP_STAT_NO_MEMORY);
+		return;
+	}
+	__builtin_memcpy(kept->bytes, work->joined, PP_WINDOW);
+	kept->len = len;
+	record->flags |= PP_RECORD_KEPT;
 }
 
 /* A segment that is in sequence, on a socket whose header is not complete. */
 static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
 		       const struct segment *segment, __u32 have)
 {
+	struct pp_extra *kept = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
 	struct pp_work *work = working_memory();
-	struct pp_extra *extra, *kept;
+	int len;
 
-	if (!work)
+	if (!work || (have && !kept))
 		return PASS;
-	extra = &work->handoff.extra;
-	kept = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
-	if (have && !kept)
-		return PASS;
-	if (join_segments(skb, segment, work, extra, kept, have))
+	len = join_segments(skb, segment, work, kept, have);
+	if (len < 0)
 		return PASS;
 
 	socket->record.path = PP_PATH_SEGMENT;
-	record_decode(work, socket, extra);
+	record_decode(work, socket, work->joined, len);
 	if (socket->record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
 		socket->record.state = PP_STATE_PENDING;
 		count(PP_STAT_DROPPED_BAD);
 		return DROP;
 	}
-	if (record_wants_bytes(&socket->record)) {
-		if (kept) {
-			__builtin_memcpy(kept->bytes, extra->bytes, PP_WINDOW);
-			kept->len = extra->len;
-		} else {
-			kept = bpf_sk_storage_get(&pp_extra, sk, extra,
-						  BPF_SK_STORAGE_GET_F_CREATE);
-		}
-		if (kept)
-			socket->record.flags |= PP_RECORD_KEPT;
-		else
-			count(PP_STAT_NO_MEMORY);
-	}
+	if (record_wants_bytes(&socket->record))
+		keep_bytes(sk, work, &socket->record, len);
 	if (!have || record_is_settled(&socket->record))
 		record_count(&socket->record);
 	return PASS;

@@ -35,12 +35,10 @@ struct {
 	__type(value, struct pp_extra);
 } pp_extra SEC(".maps");
 
-/* An entry lives from the gate to PASSIVE_ESTABLISHED, within one softirq: microseconds. The size
- * is what keeps a flood of forged segments from pushing it out in that time. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct pp_handoff_key);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
 	__type(value, struct pp_handoff);
 } pp_handoff SEC(".maps");
 
@@ -55,8 +53,6 @@ struct {
  * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
 struct pp_work {
 	struct pp_decoder decoder;
-	struct pp_handoff_key key;
-	struct pp_handoff handoff;
 	__u8 joined[2 * PP_WINDOW]; /* a header's first part, and behind it the segment's */
 };
 
@@ -80,6 +76,13 @@ static struct pp_work *working_memory(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&pp_work, &zero);
+}
+
+static struct pp_handoff *handoff_of_this_cpu(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&pp_handoff, &zero);
 }
 
 /* Is @address (v4-mapped where it is IPv4) that of a marked proxy? */

@@ -5,8 +5,9 @@
 #ifndef PP_RECORD_H
 #define PP_RECORD_H
 
-/* Decodes @extra into @socket: state, reason, flags. Keeps record.netns_cookie. */
-static void record_decode(struct pp_work *work, struct pp_socket *socket, struct pp_extra *extra)
+/* Decodes @bytes into @socket: state, reason, flags. Keeps record.netns_cookie and path. */
+static void record_decode(struct pp_work *work, struct pp_socket *socket, const __u8 *bytes,
+			  __u32 len)
 {
 	struct pp_record *record = &socket->record;
 	__u64 netns_cookie = record->netns_cookie;
@@ -14,16 +15,16 @@ static void record_decode(struct pp_work *work, struct pp_socket *socket, struct
 	int result;
 
 	work->decoder.flags = socket->port_flags;
-	result = pp_decode(&work->decoder, record, extra->bytes, extra->len);
+	result = pp_decode(&work->decoder, record, bytes, len);
 	record->netns_cookie = netns_cookie;
 	record->path = path;
-	socket->have = extra->len;
+	socket->have = len;
 	if (result < 0) {
 		record->state = PP_STATE_BAD;
 		record->reason = -result;
 	} else if (result == PP_MORE) {
 		record->state = PP_STATE_FRAGMENTED;
-		if (record->header_len > PP_WINDOW && extra->len >= PP_WINDOW)
+		if (record->header_len > PP_WINDOW && len >= PP_WINDOW)
 			record->flags |= PP_RECORD_LARGE;
 	} else {
 		record->state = pp_decoded_state(record);

@@ -6,29 +6,45 @@
 #ifndef PP_SOCKOPS_H
 #define PP_SOCKOPS_H
 
-static void remote_and_local(struct bpf_sock_ops *ops, __u8 *remote, __u8 *local)
+/* Functions of their own: in branches of one, the compiler joins the loads at a computed address in
+ * the context, which the verifier refuses. */
+static __noinline int addresses_of_ip4(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
 {
-	__u32 *r = (__u32 *)remote, *l = (__u32 *)local;
+	map_v4(key->remote, CONTEXT_FIELD(ops->remote_ip4));
+	map_v4(key->local, CONTEXT_FIELD(ops->local_ip4));
+	return 0;
+}
 
-	if (ops->family == PP_AF_INET) {
-		map_v4(remote, CONTEXT_FIELD(ops->remote_ip4));
-		map_v4(local, CONTEXT_FIELD(ops->local_ip4));
-		return;
-	}
-	r[0] = CONTEXT_FIELD(ops->remote_ip6[0]);
-	r[1] = CONTEXT_FIELD(ops->remote_ip6[1]);
-	r[2] = CONTEXT_FIELD(ops->remote_ip6[2]);
-	r[3] = CONTEXT_FIELD(ops->remote_ip6[3]);
-	l[0] = CONTEXT_FIELD(ops->local_ip6[0]);
-	l[1] = CONTEXT_FIELD(ops->local_ip6[1]);
-	l[2] = CONTEXT_FIELD(ops->local_ip6[2]);
-	l[3] = CONTEXT_FIELD(ops->local_ip6[3]);
+static __noinline int addresses_of_ip6(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
+{
+	__u32 *remote = (__u32 *)key->remote, *local = (__u32 *)key->local;
+
+	remote[0] = CONTEXT_FIELD(ops->remote_ip6[0]);
+	remote[1] = CONTEXT_FIELD(ops->remote_ip6[1]);
+	remote[2] = CONTEXT_FIELD(ops->remote_ip6[2]);
+	remote[3] = CONTEXT_FIELD(ops->remote_ip6[3]);
+	local[0] = CONTEXT_FIELD(ops->local_ip6[0]);
+	local[1] = CONTEXT_FIELD(ops->local_ip6[1]);
+	local[2] = CONTEXT_FIELD(ops->local_ip6[2]);
+	local[3] = CONTEXT_FIELD(ops->local_ip6[3]);
+	return 0;
+}
+
+static int same_key(const struct pp_handoff_key *one, const struct pp_handoff_key *other)
+{
+	const __u64 *left = (const __u64 *)one, *right = (const __u64 *)other;
+
+	return left[0] == right[0] && left[1] == right[1] && left[2] == right[2] &&
+	       left[3] == right[3] && left[4] == right[4] && left[5] == right[5];
 }
 
 /* The segment must have acknowledged our SYN-ACK, which only who received that can do; unless it
  * was the SYN itself, whose TCP Fast Open cookie the kernel has checked. */
-static int handoff_is_of(const struct pp_handoff *handoff, struct bpf_sock_ops *ops)
+static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_handoff_key *key,
+			 struct bpf_sock_ops *ops)
 {
+	if (!handoff->full || !same_key(&handoff->key, key))
+		return 0;
 	if (ops->skb_tcp_flags & TCP_SYN)
 		return handoff->syn;
 	return !handoff->syn && handoff->ack == ops->snd_nxt;
@@ -92,7 +108,10 @@ static void passive_established(struct bpf_sock_ops *ops)
 
 	if (!policy || !sk)
 		return;
-	remote_and_local(ops, key.remote, key.local);
+	if (ops->family == PP_AF_INET)
+		addresses_of_ip4(ops, &key);
+	else
+		addresses_of_ip6(ops, &key);
 	if (!is_marked(key.remote))
 		return;
 	count(PP_STAT_CONNECTIONS);
@@ -101,13 +120,13 @@ static void passive_established(struct bpf_sock_ops *ops)
 	key.remote_port = bpf_ntohl(CONTEXT_FIELD(ops->remote_port));
 	key.local_port = port;
 	key.first_seq = ops->rcv_nxt;
-	handoff = bpf_map_lookup_elem(&pp_handoff, &key);
-	if (handoff && handoff_is_of(handoff, ops))
+	handoff = handoff_of_this_cpu();
+	if (handoff && handoff_is_of(handoff, &key, ops)) {
+		handoff->full = 0;
 		socket_from_handoff(sk, handoff);
-	else
+	} else {
 		socket_without_header(ops, sk, policy);
-	if (handoff)
-		bpf_map_delete_elem(&pp_handoff, &key);
+	}
 }
 
 #endif

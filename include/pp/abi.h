@@ -132,9 +132,7 @@ enum pp_on_bad {
 	PP_ON_BAD_DROP = 1, /* the segment is dropped: the connection does not reach the MTA */
 };
 
-#define PP_PORT_V1_MIXED                                                        \
-	0x01 /* accept an IPv4 address in a TCP6 line (nginx stream sends them) \
-	      */
+#define PP_PORT_V1_MIXED 0x01 /* an IPv4 address in a TCP6 line is taken (nginx stream) */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split */
@@ -159,9 +157,9 @@ struct pp_extra {
 	__u8 bytes[PP_WINDOW];
 };
 
-/* pp_handoff: LRU hash. Addresses are v4-mapped where they are IPv4; ports in host order. The
- * sequence number of the stream's first byte is part of the key: what a forger sends under another
- * number never meets the connection. */
+/* Which connection a hand-over is for. Addresses are v4-mapped where they are IPv4; ports in host
+ * order. The sequence number of the stream's first byte is part of it: what a forger sends under
+ * another number never meets the connection. */
 struct pp_handoff_key {
 	__u64 netns_cookie;
 	__u8 remote[16];
@@ -171,10 +169,15 @@ struct pp_handoff_key {
 	__u32 first_seq;
 };
 
+/* pp_handoff: one for each CPU. The gate sees the segment that ends a handshake, and
+ * PASSIVE_ESTABLISHED follows in the same softirq. */
 struct pp_handoff {
+	struct pp_handoff_key key;
 	struct pp_socket socket;
 	__u32 ack; /* acknowledgement number of the segment */
-	__u32 syn; /* 1: came in a SYN (TCP Fast Open), so there is no acknowledgement number */
+	__u8 syn;  /* 1: came in a SYN (TCP Fast Open), so there is no acknowledgement number */
+	__u8 full; /* 1: not taken yet */
+	__u16 pad;
 	struct pp_extra extra;
 };
 
@@ -191,7 +194,6 @@ enum pp_stat {
 	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */
 	PP_STAT_NO_MEMORY,     /* a socket's record or header could not be stored */
-	PP_STAT_HANDOFF_FULL,  /* pp_handoff refused an entry */
 	PP_STAT_BAD = 16,      /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
 	PP_STAT_COUNT = 32,
 };
@@ -202,7 +204,8 @@ _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
 _Static_assert(sizeof(struct pp_socket) == 80, "no padding in a socket's entry");
 _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
-_Static_assert(sizeof(struct pp_handoff) == 80 + 8 + 8 + PP_WINDOW, "no padding in a hand-over");
+_Static_assert(sizeof(struct pp_handoff) == 48 + 80 + 8 + 8 + PP_WINDOW,
+	       "no padding in a hand-over");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 

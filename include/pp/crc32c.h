@@ -48,8 +48,8 @@ static const __u32 pp_crc32c_table[256] = {
 	0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
-/* The 6.1 verifier loses the bounds of an exclusive or, and the compiler would take a mask that comes
- * after one for superfluous: hide where the value comes from. */
+/* The 6.1 verifier loses the bounds of an exclusive or, and the compiler would take a mask that
+ * comes after one for superfluous: hide where the value comes from. */
 #ifdef __bpf__
 #define pp_opaque(value) asm volatile("" : "+r"(value))
 #else

@@ -27,7 +27,6 @@ static const struct counter_name {
 	{PP_STAT_DROPPED_BAD, "dropped_bad", "segments with a bad header dropped"},
 	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that do not continue a header, dropped"},
 	{PP_STAT_NO_MEMORY, "no_memory", "records that could not be stored"},
-	{PP_STAT_HANDOFF_FULL, "handoff_full", "refusals of pp_handoff"},
 	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},
 	{PP_STAT_BAD + PP_BAD_VERSION, "bad_version", "bad: v2 version is not 2"},
 	{PP_STAT_BAD + PP_BAD_COMMAND, "bad_command", "bad: v2 command is unknown"},
