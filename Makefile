@@ -9,7 +9,9 @@ LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 BUILD := build
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CLANG ?= clang
 BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g

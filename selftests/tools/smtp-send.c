@@ -67,9 +67,11 @@ static void say(FILE *stream, const char *line, int wanted)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"from", required_argument, NULL, 'f'}, {"raw", required_argument, NULL, 'r'}, {0}};
-	const char *from = NULL, *raw = NULL;
+	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
+						{"header", required_argument, NULL, 'h'},
+						{"raw", required_argument, NULL, 'r'},
+						{0}};
+	const char *from = NULL, *header = NULL, *raw = NULL;
 	struct timeval limit = {.tv_sec = 30};
 	struct sockaddr_storage address;
 	socklen_t len;
@@ -79,13 +81,16 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'f')
 			from = optarg;
+		else if (option == 'h')
+			header = optarg;
 		else if (option == 'r')
 			raw = optarg;
 		else
 			return 2;
 	}
 	if (argc - optind != 2) {
-		fprintf(stderr, "usage: smtp-send [--from ADDRESS] [--raw TEXT] ADDRESS PORT\n");
+		fprintf(stderr, "usage: smtp-send [--from ADDRESS] [--header LINE] [--raw LINE] "
+				"ADDRESS PORT\n");
 		return 2;
 	}
 	len = fill(&address, argv[optind], atoi(argv[optind + 1]));
@@ -104,6 +109,10 @@ int main(int argc, char **argv)
 	if (!stream)
 		fail("fdopen");
 	setvbuf(stream, NULL, _IOLBF, 0);
+	if (header) {
+		fprintf(stream, "%s\r\n", header);
+		fflush(stream);
+	}
 	if (raw) {
 		fprintf(stream, "%s\r\n", raw);
 		fflush(stream);

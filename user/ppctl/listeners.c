@@ -46,7 +46,9 @@ static void listener_add(struct json_object *list, const struct inet_diag_msg *s
 		path[0] = 0;
 	json_object_object_add(object, "address", json_object_new_string(text));
 	json_object_object_add(object, "cgroup", json_object_new_string(path));
-	json_object_object_add(object, "inside", json_object_new_boolean(is_below(path, inside)));
+	if (inside[0])
+		json_object_object_add(object, "inside",
+				       json_object_new_boolean(is_below(path, inside)));
 	json_object_array_add(list, object);
 }
 

@@ -72,8 +72,8 @@ int map_update_error(const char *map, int fd, const char *what, int error_number
 /* Calls @each with every word of the comma-separated @list, until one fails. */
 int for_each_word(const char *list, int (*each)(const char *word, void *context), void *context);
 
-/* listeners.c: listening sockets on served ports that are outside of the cgroup @inside (NULL: all
- * of them are listed as they are) */
+/* listeners.c: listening sockets on served ports; "inside" says whether they are in cgroup @inside,
+ * unless that is "" */
 struct json_object *listeners_read(int ports_map, const char *inside);
 
 /* stats.c */

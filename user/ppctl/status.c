@@ -149,7 +149,7 @@ static void print_maps(struct json_object *list)
 
 static void print_listeners(struct json_object *list)
 {
-	struct json_object *listener;
+	struct json_object *listener, *inside;
 	size_t i;
 
 	if (!json_object_array_length(list))
@@ -157,8 +157,9 @@ static void print_listeners(struct json_object *list)
 	printf("listeners on served ports, in this network namespace\n");
 	for (i = 0; i < json_object_array_length(list); i++) {
 		listener = json_object_array_get_idx(list, i);
+		inside = json_object_object_get(listener, "inside");
 		printf("  %s%s\n", string_of(listener, "address"),
-		       json_object_get_boolean(json_object_object_get(listener, "inside"))
+		       !inside || json_object_get_boolean(inside)
 			       ? ""
 			       : "  NOT SERVED: made outside of the cgroup, restart its server in "
 				 "it");
