@@ -14,6 +14,15 @@
 
 #include "net.h"
 
+/* Outside of a lab these tests would change the machine's network. */
+__attribute__((constructor)) static void insist_on_lab(void)
+{
+	if (getenv("LAB_CGROUP"))
+		return;
+	fprintf(stderr, "this test runs under build/selftests/tools/lab only\n");
+	exit(1);
+}
+
 const char *run(int status, const char *format, ...)
 {
 	static char output[65536];

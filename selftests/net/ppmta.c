@@ -147,7 +147,7 @@ static const char *stored(void)
 
 static void empty_maildir(void)
 {
-	run(0, "find %s/Maildir -type f -delete", work);
+	run(0, "find %s/Maildir -type f -exec rm {} +", work);
 }
 
 static unsigned long stored_count(void)

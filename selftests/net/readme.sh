@@ -3,11 +3,6 @@
 # README.md: its program compiles against an installed libpp, and tells the origin; install and uninstall.
 . selftests/lib/tap.sh
 
-if ! command -v gcc >/dev/null; then
-	# the guests of QEMU have no compiler; this is no matter of the kernel
-	echo "ok - the_readmes_program # SKIP no compiler here; runs natively"
-	exit 0
-fi
 prefix=$tap_work/prefix
 awk '/^```c/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md >"$tap_work/server.c"
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
