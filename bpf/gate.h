@@ -41,42 +41,51 @@ static struct bpf_sock *find_request(struct __sk_buff *skb, const struct segment
 	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-/* Has @segment's handshake waited for its header as long as @policy allows? The kernel's own
- * request knows when it answered the SYN, so the gate keeps no state that a flood could push out.
- * Under SYN cookies there is no request, and no second ACK either: the gate stays shut until a
- * header comes. */
-static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
-			   const struct pp_port *policy)
+/* What the kernel's own request knows of @segment's handshake: when it answered the SYN, so the
+ * gate keeps no state that a flood could push out, and which sequence number comes next. Under SYN
+ * cookies there is no request. */
+struct handshake {
+	__u64 waited_us;
+	__u32 next_seq;
+};
+
+/* Return: 1, or 0 when there is no request. */
+static int handshake_of(struct __sk_buff *skb, const struct segment *segment,
+			struct handshake *handshake)
 {
 	struct bpf_sock *sk = find_request(skb, segment);
 	struct tcp_request_sock *request;
-	__u64 waited = 0;
 
 	if (!sk)
 		return 0;
 	request = bpf_skc_to_tcp_request_sock(sk);
-	if (request)
-		waited = bpf_ktime_get_ns() / 1000 - request->snt_synack;
+	if (request) {
+		handshake->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
+		handshake->next_seq = request->rcv_isn + 1;
+	}
 	bpf_sk_release(sk);
-	return waited >=
-	       1000ULL * (policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1);
+	return request != NULL;
+}
+
+/* Has the handshake waited for its header as long as @policy allows? Under SYN cookies the kernel
+ * sends no second SYN-ACK, so no second ACK comes either: the gate stays shut until a header does.
+ */
+static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
+			   const struct pp_port *policy)
+{
+	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
+	struct handshake handshake;
+
+	return handshake_of(skb, segment, &handshake) && handshake.waited_us >= 1000 * allowed;
 }
 
 /* Did @segment overtake the one that the handshake waits for? Where there is no request, TCP itself
  * takes no other: a SYN cookie holds for one sequence number only. */
 static int overtakes(struct __sk_buff *skb, const struct segment *segment)
 {
-	struct bpf_sock *sk = find_request(skb, segment);
-	struct tcp_request_sock *request;
-	int ahead = 0;
+	struct handshake handshake;
 
-	if (!sk)
-		return 0;
-	request = bpf_skc_to_tcp_request_sock(sk);
-	if (request)
-		ahead = segment->seq != request->rcv_isn + 1;
-	bpf_sk_release(sk);
-	return ahead;
+	return handshake_of(skb, segment, &handshake) && segment->seq != handshake.next_seq;
 }
 
 /* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
