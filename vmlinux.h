@@ -40,6 +40,8 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	u32 copied_seq;
+	u32 rcv_nxt;
 };
 
 struct request_sock {
@@ -54,6 +56,7 @@ struct tcp_request_sock {
 	struct inet_request_sock req;
 	u64 snt_synack;
 	u32 rcv_isn;
+	u32 snt_isn;
 };
 
 #pragma clang attribute pop

@@ -47,6 +47,7 @@ static struct bpf_sock *find_request(struct __sk_buff *skb, const struct segment
 struct handshake {
 	__u64 waited_us;
 	__u32 next_seq;
+	__u32 next_ack;
 };
 
 /* Return: 1, or 0 when there is no request. */
@@ -62,6 +63,7 @@ static int handshake_of(struct __sk_buff *skb, const struct segment *segment,
 	if (request) {
 		handshake->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
 		handshake->next_seq = request->rcv_isn + 1;
+		handshake->next_ack = request->snt_isn + 1;
 	}
 	bpf_sk_release(sk);
 	return request != NULL;
@@ -93,10 +95,35 @@ static int overtakes(struct __sk_buff *skb, const struct segment *segment)
 static int gate_hold(struct __sk_buff *skb, const struct segment *segment,
 		     const struct pp_port *policy)
 {
-	if (!policy->gate_ms || gate_time_is_up(skb, segment, policy))
+	if (policy->split == PP_SPLIT_NONE &&
+	    (!policy->gate_ms || gate_time_is_up(skb, segment, policy)))
 		return PASS;
 	count(PP_STAT_ACKS_HELD);
 	return DROP;
+}
+
+/* With a split, no connection reaches the MTA but behind a complete header: once there is a socket,
+ * nothing can take it away again. So all that TCP will look at is looked at here first. */
+static int split_admits(struct __sk_buff *skb, const struct segment *segment,
+			const struct pp_record *record)
+{
+	struct handshake handshake;
+
+	if (handshake_of(skb, segment, &handshake) && !(segment->flags & TCP_SYN) &&
+	    (segment->seq != handshake.next_seq || segment->ack != handshake.next_ack)) {
+		count(PP_STAT_DROPPED_HOLE);
+		return 0;
+	}
+	if (record->state == PP_STATE_BAD) {
+		count(PP_STAT_DROPPED_BAD);
+		record_count(record);
+		return 0;
+	}
+	if (record->state == PP_STATE_FRAGMENTED) {
+		count(PP_STAT_DROPPED_INCOMPLETE);
+		return 0;
+	}
+	return 1;
 }
 
 /* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
@@ -118,10 +145,13 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 	handoff->socket.first_seq = segment->seq;
 	handoff->socket.taken = 0;
 	handoff->socket.on_bad = policy->on_bad;
+	handoff->socket.split = policy->split;
 	handoff->socket.port_flags = policy->flags;
 	handoff->socket.record.netns_cookie = netns_cookie(listener);
 	handoff->socket.record.path = PP_PATH_HANDSHAKE;
 	record_decode(work, &handoff->socket, handoff->extra.bytes, len);
+	if (policy->split != PP_SPLIT_NONE && !split_admits(skb, segment, &handoff->socket.record))
+		return DROP;
 	if (handoff->socket.record.state == PP_STATE_BAD) {
 		if (overtakes(skb, segment)) {
 			count(PP_STAT_DROPPED_HOLE);
@@ -129,6 +159,7 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 		}
 		if (policy->on_bad == PP_ON_BAD_DROP) {
 			count(PP_STAT_DROPPED_BAD);
+			record_count(&handoff->socket.record);
 			return DROP;
 		}
 	}
@@ -153,7 +184,10 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 
 	if (!policy || segment_read(skb, &segment) || segment.flags & TCP_RST)
 		return PASS;
-	if (!segment.payload_len && segment.flags & (TCP_SYN | TCP_FIN))
+	if (!segment.payload_len && segment.flags & TCP_SYN)
+		return PASS;
+	/* a proxy that closes without a header: with a split, nobody is to know */
+	if (!segment.payload_len && segment.flags & TCP_FIN && policy->split == PP_SPLIT_NONE)
 		return PASS;
 	if (!is_marked(segment.source))
 		return PASS;

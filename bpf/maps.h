@@ -42,6 +42,24 @@ struct {
 	__type(value, struct pp_handoff);
 } pp_handoff SEC(".maps");
 
+/* Sockets whose header pp_strip takes out. It must have its verdict program before a socket goes
+ * in: without one, a socket in a sockmap can lose its wake-ups (6.12.75, 6.18.14 and others). */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, __u64);
+} pp_split SEC(".maps");
+
+/* By cookie, since sk_skb programs have no SK_STORAGE (6.1). Not an LRU: an entry that went away
+ * early would let a header through. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct pp_cut);
+} pp_cut SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PP_STAT_COUNT);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * The programs of peek mode: the header is decoded where it arrives, and kept with the socket.
+ * The programs: the header is decoded where it arrives, and kept with the socket.
  *
  *   pp_gate        cgroup_skb/ingress   holds bare ACKs, decodes header segments
- *   pp_sockops     sock_ops             gives a new connection's socket its record
- *   pp_getsockopt  cgroup/getsockopt    answers the MTA
+ *   pp_sockops     sock_ops             gives a new connection's socket its record; in and out of
+ * pp_split pp_getsockopt  cgroup/getsockopt    answers the MTA that asks pp_strip       sk_skb on
+ * pp_split   sockmap split: takes the header out of the stream pp_getpeer4/6  cgroup/getpeername
+ * transparent: the origin in accept() and getpeername() pp_getsock4/6  cgroup/getsockname
+ * transparent, --local: the header's destination
  *
  * Needs Linux 6.1. ppctl loads them, or bpftool (docs/bpftool.md).
  */
@@ -27,8 +30,10 @@
 #include "segment.h"
 #include "record.h"
 #include "gate.h"
+#include "strip.h"
 #include "sockops.h"
 #include "sockopt.h"
+#include "peername.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -41,8 +46,17 @@ int pp_gate(struct __sk_buff *skb)
 SEC("sockops")
 int pp_sockops(struct bpf_sock_ops *ops)
 {
-	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+	switch (ops->op) {
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		passive_established(ops);
+		break;
+	case BPF_SOCK_OPS_HDR_OPT_LEN_CB:
+		split_leave(ops);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		split_closed(ops);
+		break;
+	}
 	return 1;
 }
 
@@ -52,4 +66,34 @@ int pp_getsockopt(struct bpf_sockopt *ctx)
 	if (ctx->level != SOL_PP)
 		return 1;
 	return answer(ctx);
+}
+
+SEC("sk_skb")
+int pp_strip(struct __sk_buff *skb)
+{
+	return strip(skb);
+}
+
+SEC("cgroup/getpeername4")
+int pp_getpeer4(struct bpf_sock_addr *ctx)
+{
+	return name4(ctx, 0);
+}
+
+SEC("cgroup/getpeername6")
+int pp_getpeer6(struct bpf_sock_addr *ctx)
+{
+	return name6(ctx, 0);
+}
+
+SEC("cgroup/getsockname4")
+int pp_getsock4(struct bpf_sock_addr *ctx)
+{
+	return name4(ctx, 1);
+}
+
+SEC("cgroup/getsockname6")
+int pp_getsock6(struct bpf_sock_addr *ctx)
+{
+	return name6(ctx, 1);
 }

@@ -50,9 +50,14 @@ static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_hando
 	return !handoff->syn && handoff->ack == ops->snd_nxt;
 }
 
-static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
+static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				struct pp_handoff *handoff)
 {
 	struct pp_socket *socket;
+
+	handoff->socket.cookie = 0;
+	if (handoff->socket.split == PP_SPLIT_SOCKMAP)
+		split_enter(ops, &handoff->socket);
 
 	if (record_wants_bytes(&handoff->socket.record)) {
 		if (bpf_sk_storage_get(&pp_extra, sk, &handoff->extra, BPF_SK_STORAGE_GET_F_CREATE))
@@ -91,6 +96,7 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	}
 	socket->first_seq = ops->rcv_nxt;
 	socket->on_bad = policy->on_bad;
+	socket->split = policy->split;
 	socket->port_flags = policy->flags;
 	socket->record.netns_cookie = bpf_get_netns_cookie(ops);
 	socket->record.need = 1;
@@ -123,7 +129,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 	handoff = handoff_of_this_cpu();
 	if (handoff && handoff_is_of(handoff, &key, ops)) {
 		handoff->full = 0;
-		socket_from_handoff(sk, handoff);
+		socket_from_handoff(ops, sk, handoff);
 	} else {
 		socket_without_header(ops, sk, policy);
 	}

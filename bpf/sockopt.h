@@ -61,6 +61,8 @@ static __u32 record_take(struct pp_record *record, struct pp_socket *socket, int
 
 	if (checked)
 		complete = record->flags & PP_RECORD_LARGE;
+	if (record->flags & PP_RECORD_SPLIT) /* pp_strip does */
+		return 0;
 	if (!complete || __sync_lock_test_and_set(&socket->taken, 1))
 		return 0;
 	return record->header_len;
@@ -75,6 +77,10 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 		return answer_error(ctx, -ENOBUFS);
 	if (socket) {
 		now = socket->record;
+		__u64 cookie = socket->cookie;
+
+		if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))
+			now.flags |= PP_RECORD_IN_MAP;
 		if (socket->taken)
 			now.flags |= PP_RECORD_TAKEN;
 		else

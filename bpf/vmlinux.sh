@@ -17,10 +17,10 @@ BEGIN {
 	want("sock", "__sk_common")
 	want("inet_sock", "sk")
 	want("inet_connection_sock", "icsk_inet")
-	want("tcp_sock", "inet_conn")
+	want("tcp_sock", "inet_conn rcv_nxt copied_seq")
 	want("request_sock", "__req_common")
 	want("inet_request_sock", "req")
-	want("tcp_request_sock", "req snt_synack rcv_isn")
+	want("tcp_request_sock", "req snt_synack rcv_isn snt_isn")
 }
 /^struct [a-z_0-9]+ \{$/ { type = $2; next }
 /^};?/ { type = "" }

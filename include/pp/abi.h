@@ -55,9 +55,11 @@ enum pp_reason {
 #define PP_WINDOW     1024  /* largest header that the kernel side checks and keeps whole, bytes */
 
 /* record.flags */
-#define PP_RECORD_LARGE 0x01 /* larger than PP_WINDOW: TLVs and checksum are not checked */
-#define PP_RECORD_KEPT	0x02 /* PP_HEADER and PP_TLVS have the bytes */
-#define PP_RECORD_TAKEN 0x04 /* the header has been discarded from the stream */
+#define PP_RECORD_LARGE	 0x01 /* larger than PP_WINDOW: TLVs and checksum are not checked */
+#define PP_RECORD_KEPT	 0x02 /* PP_HEADER and PP_TLVS have the bytes */
+#define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
+#define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
+#define PP_RECORD_IN_MAP 0x10 /* split: the socket is in pp_split still, not native yet */
 
 /* record.path: who decoded the header */
 enum pp_path {
@@ -123,32 +125,52 @@ struct pp_proxy {
 };
 
 /* pp_ports: listening port (host order, __u16) -> policy */
-enum pp_split {
-	PP_SPLIT_NONE = 0, /* peek: the header stays in the stream */
+enum pp_split_way {
+	PP_SPLIT_NONE = 0,    /* peek: the header stays in the stream, libpp discards it */
+	PP_SPLIT_SOCKMAP = 1, /* pp_strip takes it out when the socket is accepted */
 };
 
 enum pp_on_bad {
-	PP_ON_BAD_TELL = 0, /* the MTA is told, and answers 503 */
+	PP_ON_BAD_TELL = 0, /* the MTA is told, and answers 503; with a split: PP_ON_BAD_DROP */
 	PP_ON_BAD_DROP = 1, /* the segment is dropped: the connection does not reach the MTA */
 };
 
-#define PP_PORT_V1_MIXED 0x01 /* an IPv4 address in a TCP6 line is taken (nginx stream) */
+#define PP_PORT_V1_MIXED    0x01 /* an IPv4 address in a TCP6 line is taken (nginx stream) */
+#define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
+#define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
 
 struct pp_port {
-	__u8 split;    /* enum pp_split */
+	__u8 split;    /* enum pp_split_way */
 	__u8 on_bad;   /* enum pp_on_bad */
 	__u16 flags;   /* PP_PORT_* */
-	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all */
+	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all. With a split
+			* there is no limit: no connection without a header. */
 };
+
+/* What getpeername() and getsockname() say in transparent mode where the origin's address does not
+ * fit the socket: an IPv6 origin on an IPv4 socket, or a UNIX one. RFC 7600, section 4.8: an IPv4
+ * address that nobody has. */
+#define PP_DUMMY_IP4 0xc0000008 /* 192.0.0.8, host order */
 
 /* pp_origins: SK_STORAGE */
 struct pp_socket {
 	struct pp_record record;
+	__u64 cookie;	 /* split: the socket's key in pp_split and pp_cut, else 0 */
 	__u32 first_seq; /* sequence number of the stream's first byte */
 	__u32 have;	 /* bytes of the header seen so far, while FRAGMENTED */
 	__u32 taken;	 /* 1: PP_TAKE has been answered */
-	__u16 on_bad;	 /* copied from the port's policy */
+	__u8 on_bad;	 /* copied from the port's policy */
+	__u8 split;
 	__u16 port_flags;
+};
+
+/* pp_cut: socket cookie -> how pp_strip and pp_sockops stand with a socket of pp_split */
+struct pp_cut {
+	__u32 next_seq; /* what comes before this in the stream is not for the application */
+	__u32 lag; /* bytes cut from the front of a segment with payload: the kernel's copied_seq
+		    * stays so far behind, and the socket cannot leave pp_split */
+	__u32 started;	/* 1: pp_strip has run */
+	__u32 rcvlowat; /* the socket's SO_RCVLOWAT, to be set back */
 };
 
 /* pp_extra: SK_STORAGE, only for headers with TLVs, UNIX addresses or several segments */
@@ -193,8 +215,12 @@ enum pp_stat {
 	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW, left to user space */
 	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */
-	PP_STAT_NO_MEMORY,     /* a socket's record or header could not be stored */
-	PP_STAT_BAD = 16,      /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
+	PP_STAT_DROPPED_INCOMPLETE, /* split: segments that hold no complete header, dropped */
+	PP_STAT_SPLIT,		    /* split: headers taken out of the stream */
+	PP_STAT_NATIVE,		    /* split: sockets that have left pp_split */
+	PP_STAT_NO_MEMORY,	    /* a socket's record or header could not be stored */
+	PP_STAT_FOREIGN,	    /* transparent: addresses that do not fit their socket */
+	PP_STAT_BAD = 16,	    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
 	PP_STAT_COUNT = 32,
 };
 
@@ -202,9 +228,9 @@ enum pp_stat {
 _Static_assert(sizeof(struct pp_record) == 64, "the record is 64 bytes");
 _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
-_Static_assert(sizeof(struct pp_socket) == 80, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_socket) == 88, "no padding in a socket's entry");
 _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
-_Static_assert(sizeof(struct pp_handoff) == 48 + 80 + 8 + 8 + PP_WINDOW,
+_Static_assert(sizeof(struct pp_handoff) == 48 + 88 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif

@@ -85,6 +85,48 @@ static int set_on_bad(const char *value)
 	return 0;
 }
 
+/* auto: the best way that this kernel can do, which for now is the sockmap one. */
+static int set_split(const char *value)
+{
+	if (!strcmp(value, "none"))
+		options.policy.split = PP_SPLIT_NONE;
+	else if (!strcmp(value, "sockmap") || !strcmp(value, "auto"))
+		options.policy.split = PP_SPLIT_SOCKMAP;
+	else
+		return error("--split: '%s' is neither none, sockmap nor auto", value);
+	options.split_given = 1;
+	return 0;
+}
+
+static int set_transparent(const char *value)
+{
+	(void)value;
+	options.policy.flags |= PP_PORT_TRANSPARENT;
+	return 0;
+}
+
+static int set_local(const char *value)
+{
+	(void)value;
+	options.policy.flags |= PP_PORT_LOCAL;
+	return 0;
+}
+
+/* What goes together, once all options are known. */
+static int complete_policy(void)
+{
+	if (options.policy.flags & PP_PORT_LOCAL && !(options.policy.flags & PP_PORT_TRANSPARENT))
+		return error("--local goes with --transparent");
+	if (!(options.policy.flags & PP_PORT_TRANSPARENT))
+		return 0;
+	if (options.split_given && options.policy.split == PP_SPLIT_NONE)
+		return error("--transparent needs a split: a server that is not told of the header "
+			     "must not find it in its stream");
+	if (!options.split_given)
+		options.policy.split = PP_SPLIT_SOCKMAP;
+	return 0;
+}
+
 static int set_v1_mixed(const char *value)
 {
 	(void)value;
@@ -119,6 +161,9 @@ static const struct option_help {
 	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
 	{"port", "N[,N]", set_ports, "ports to serve"},
 	{"proxy", "PREFIX[,PREFIX]", set_proxies, "proxies to believe: 192.0.2.7, 2001:db8::/64"},
+	{"split", "none|sockmap|auto", set_split, "how the header leaves the stream (none: libpp)"},
+	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
+	{"local", NULL, set_local, "and getsockname() with the header's destination"},
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
 	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", NULL, set_v1_mixed, "accept an IPv4 address in a TCP6 line (nginx stream)"},
@@ -145,7 +190,7 @@ static int print_help(const char *value)
 	for (i = 0; i < COUNT(option_helps); i++) {
 		snprintf(left, sizeof(left), "--%s %s", option_helps[i].name,
 			 option_helps[i].argument ? option_helps[i].argument : "");
-		printf("  %-24s %s\n", left, option_helps[i].help);
+		printf("  %-26s %s\n", left, option_helps[i].help);
 	}
 	exit(0);
 }
@@ -231,7 +276,7 @@ static int parse_options(int argc, char **argv)
 	for (;;) {
 		i = getopt_long(argc, argv, ":", long_options, &chosen);
 		if (i == -1)
-			return 0;
+			return complete_policy();
 		if (i == ':')
 			return error("%s needs a value", argv[optind - 1]);
 		if (i == '?')

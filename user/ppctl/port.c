@@ -54,18 +54,27 @@ static int port_del(const char *word, void *context)
 	return error("%s: %s: %s", MAP_PORTS, word, strerror(errno));
 }
 
+static void add_flag(struct json_object *object, const char *key, const struct pp_port *policy,
+		     unsigned int flag)
+{
+	json_object_object_add(object, key, json_object_new_boolean(!!(policy->flags & flag)));
+}
+
 static struct json_object *port_object(uint16_t port, const struct pp_port *policy)
 {
 	struct json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "port", json_object_new_int(port));
-	json_object_object_add(object, "split", json_object_new_string("none"));
+	json_object_object_add(object, "split",
+			       json_object_new_string(policy->split == PP_SPLIT_SOCKMAP ? "sockmap"
+											: "none"));
+	add_flag(object, "transparent", policy, PP_PORT_TRANSPARENT);
+	add_flag(object, "local", policy, PP_PORT_LOCAL);
 	json_object_object_add(object, "gate_ms", json_object_new_int64(policy->gate_ms));
 	json_object_object_add(object, "on_bad",
 			       json_object_new_string(policy->on_bad == PP_ON_BAD_DROP ? "drop"
 										       : "tell"));
-	json_object_object_add(object, "v1_mixed",
-			       json_object_new_boolean(policy->flags & PP_PORT_V1_MIXED));
+	add_flag(object, "v1_mixed", policy, PP_PORT_V1_MIXED);
 	return object;
 }
 
@@ -92,22 +101,33 @@ struct json_object *ports_read(int map)
 	return list;
 }
 
+static void print_flag(struct json_object *port, const char *key, const char *text)
+{
+	if (json_object_get_boolean(json_object_object_get(port, key)))
+		printf(", %s", text);
+}
+
+static void port_print(struct json_object *port)
+{
+	const char *split = json_object_get_string(json_object_object_get(port, "split"));
+
+	printf("%-5d split %s", json_object_get_int(json_object_object_get(port, "port")), split);
+	print_flag(port, "transparent", "transparent");
+	print_flag(port, "local", "local");
+	if (!strcmp(split, "none"))
+		printf(", gate %d ms, on bad header %s",
+		       json_object_get_int(json_object_object_get(port, "gate_ms")),
+		       json_object_get_string(json_object_object_get(port, "on_bad")));
+	print_flag(port, "v1_mixed", "v1 mixed");
+	printf("\n");
+}
+
 void ports_print(struct json_object *list)
 {
-	struct json_object *port;
 	size_t i;
 
-	for (i = 0; i < json_object_array_length(list); i++) {
-		port = json_object_array_get_idx(list, i);
-		printf("%-5d split %s, gate %d ms, on bad header %s%s\n",
-		       json_object_get_int(json_object_object_get(port, "port")),
-		       json_object_get_string(json_object_object_get(port, "split")),
-		       json_object_get_int(json_object_object_get(port, "gate_ms")),
-		       json_object_get_string(json_object_object_get(port, "on_bad")),
-		       json_object_get_boolean(json_object_object_get(port, "v1_mixed"))
-			       ? ", v1 mixed"
-			       : "");
-	}
+	for (i = 0; i < json_object_array_length(list); i++)
+		port_print(json_object_array_get_idx(list, i));
 }
 
 int ports_add(const char *list, const struct pp_port *policy)

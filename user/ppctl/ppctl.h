@@ -26,6 +26,7 @@ struct options {
 	const char *ports;   /* --port */
 	const char *proxies; /* --proxy */
 	struct pp_port policy;
+	int split_given; /* --split */
 	int json;
 	int allow_root_cgroup;
 };

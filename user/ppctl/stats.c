@@ -26,6 +26,11 @@ static const struct counter_name {
 	{PP_STAT_LARGE, "large", "headers of over 1,024 bytes, left to user space"},
 	{PP_STAT_DROPPED_BAD, "dropped_bad", "segments with a bad header dropped"},
 	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that do not continue a header, dropped"},
+	{PP_STAT_DROPPED_INCOMPLETE, "dropped_incomplete",
+	 "split: no complete header in a segment"},
+	{PP_STAT_SPLIT, "split", "headers taken out of the stream"},
+	{PP_STAT_NATIVE, "native", "split: sockets that have left pp_split"},
+	{PP_STAT_FOREIGN, "foreign", "addresses that do not fit their socket: 192.0.0.8"},
 	{PP_STAT_NO_MEMORY, "no_memory", "records that could not be stored"},
 	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},
 	{PP_STAT_BAD + PP_BAD_VERSION, "bad_version", "bad: v2 version is not 2"},
@@ -91,7 +96,7 @@ void stats_print(struct json_object *stats)
 	for (i = 0; i < COUNT(counter_names); i++) {
 		value = json_object_get_int64(json_object_object_get(stats, counter_names[i].name));
 		if (value)
-			printf("  %-14s %10lld  %s\n", counter_names[i].name, (long long)value,
+			printf("  %-18s %10lld  %s\n", counter_names[i].name, (long long)value,
 			       counter_names[i].help);
 	}
 }

@@ -11,9 +11,11 @@
 
 #include "ppctl.h"
 
-static const char *const program_names[] = {"pp_gate", "pp_sockops", "pp_getsockopt"};
-static const char *const map_names[] = {"pp_proxies", "pp_ports",   "pp_origins",
-					"pp_extra",   "pp_handoff", "pp_stats"};
+static const char *const program_names[] = {"pp_gate",	   "pp_sockops",  "pp_getsockopt",
+					    "pp_getpeer4", "pp_getpeer6", "pp_getsock4",
+					    "pp_getsock6"};
+static const char *const map_names[] = {"pp_proxies", "pp_ports", "pp_origins", "pp_extra",
+					"pp_handoff", "pp_split", "pp_cut",	"pp_stats"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -75,6 +77,40 @@ static struct json_object *program_read(const char *name, char cgroup[PATH_MAX])
 	return object;
 }
 
+/* pp_strip is attached to its map, without a link. */
+static struct json_object *strip_read(void)
+{
+	struct json_object *object = NULL;
+	struct bpf_prog_info program = {};
+	__u32 id = 0, count = 1, len = sizeof(program);
+	char path[PATH_MAX];
+	int map, fd;
+
+	pin_path(path, "maps", "pp_split");
+	map = bpf_obj_get(path);
+	if (map < 0)
+		return NULL;
+	if (bpf_prog_query(map, BPF_SK_SKB_VERDICT, 0, NULL, &id, &count) || !count || !id) {
+		close(map);
+		return NULL;
+	}
+	close(map);
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd < 0)
+		return NULL;
+	if (!bpf_obj_get_info_by_fd(fd, &program, &len)) {
+		object = json_object_new_object();
+		add_string(object, "name", "pp_strip");
+		add_number(object, "prog_id", id);
+		add_string(object, "map", "pp_split");
+		add_number(object, "instructions", program.xlated_prog_len / 8);
+		add_number(object, "run_count", program.run_cnt);
+		add_number(object, "run_time_ns", program.run_time_ns);
+	}
+	close(fd);
+	return object;
+}
+
 static struct json_object *programs_read(char cgroup[PATH_MAX])
 {
 	struct json_object *list = json_object_new_array(), *program;
@@ -85,6 +121,9 @@ static struct json_object *programs_read(char cgroup[PATH_MAX])
 		if (program)
 			json_object_array_add(list, program);
 	}
+	program = strip_read();
+	if (program)
+		json_object_array_add(list, program);
 	return list;
 }
 
@@ -125,9 +164,13 @@ static void print_programs(struct json_object *list)
 	printf("programs\n");
 	for (i = 0; i < json_object_array_length(list); i++) {
 		program = json_object_array_get_idx(list, i);
-		printf("  %-14s prog %d, link %d, %d instructions\n", string_of(program, "name"),
-		       number_of(program, "prog_id"), number_of(program, "link_id"),
-		       number_of(program, "instructions"));
+		printf("  %-14s prog %d, ", string_of(program, "name"),
+		       number_of(program, "prog_id"));
+		if (json_object_object_get(program, "map"))
+			printf("map %s", string_of(program, "map"));
+		else
+			printf("link %d", number_of(program, "link_id"));
+		printf(", %d instructions\n", number_of(program, "instructions"));
 	}
 	if (!json_object_array_length(list))
 		printf("  none pinned here: attached with bpftool, or not at all\n");

@@ -31,6 +31,7 @@ static const struct {
 	{BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_netns_cookie, "bpf_get_netns_cookie", "5.15"},
 	{BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_loop, "bpf_loop", "5.17"},
 	{BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_FUNC_set_retval, "bpf_set_retval", "5.18"},
+	{BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_setsockopt, "bpf_setsockopt", "5.8"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -162,27 +163,36 @@ static int pin_maps(struct pp_bpf *skeleton)
 	return 0;
 }
 
-static int attach(struct pp_bpf *skeleton, int cgroup)
+static int attach_to_cgroup(struct bpf_program *program, int cgroup)
 {
-	struct bpf_program *program;
-	struct bpf_link *link;
+	struct bpf_link *link = bpf_program__attach_cgroup(program, cgroup);
 	char path[PATH_MAX];
 	int failed;
 
+	if (!link)
+		return error("attaching %s: %s", bpf_program__name(program), strerror(errno));
+	pin_path(path, "links", bpf_program__name(program));
+	failed = bpf_link__pin(link, path) ? errno : 0;
+	if (!failed)
+		chmod(path, 0600);
+	bpf_link__disconnect(link);
+	bpf_link__destroy(link);
+	return failed ? error("%s: %s", path, strerror(failed)) : 0;
+}
+
+static int attach(struct pp_bpf *skeleton, int cgroup)
+{
+	struct bpf_program *program;
+
+	/* pp_strip first: no socket is to be in pp_split without it. It stays with the map:
+	 * sockmaps have links from 6.10 on only. */
+	if (bpf_prog_attach(bpf_program__fd(skeleton->progs.pp_strip),
+			    bpf_map__fd(skeleton->maps.pp_split), BPF_SK_SKB_VERDICT, 0))
+		return error("attaching pp_strip to pp_split: %s", strerror(errno));
 	bpf_object__for_each_program(program, skeleton->obj)
 	{
-		link = bpf_program__attach_cgroup(program, cgroup);
-		if (!link)
-			return error("attaching %s: %s", bpf_program__name(program),
-				     strerror(errno));
-		pin_path(path, "links", bpf_program__name(program));
-		failed = bpf_link__pin(link, path) ? errno : 0;
-		if (!failed)
-			chmod(path, 0600);
-		bpf_link__disconnect(link);
-		bpf_link__destroy(link);
-		if (failed)
-			return error("%s: %s", path, strerror(failed));
+		if (program != skeleton->progs.pp_strip && attach_to_cgroup(program, cgroup))
+			return -1;
 	}
 	return 0;
 }
