@@ -172,6 +172,7 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 	handoff->key.first_seq = segment->seq;
 	handoff->ack = segment->ack;
 	handoff->syn = segment->flags & TCP_SYN ? 1 : 0;
+	handoff->more = segment->payload_len > handoff->socket.record.header_len;
 	handoff->full = 1;
 	return PASS;
 }

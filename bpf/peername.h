@@ -25,9 +25,12 @@ static void kick(struct bpf_sock_addr *ctx, const struct pp_socket *socket)
 
 	if (!cut || cut->started)
 		return;
+	cut->raised = 0;
 	set_own_rcvlowat(ctx, cut->rcvlowat);
-	if (cut->lag)
+	if (cut->lag) {
+		cut->raised = 1;
 		set_own_rcvlowat(ctx, cut->lag + 1);
+	}
 }
 
 /* Where the address does not fit the socket: one that is nobody's, never the proxy's own, which may

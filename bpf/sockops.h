@@ -57,7 +57,7 @@ static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 
 	handoff->socket.cookie = 0;
 	if (handoff->socket.split == PP_SPLIT_SOCKMAP)
-		split_enter(ops, &handoff->socket);
+		split_enter(ops, handoff);
 
 	if (record_wants_bytes(&handoff->socket.record)) {
 		if (bpf_sk_storage_get(&pp_extra, sk, &handoff->extra, BPF_SK_STORAGE_GET_F_CREATE))

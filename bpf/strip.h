@@ -19,14 +19,10 @@ static int set_rcvlowat(struct bpf_sock_ops *ops, int bytes)
 	return bpf_setsockopt(ops, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-/*
- * SO_RCVLOWAT one above the header: poll() is not to report the header alone, and where header and
- * payload share a segment, the kernel's copied_seq stays a header's length behind for ever, and
- * poll() would report that. While the socket is in pp_split, what has passed the verdict is
- * readable whatever SO_RCVLOWAT says (tcp_bpf's sk_is_readable).
- */
-static void split_enter(struct bpf_sock_ops *ops, struct pp_socket *socket)
+/* Takes a new connection's socket into pp_split, and says so in its record. */
+static void split_enter(struct bpf_sock_ops *ops, struct pp_handoff *handoff)
 {
+	struct pp_socket *socket = &handoff->socket;
 	__u64 cookie = bpf_get_socket_cookie(ops);
 	struct pp_cut cut = {};
 	int rcvlowat = 1;
@@ -34,9 +30,11 @@ static void split_enter(struct bpf_sock_ops *ops, struct pp_socket *socket)
 	bpf_getsockopt(ops, SOL_SOCKET, SO_RCVLOWAT, &rcvlowat, sizeof(rcvlowat));
 	cut.rcvlowat = rcvlowat;
 	cut.next_seq = socket->first_seq + socket->record.header_len;
+	cut.raised = handoff->more; /* see strip() */
 	if (bpf_map_update_elem(&pp_cut, &cookie, &cut, BPF_NOEXIST))
 		goto full;
-	set_rcvlowat(ops, socket->record.header_len + 1);
+	if (handoff->more)
+		set_rcvlowat(ops, socket->record.header_len + 1);
 	if (bpf_sock_hash_update(ops, &pp_split, &cookie, BPF_NOEXIST)) {
 		bpf_map_delete_elem(&pp_cut, &cookie);
 		goto full;
@@ -48,7 +46,7 @@ static void split_enter(struct bpf_sock_ops *ops, struct pp_socket *socket)
 	socket->record.flags |= PP_RECORD_SPLIT;
 	return;
 full:
-	/* The header stays in the stream, and the origin is told to nobody: see pp_getpeer. */
+	/* The header stays in the stream, and the origin is told to nobody: see peername.h. */
 	count(PP_STAT_NO_MEMORY);
 	socket->record.state = PP_STATE_BAD;
 	socket->record.reason = PP_BAD_MISSED;
@@ -85,14 +83,20 @@ static void split_leave(struct bpf_sock_ops *ops)
 	cut = bpf_map_lookup_elem(&pp_cut, &cookie);
 	if (!cut)
 		return;
-	if (cut->lag) { /* never: do not ask at each segment */
-		bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) &
-						       ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+	if (!cut->started) /* accepted without an address, and it speaks first: run pp_strip */
+		set_rcvlowat(ops, cut->rcvlowat);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return;
+	if (cut->lag || tcp->copied_seq != tcp->rcv_nxt) {
+		if (!cut->raised)
+			set_rcvlowat(ops, socket->record.header_len + 1);
+		cut->raised = 1;
+		if (cut->lag) /* never: do not ask at each segment */
+			bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) &
+							       ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 		return;
 	}
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp || tcp->copied_seq != tcp->rcv_nxt)
-		return;
 	rcvlowat = cut->rcvlowat;
 	bpf_map_delete_elem(&pp_split, &cookie);
 	bpf_map_delete_elem(&pp_cut, &cookie);
@@ -110,6 +114,12 @@ static void split_closed(struct bpf_sock_ops *ops)
 }
 
 /*
+ * Where header and payload share a segment, the kernel's copied_seq stays a header's length behind
+ * for ever, and poll() would see that as input. SO_RCVLOWAT one above that length cures it: what
+ * has passed the verdict is readable whatever SO_RCVLOWAT says (tcp_bpf's sk_is_readable). It is
+ * set before there is a reader, where the gate saw the payload; in accept() or with the first send,
+ * where the kernel has joined two segments in the receive queue.
+ *
  * What lies before cut->next_seq is cut off the segment's front: the header, and where a segment
  * comes again in a larger one, what has been passed on already (tcp_read_skb() does not look at
  * sequence numbers). They are in the skb's control block, where sk_skb programs see it as cb[]:

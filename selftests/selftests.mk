@@ -2,7 +2,7 @@
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
 UNIT_NAMES := decode tlv read_header
-NET_NAMES := $(patsubst selftests/net/%.c,%,$(filter-out selftests/net/net.c,$(wildcard selftests/net/*.c)))
+NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(wildcard selftests/tools/*.c))
 
 TEST_BIN := $(BUILD)/selftests
@@ -29,8 +29,9 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c $(LIB_SOURC
 	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-$(TEST_BIN)/net/%: selftests/net/%.c selftests/net/net.c selftests/unit/headers.c $(BUILD)/lib/libpp.a \
-		selftests/net/net.h selftests/unit/headers.h
+NET_LIB := selftests/lib/net.c selftests/lib/raw.c selftests/unit/headers.c
+$(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
+		selftests/unit/headers.h
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
 		-o $@ -lcmocka -lpthread

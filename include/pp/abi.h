@@ -169,7 +169,8 @@ struct pp_cut {
 	__u32 next_seq; /* what comes before this in the stream is not for the application */
 	__u32 lag; /* bytes cut from the front of a segment with payload: the kernel's copied_seq
 		    * stays so far behind, and the socket cannot leave pp_split */
-	__u32 started;	/* 1: pp_strip has run */
+	__u16 started;	/* 1: pp_strip has run */
+	__u16 raised;	/* 1: SO_RCVLOWAT is above the header's length */
 	__u32 rcvlowat; /* the socket's SO_RCVLOWAT, to be set back */
 };
 
@@ -199,7 +200,8 @@ struct pp_handoff {
 	__u32 ack; /* acknowledgement number of the segment */
 	__u8 syn;  /* 1: came in a SYN (TCP Fast Open), so there is no acknowledgement number */
 	__u8 full; /* 1: not taken yet */
-	__u16 pad;
+	__u8 more; /* 1: payload follows the header in its segment */
+	__u8 pad;
 	struct pp_extra extra;
 };
 

@@ -2,7 +2,7 @@
 /*
  * The kernel's copy of the decoder and libpp's give the same answer to every header of the table.
  */
-#include "net.h"
+#include "../lib/net.h"
 #include "../unit/headers.h"
 
 static void check(const struct header_case *header, int listener)

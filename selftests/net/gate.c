@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <time.h>
 
-#include "net.h"
+#include "../lib/net.h"
 
 static int listener, quick_listener;
 

@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 
-#include "net.h"
+#include "../lib/net.h"
 
 #define LINE6	     "PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n"
 #define LINE6_ORIGIN "PROXY v1 TCP [2001:db8::7]:4711 -> [2001:db8::1]:25"

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "net.h"
+#include "../lib/net.h"
 
 static int listener, open_listener;
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "net.h"
+#include "../lib/net.h"
 
 #define PPCTL "build/bin/ppctl "
 

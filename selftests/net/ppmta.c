@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "net.h"
+#include "../lib/net.h"
 
 #define MAIL_PORT  PORT
 #define QUICK_PORT QUICK
