@@ -88,15 +88,16 @@ static void split_leave(struct bpf_sock_ops *ops)
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
-	if (cut->lag || tcp->copied_seq != tcp->rcv_nxt) {
+	if (cut->lag) { /* never: do not ask at each segment */
 		if (!cut->raised)
-			set_rcvlowat(ops, socket->record.header_len + 1);
+			set_rcvlowat(ops, cut->lag + 1);
 		cut->raised = 1;
-		if (cut->lag) /* never: do not ask at each segment */
-			bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) &
-							       ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+		bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) &
+						       ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 		return;
 	}
+	if (tcp->copied_seq != tcp->rcv_nxt)
+		return;
 	rcvlowat = cut->rcvlowat;
 	bpf_map_delete_elem(&pp_split, &cookie);
 	bpf_map_delete_elem(&pp_cut, &cookie);
@@ -115,10 +116,11 @@ static void split_closed(struct bpf_sock_ops *ops)
 
 /*
  * Where header and payload share a segment, the kernel's copied_seq stays a header's length behind
- * for ever, and poll() would see that as input. SO_RCVLOWAT one above that length cures it: what
- * has passed the verdict is readable whatever SO_RCVLOWAT says (tcp_bpf's sk_is_readable). It is
- * set before there is a reader, where the gate saw the payload; in accept() or with the first send,
- * where the kernel has joined two segments in the receive queue.
+ * for ever, and poll() would see that as input. SO_RCVLOWAT one above exactly that length cures it.
+ * It is set before there is a reader, where the gate saw the payload; else in accept(),
+ * getpeername() or with the first send, where the kernel has joined two segments in the receive
+ * queue. Higher than that it must never be: the kernel calls pp_strip only once so many bytes are
+ * there, and less would be stuck.
  *
  * What lies before cut->next_seq is cut off the segment's front: the header, and where a segment
  * comes again in a larger one, what has been passed on already (tcp_read_skb() does not look at

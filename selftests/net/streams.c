@@ -144,7 +144,8 @@ static const char *serve(int fd, const struct caller *caller)
 		if (len == 0)
 			return got == caller->len ? NULL : "server: bytes are missing";
 		if (len < 0)
-			return errno == EAGAIN ? NULL : "server: nothing comes";
+			return errno == EAGAIN ? "server: EAGAIN from a blocking recv()"
+					       : "server: nothing comes";
 		for (i = 0; i < (size_t)len; i++) {
 			if (bytes[i] != stream_byte(caller->seed, got + i))
 				return "server: not what was sent";
