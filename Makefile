@@ -107,9 +107,9 @@ uninstall:
 		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
 	$(Q)-rmdir $(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp 2>/dev/null
 
-## clean: remove what was built (kernels for QEMU stay: build/vm)
+## clean: remove what was built (what was downloaded stays: build/vm, build/servers)
 clean:
-	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm -exec rm -rf {} + 2>/dev/null || true
+	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name servers -exec rm -rf {} + 2>/dev/null || true
 
 ## help: this list
 help:
@@ -118,4 +118,4 @@ help:
 .PHONY: all deps demo check soak bench deps-if-missing fmt install uninstall clean help \
 	tests tools benches
 
--include $(shell find $(BUILD) -name '*.d' -not -path '*/vm/*' 2>/dev/null)
+-include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)

@@ -1,29 +1,36 @@
-#SPDX - License - Identifier : BSD - 2 - Clause
-#For tests that are shell scripts : TAP on standard output.Sourced; ends the test with its status.
-if
-	[-z "${LAB_CGROUP:-}"];
-then echo "$0: runs under build/selftests/tools/lab only" > & 2 exit 1 fi tap_failed = 0 tap_work =
-	$(mktemp - d) trap 'rm -rf "$tap_work"' EXIT trap 'exit 130' INT TERM
+# SPDX-License-Identifier: BSD-2-Clause
+# For tests that are shell scripts: TAP on standard output. Sourced; ends the test with its status.
+if [ -z "${LAB_CGROUP:-}" ]; then
+	echo "$0: runs under build/selftests/tools/lab only" >&2
+	exit 1
+fi
+tap_failed=0
+tap_work=$(mktemp -d)
+trap 'rm -rf "$tap_work"' EXIT
+trap 'exit 130' INT TERM
 
-#check NAME COMMAND... : one result, with the command's output when it failed
-	check()
-{
-	name = $1 shift if "$@" > "$tap_work/out" 2 > &1;
-	then echo "ok - $name" else echo "not ok - $name" sed 's/^/# /' "$tap_work/out" tap_failed =
-		1 fi
+# check NAME COMMAND...: one result, with the command's output when it failed
+check() {
+	name=$1
+	shift
+	if "$@" >"$tap_work/out" 2>&1; then
+		echo "ok - $name"
+	else
+		echo "not ok - $name"
+		sed 's/^/# /' "$tap_work/out"
+		tap_failed=1
+	fi
 }
 
-#says FILE PATTERN : a line of FILE matches
-says()
-{
-	grep - Eq-- "$2"
-		    "$1" ||
-	{
-		echo "no line of $1 matches $2; it has:" cat "$1" return 1
+# says FILE PATTERN: a line of FILE matches
+says() {
+	grep -Eq -- "$2" "$1" || {
+		echo "no line of $1 matches $2; it has:"
+		cat "$1"
+		return 1
 	}
 }
 
-tap_end()
-{
+tap_end() {
 	exit $tap_failed
 }

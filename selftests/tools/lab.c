@@ -8,6 +8,9 @@
  *   LAB_CGROUP  a cgroup v2 that it is in, for the programs
  *   LAB_OUTSIDE another one, beside it
  *   LAB_BPFFS   the BPF file system
+ * Where LAB_SERVERS names a directory (made by selftests/servers/fetch), what is in its usr, etc
+ * and var appears in these of the machine, for the command alone; what it writes there goes to
+ * memory.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -112,8 +115,35 @@ static void loopback_up(void)
 	close(fd);
 }
 
+static void show_servers(const char *servers)
+{
+	static const char *const parts[] = {"usr", "etc", "var"};
+	char scratch[] = "/tmp/ppsplit-lab.XXXXXX", target[8], upper[64], work[64];
+	char layers[2 * PATH_MAX];
+	size_t i;
+
+	if (!mkdtemp(scratch) || mount("tmpfs", scratch, "tmpfs", 0, "mode=0755"))
+		fail(scratch);
+	for (i = 0; i < 3; i++) {
+		snprintf(target, sizeof(target), "/%s", parts[i]);
+		snprintf(upper, sizeof(upper), "%s/%s", scratch, parts[i]);
+		snprintf(work, sizeof(work), "%s/%s.work", scratch, parts[i]);
+		if (mkdir(upper, 0755) || mkdir(work, 0755))
+			fail(upper);
+		snprintf(layers, sizeof(layers), "lowerdir=%s%s:%s,upperdir=%s,workdir=%s", servers,
+			 target, target, upper, work);
+		if (mount("overlay", target, "overlay", 0, layers))
+			fail(target);
+	}
+	/* mounted over, and no other name of it is needed */
+	if (umount2(scratch, MNT_DETACH) || rmdir(scratch))
+		fail(scratch);
+}
+
 static void run(char **command)
 {
+	const char *servers = getenv("LAB_SERVERS");
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	join_cgroup();
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
@@ -123,6 +153,8 @@ static void run(char **command)
 	if (mount("bpf", BPFFS, "bpf", 0, "mode=0755"))
 		fail(BPFFS);
 	setenv("LAB_BPFFS", BPFFS, 1);
+	if (servers && access(servers, F_OK) == 0)
+		show_servers(servers);
 	loopback_up();
 	execvp(command[0], command);
 	fail(command[0]);

@@ -65,13 +65,33 @@ static void say(FILE *stream, const char *line, int wanted)
 	}
 }
 
+/* The lines of @file, or one of our own; dots stuffed. */
+static void send_body(FILE *stream, const char *file)
+{
+	FILE *lines = file ? fopen(file, "r") : NULL;
+	char line[1000];
+
+	if (!file) {
+		fprintf(stream, "Hello.\r\n");
+		return;
+	}
+	if (!lines)
+		fail(file);
+	while (fgets(line, sizeof(line), lines)) {
+		line[strcspn(line, "\n")] = 0;
+		fprintf(stream, "%s%s\r\n", line[0] == '.' ? "." : "", line);
+	}
+	fclose(lines);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
 						{"header", required_argument, NULL, 'h'},
+						{"body", required_argument, NULL, 'b'},
 						{"raw", required_argument, NULL, 'r'},
 						{0}};
-	const char *from = NULL, *header = NULL, *raw = NULL;
+	const char *from = NULL, *header = NULL, *raw = NULL, *body = NULL;
 	struct timeval limit = {.tv_sec = 30};
 	struct sockaddr_storage address;
 	socklen_t len;
@@ -83,6 +103,8 @@ int main(int argc, char **argv)
 			from = optarg;
 		else if (option == 'h')
 			header = optarg;
+		else if (option == 'b')
+			body = optarg;
 		else if (option == 'r')
 			raw = optarg;
 		else
@@ -90,6 +112,7 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind != 2) {
 		fprintf(stderr, "usage: smtp-send [--from ADDRESS] [--header LINE] [--raw LINE] "
+				"[--body FILE] "
 				"ADDRESS PORT\n");
 		return 2;
 	}
@@ -108,7 +131,7 @@ int main(int argc, char **argv)
 	stream = fdopen(fd, "r+");
 	if (!stream)
 		fail("fdopen");
-	setvbuf(stream, NULL, _IOLBF, 0);
+	setvbuf(stream, NULL, _IOFBF, 65536);
 	if (header) {
 		fprintf(stream, "%s\r\n", header);
 		fflush(stream);
@@ -126,9 +149,9 @@ int main(int argc, char **argv)
 	say(stream, "MAIL FROM:<me@example.net>", 250);
 	say(stream, "RCPT TO:<you@example.org>", 250);
 	say(stream, "DATA", 354);
-	say(stream,
-	    "From: me@example.net\r\nTo: you@example.org\r\nSubject: a test\r\n\r\nHello.\r\n.",
-	    250);
+	fprintf(stream, "From: me@example.net\r\nTo: you@example.org\r\nSubject: a test\r\n\r\n");
+	send_body(stream, body);
+	say(stream, ".", 250);
 	printf("%s", reply);
 	say(stream, "QUIT", 221);
 	return 0;

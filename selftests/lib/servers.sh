@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# For tests of real servers behind HAProxy, in transparent mode. Sourced after tap.sh. Clients are
+# 192.0.2.10, .11 and .66 and 2001:db8::10, HAProxy is 198.51.100.1 and 2001:db8:1::1, the server
+# 198.51.100.25 and 2001:db8:1::25.
+tools=$PWD/build/selftests/tools
+
+for address in 192.0.2.10/32 192.0.2.11/32 192.0.2.66/32 198.51.100.1/32 198.51.100.25/32; do
+	ip addr add $address dev lo
+done
+for address in 2001:db8::10/128 2001:db8:1::1/128 2001:db8:1::25/128; do
+	ip -6 addr add $address dev lo
+done
+ip route add local 10.9.0.0/16 dev lo # smtp-crowd
+chmod 755 "$tap_work"
+
+# user NAME UID [GROUP GID]...: accounts as the packages would make them
+user() {
+	grep -q "^$1:" /etc/passwd || echo "$1:x:$2:$2::/:/usr/sbin/nologin" >>/etc/passwd
+	group "$1" "$2"
+}
+
+group() {
+	grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
+}
+
+# page_files PAGE: writes the blocks of PAGE that name a file: ```language /path
+page_files() {
+	awk '/^```[a-z]+ \// { file = $2; system("mkdir -p $(dirname " file ")"); printf "" >file; next }
+		/^```/ { file = "" }
+		file { print >file }' "$1"
+}
+
+# page_ppctl PAGE: runs PAGE's `ppctl up` on this lab's cgroup
+page_ppctl() {
+	command=$(sed -n '/^ppctl up/,/[^\\]$/p' "$1" |
+		sed "s|--cgroup [^ ]*|--cgroup $LAB_CGROUP|; s|^ppctl|build/bin/ppctl|")
+	eval "$command"
+}
+
+# start_haproxy PORT V1 V2
+start_haproxy() {
+	PORT=$1 V1=$2 V2=$3 sh -c 'echo $$ >"$LAB_OUTSIDE/cgroup.procs" &&
+		exec haproxy -db -f selftests/servers/haproxy.cfg' >"$tap_work/haproxy.$1" 2>&1 &
+	wait_port "$2"
+}
+
+# wait_port PORT: until somebody listens there
+wait_port() {
+	hex=$(printf ':%04X ' "$1")
+	for _ in $(seq 300); do
+		grep -q "$hex.* 0A " /proc/net/tcp /proc/net/tcp6 && return 0
+		sleep 0.1
+	done
+	echo "nobody listens on port $1"
+	cat "$tap_work"/* 2>/dev/null
+	return 1
+}
+
+# wait_says FILE PATTERN: until a line of FILE matches
+wait_says() {
+	for _ in $(seq 100); do
+		grep -Eqs -- "$2" "$1" && return 0
+		sleep 0.1
+	done
+	says "$1" "$2"
+}
+
+# 20 MiB of text, the same in each run
+make_body() {
+	awk 'BEGIN { for (i = 0; i < 270000; i++) printf "%08x%s\n", i * 2654435761 % 4294967296,
+		".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.....x" }' >"$tap_work/body"
+}
+
+# body_is_intact FILE: what follows the header lines of the message in FILE is the body
+body_is_intact() {
+	sed '1,/^$/d' "$1" >"$tap_work/received"
+	cmp "$tap_work/received" "$tap_work/body" || {
+		ls -l "$1" "$tap_work/received" "$tap_work/body"
+		return 1
+	}
+}
+
+send() { # from, arguments of smtp-send
+	"$tools/smtp-send" --from "$@"
+}
+
+# counter NAME: of `ppctl status`
+counter() {
+	build/bin/ppctl status --json | sed -n "s/.*\"$1\":\\([0-9]*\\).*/\\1/p"
+}
+
+# As many sockets have become native as had their header taken out; none was left behind.
+says_native() {
+	split=$(counter split)
+	native=$(counter native)
+	test "$split" -gt 0 && test "$native" -ge $((split * 9 / 10)) || {
+		echo "$split split, $native native"
+		return 1
+	}
+}
+
+# hold_open COUNT FROM ADDRESS PORT: that many SMTP sessions, for ten seconds
+hold_open() {
+	for n in $(seq "$1"); do
+		"$tools/talk" --from "$2" --hold 10 "$3" "$4" 'EHLO held.example' >"$tap_work/held.$n" &
+	done
+	for n in $(seq "$1"); do
+		wait_says "$tap_work/held.$n" '^250 ' || return 1
+	done
+}

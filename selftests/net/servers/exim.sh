@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's exim4 behind HAProxy, with docs/exim.md's configuration.
+. selftests/lib/tap.sh
+. selftests/lib/servers.sh
+log=/var/log/exim4/mainlog
+say=$tap_work/said
+
+user Debian-exim 9001
+user mail 8
+user you 9000
+mkdir -p /var/log/exim4 /var/spool/exim4 /var/mail
+chown Debian-exim:Debian-exim /var/log/exim4 /var/spool/exim4
+chown mail:mail /var/mail
+chmod 2775 /var/mail
+page_files docs/exim.md
+check the_pages_ppctl page_ppctl docs/exim.md
+/usr/sbin/exim4 -bdf -q30m >"$tap_work/exim" 2>&1 &
+check exim_starts wait_port 25
+start_haproxy 25 10001 10002
+
+check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
+check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
+check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
+check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
+check the_log_names_the_client_v1 wait_says $log '<= me@example.net H=\(client.example\) \[192\.0\.2\.10\] P=esmtp'
+check the_log_names_the_client_v2 wait_says $log '<= me@example.net H=\(client.example\) \[192\.0\.2\.11\] P=esmtp'
+check the_log_names_the_client_ip6 wait_says $log '<= me@example.net H=\(client.example\) \[2001:db8::10\] P=esmtp'
+check the_log_never_names_the_proxy sh -c "! grep -q '198.51.100.1\\|2001:db8:1::1' $log"
+check a_direct_client_is_itself send 192.0.2.11 198.51.100.25 25
+
+# an ACL on $sender_host_address
+check an_acl_acts_on_the_client sh -c "! '$tools/smtp-send' --from 192.0.2.66 198.51.100.1 10001 >'$say'"
+check an_acl_says_the_client says "$say" '550 192\.0\.2\.66 is not welcome here'
+
+# smtp_accept_max_per_host = 3, for each client
+hold() {
+	hold_open 3 192.0.2.10 198.51.100.1 10001 || return 1
+	"$tools/talk" --from 192.0.2.10 198.51.100.1 10002 >"$say"
+	says "$say" '^421 .*[Tt]oo many concurrent SMTP connections' || return 1
+	"$tools/talk" --from 192.0.2.11 198.51.100.1 10002 >"$say"
+	says "$say" '^220 '
+}
+check a_limit_per_host_counts_clients hold
+
+check two_hundred_sessions_at_once "$tools/smtp-crowd" 198.51.100.1 10001 200
+crowd() {
+	test "$(grep -c '<= me@example.net H=(crowd.example) \[10\.9\.0\.' $log)" -eq 200
+}
+check each_of_them_is_logged_by_its_address crowd
+
+make_body
+mail=/var/mail/you
+delivered() {
+	for _ in $(seq 300); do
+		test "$(grep -c ' Completed' $log)" -ge "$1" && return 0
+		sleep 0.1
+	done
+	echo "$(grep -c ' Completed' $log) delivered, not $1"
+	return 1
+}
+check all_is_delivered delivered 205
+: >$mail
+check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
+intact() {
+	delivered 206 || return 1
+	sed -i '$ { /^$/d }' $mail # the blank line behind an mbox message
+	body_is_intact $mail
+}
+check it_is_intact intact
+check the_sockets_were_native says_native
+tap_end

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's nginx (stream) behind HAProxy, with docs/nginx.md's configuration; ppmta is its upstream.
+. selftests/lib/tap.sh
+. selftests/lib/servers.sh
+log=/var/log/nginx/stream.log
+say=$tap_work/said
+
+mkdir -p /var/log/nginx /var/lib/nginx
+page_files docs/nginx.md
+check the_pages_ppctl page_ppctl docs/nginx.md
+nginx >"$tap_work/nginx" 2>&1 &
+nginx=$!
+build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody \
+	--hostname mail.example.net >"$tap_work/mta" 2>&1 &
+check nginx_starts wait_port 2525
+wait_port 2526
+start_haproxy 2525 10001 10002
+
+check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
+check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
+check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
+check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
+check the_log_names_the_client_v1 wait_says $log '^192\.0\.2\.10 200'
+check the_log_names_the_client_v2 wait_says $log '^192\.0\.2\.11 200'
+check the_log_names_the_client_ip6 wait_says $log '^2001:db8::10 200'
+denied() {
+	! "$tools/talk" --from 192.0.2.66 198.51.100.1 10001 >"$say" && wait_says $log '^192\.0\.2\.66 403'
+}
+check deny_acts_on_the_client denied
+limit() {
+	hold_open 3 192.0.2.10 198.51.100.1 10001 || return 1
+	! "$tools/talk" --from 192.0.2.10 198.51.100.1 10002 >"$say" || return 1
+	"$tools/talk" --from 192.0.2.11 198.51.100.1 10002 >"$say"
+	says "$say" '^220 '
+}
+check limit_conn_counts_clients limit
+check two_hundred_sessions_at_once "$tools/smtp-crowd" 198.51.100.1 10001 200
+crowd() {
+	sleep 1
+	test "$(grep -o '^10\.9\.0\.[0-9]* 200' $log | sort -u | wc -l)" -eq 200
+}
+check each_of_them_is_logged_by_its_address crowd
+make_body
+check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
+intact() {
+	body_is_intact "$(find "$tap_work/Maildir/new" -size +15000k)"
+}
+check it_is_intact intact
+kill $nginx
+tap_end

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's postfix behind HAProxy, with docs/postfix.md's configuration.
+. selftests/lib/tap.sh
+. selftests/lib/servers.sh
+log=/var/log/postfix.log
+say=$tap_work/said
+
+user postfix 9001
+group postdrop 9002
+user you 9000
+mkdir -p /var/mail/vhosts /var/spool/postfix /var/lib/postfix
+chown you:you /var/mail/vhosts
+chown postfix:postfix /var/lib/postfix
+page_files docs/postfix.md
+check the_pages_ppctl page_ppctl docs/postfix.md
+postfix set-permissions >/dev/null 2>&1
+postfix start-fg >"$tap_work/postfix" 2>&1 &
+check postfix_starts wait_port 25
+start_haproxy 25 10001 10002
+
+check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
+check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
+check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
+check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
+check the_log_names_the_client_v1 wait_says $log 'client=unknown\[192\.0\.2\.10\]'
+check the_log_names_the_client_v2 wait_says $log 'client=unknown\[192\.0\.2\.11\]'
+check the_log_names_the_client_ip6 wait_says $log 'client=unknown\[2001:db8::10\]'
+check the_log_never_names_the_proxy sh -c "! grep -q '198.51.100.1\\|2001:db8:1::1' $log"
+check a_direct_client_is_itself send 192.0.2.11 198.51.100.25 25
+
+check a_restriction_acts_on_the_client \
+	sh -c "! '$tools/smtp-send' --from 192.0.2.66 198.51.100.1 10001 >'$say'"
+check a_restriction_says_the_client says "$say" '^554 .*\[192\.0\.2\.66\]>: Client host rejected'
+
+limit() {
+	hold_open 3 192.0.2.10 198.51.100.1 10001 || return 1
+	"$tools/talk" --from 192.0.2.10 198.51.100.1 10002 >"$say"
+	says "$say" '^421 .*too many connections' || return 1
+	"$tools/talk" --from 192.0.2.11 198.51.100.1 10002 >"$say"
+	says "$say" '^220 '
+}
+check anvils_limit_counts_clients limit
+
+check two_hundred_sessions_at_once "$tools/smtp-crowd" 198.51.100.1 10001 200
+crowd() {
+	test "$(grep -o 'client=unknown\[10\.9\.0\.[0-9]*\]' $log | sort -u | wc -l)" -eq 200
+}
+check each_of_them_is_logged_by_its_address crowd
+
+make_body
+mail=/var/mail/vhosts/you
+delivered() {
+	for _ in $(seq 300); do
+		test "$(grep -c 'status=sent' $log)" -ge "$1" && return 0
+		sleep 0.1
+	done
+	echo "$(grep -c 'status=sent' $log) delivered, not $1"
+	return 1
+}
+check all_is_delivered delivered 205
+: >$mail
+check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
+intact() {
+	delivered 206 || return 1
+	sed -i '$ { /^$/d }' $mail # the blank line behind an mbox message
+	body_is_intact $mail
+}
+check it_is_intact intact
+check the_sockets_were_native says_native
+postfix stop >/dev/null 2>&1
+tap_end
