@@ -41,13 +41,15 @@ static const struct way {
 	enum cgroup cgroup;
 	int defer; /* TCP_DEFER_ACCEPT, seconds */
 	int header;
+	int transparent; /* accept() has to name the origin */
 	int (*identify)(int fd);
 } ways[] = {
-	{"plain: no header at all", 2600, OUTSIDE, 0, 0, no_header},
-	{"Exim's way: v1, one byte a call", 2601, OUTSIDE, 0, 1, byte_by_byte},
-	{"pp_read_header: poll, peek, take", 2602, OUTSIDE, 0, 1, poll_and_peek},
-	{"the same behind TCP_DEFER_ACCEPT", 2603, OUTSIDE, 3, 1, poll_and_peek},
-	{"pp_lookup, peek mode", 2525, INSIDE, 0, 1, lookup},
+	{"plain: no header at all", 2600, OUTSIDE, 0, 0, 0, no_header},
+	{"Exim's way: v1, one byte a call", 2601, OUTSIDE, 0, 1, 0, byte_by_byte},
+	{"pp_read_header: poll, peek, take", 2602, OUTSIDE, 0, 1, 0, poll_and_peek},
+	{"the same behind TCP_DEFER_ACCEPT", 2603, OUTSIDE, 3, 1, 0, poll_and_peek},
+	{"pp_lookup, peek mode", 2525, INSIDE, 0, 1, 0, lookup},
+	{"sockmap split, transparent", 2526, INSIDE, 0, 1, 1, no_header},
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
@@ -158,7 +160,8 @@ static void serve(int listener, const struct way *way)
 
 	if (fd < 0)
 		fail("accept");
-	if (way->identify(fd)) {
+	if (way->identify(fd) ||
+	    (way->transparent && peer.sin_addr.s_addr != inet_addr("192.0.2.7"))) {
 		fprintf(stderr, "connect: %s: no origin\n", way->name);
 		exit(1);
 	}

@@ -111,6 +111,23 @@ static void ports_are_added_listed_and_deleted(void **state)
 	assert_says(run(1, PPCTL "port add 25 --on-bad x"), "neither tell nor drop");
 }
 
+static void split_and_transparency_go_together(void **state)
+{
+	(void)state;
+	up();
+	run(0, PPCTL "port add 26 --split sockmap");
+	run(0, PPCTL "port add 27 --transparent --local");
+	run(0, PPCTL "port add 28 --split auto --transparent");
+	assert_says(run(0, PPCTL "port list"), "26    split sockmap\n");
+	assert_says(run(0, PPCTL "port list"), "27    split sockmap, transparent, local\n");
+	assert_says(run(0, PPCTL "port list"), "28    split sockmap, transparent\n");
+	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
+	assert_says(run(1, PPCTL "port add 29 --split none --transparent"), "needs a split");
+	assert_says(run(1, PPCTL "port add 29 --local"), "--local goes with --transparent");
+	assert_says(run(1, PPCTL "port add 29 --split x"), "neither none, sockmap nor auto");
+	assert_says(run(0, PPCTL "status"), "pp_strip       prog");
+}
+
 static void a_full_map_says_so_and_loses_nothing(void **state)
 {
 	(void)state;
@@ -243,6 +260,7 @@ int main(void)
 		cmocka_unit_test_teardown(proxies_are_added_listed_and_deleted, down),
 		cmocka_unit_test_teardown(bad_prefixes_are_refused, down),
 		cmocka_unit_test_teardown(ports_are_added_listed_and_deleted, down),
+		cmocka_unit_test_teardown(split_and_transparency_go_together, down),
 		cmocka_unit_test_teardown(a_full_map_says_so_and_loses_nothing, down),
 		cmocka_unit_test_teardown(status_shows_programs_maps_and_counters, down),
 		cmocka_unit_test_teardown(a_cgroup_that_is_gone_is_told, down),
