@@ -36,9 +36,9 @@ $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard 
 	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
 		-o $@ -lcmocka -lpthread
 
-$(TEST_BIN)/tools/%: selftests/tools/%.c $(BUILD)/lib/libpp.a
+$(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h
 	@mkdir -p $(@D)
-	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $^ -o $@
+	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $< -o $@
 
 BENCHES := $(patsubst selftests/bench/%.c,$(TEST_BIN)/bench/%,$(wildcard selftests/bench/*.c))
 

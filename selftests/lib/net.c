@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include "address.h"
 #include "net.h"
 
 /* Outside of a lab these tests would change the machine's network. */
@@ -71,27 +72,10 @@ long counter(const char *name)
 	return strtol(found + strlen(key), NULL, 10);
 }
 
-static socklen_t fill(struct sockaddr_storage *to, const char *address, unsigned int port)
-{
-	struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)to;
-	struct sockaddr_in *ip4 = (struct sockaddr_in *)to;
-
-	memset(to, 0, sizeof(*to));
-	if (inet_pton(AF_INET, address, &ip4->sin_addr) == 1) {
-		ip4->sin_family = AF_INET;
-		ip4->sin_port = htons(port);
-		return sizeof(*ip4);
-	}
-	assert_int_equal(inet_pton(AF_INET6, address, &ip6->sin6_addr), 1);
-	ip6->sin6_family = AF_INET6;
-	ip6->sin6_port = htons(port);
-	return sizeof(*ip6);
-}
-
 int listen_on(const char *address, unsigned int port)
 {
 	struct sockaddr_storage where;
-	socklen_t len = fill(&where, address, port);
+	socklen_t len = address_fill(&where, address, port);
 	int fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
 	assert_true(fd >= 0);
@@ -104,7 +88,8 @@ int listen_on(const char *address, unsigned int port)
 int connect_start(const char *source, const char *address, unsigned int port)
 {
 	struct sockaddr_storage from, to;
-	socklen_t from_len = fill(&from, source, 0), to_len = fill(&to, address, port);
+	socklen_t from_len = address_fill(&from, source, 0),
+		  to_len = address_fill(&to, address, port);
 	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
 
 	assert_true(fd >= 0);

@@ -4,10 +4,8 @@
  * address of choice. --raw is sent first, as it is, and the answer to it is skipped. Prints the
  * last reply; ends with 0 when the message was accepted.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,27 +13,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "../lib/address.h"
+
 static char reply[1024];
-
-static socklen_t fill(struct sockaddr_storage *to, const char *address, int port)
-{
-	struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)to;
-	struct sockaddr_in *ip4 = (struct sockaddr_in *)to;
-
-	memset(to, 0, sizeof(*to));
-	if (inet_pton(AF_INET, address, &ip4->sin_addr) == 1) {
-		ip4->sin_family = AF_INET;
-		ip4->sin_port = htons(port);
-		return sizeof(*ip4);
-	}
-	if (inet_pton(AF_INET6, address, &ip6->sin6_addr) != 1) {
-		fprintf(stderr, "smtp-send: %s: not an address\n", address);
-		exit(2);
-	}
-	ip6->sin6_family = AF_INET6;
-	ip6->sin6_port = htons(port);
-	return sizeof(*ip6);
-}
 
 static void fail(const char *what)
 {
@@ -93,8 +73,6 @@ int main(int argc, char **argv)
 						{0}};
 	const char *from = NULL, *header = NULL, *raw = NULL, *body = NULL;
 	struct timeval limit = {.tv_sec = 30};
-	struct sockaddr_storage address;
-	socklen_t len;
 	FILE *stream;
 	int option, fd;
 
@@ -116,18 +94,10 @@ int main(int argc, char **argv)
 				"ADDRESS PORT\n");
 		return 2;
 	}
-	len = fill(&address, argv[optind], atoi(argv[optind + 1]));
-	fd = socket(address.ss_family, SOCK_STREAM, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (from) {
-		struct sockaddr_storage local;
-		socklen_t local_len = fill(&local, from, 0);
-
-		if (bind(fd, (struct sockaddr *)&local, local_len))
-			fail(from);
-	}
-	if (connect(fd, (struct sockaddr *)&address, len))
+	fd = address_connect(from, argv[optind], atoi(argv[optind + 1]));
+	if (fd < 0)
 		fail(argv[optind]);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	stream = fdopen(fd, "r+");
 	if (!stream)
 		fail("fdopen");

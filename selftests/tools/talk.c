@@ -5,10 +5,8 @@
  * (IMAP's tag) or is the last one of an SMTP reply. Prints what it reads; --hold keeps the
  * connection for a while at the end. Ends with 1 when the server closes early.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,23 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static socklen_t fill(struct sockaddr_storage *to, const char *address, int port)
-{
-	struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)to;
-	struct sockaddr_in *ip4 = (struct sockaddr_in *)to;
-
-	memset(to, 0, sizeof(*to));
-	if (inet_pton(AF_INET, address, &ip4->sin_addr) == 1) {
-		ip4->sin_family = AF_INET;
-		ip4->sin_port = htons(port);
-		return sizeof(*ip4);
-	}
-	ip6->sin6_family = AF_INET6;
-	ip6->sin6_port = htons(port);
-	if (inet_pton(AF_INET6, address, &ip6->sin6_addr) != 1)
-		exit(2);
-	return sizeof(*ip6);
-}
+#include "../lib/address.h"
 
 static int is_last(const char *answer, const char *line)
 {
@@ -49,10 +31,8 @@ int main(int argc, char **argv)
 						{"hold", required_argument, NULL, 'h'},
 						{0}};
 	struct timeval limit = {.tv_sec = 20};
-	struct sockaddr_storage address;
 	const char *from = NULL;
 	char answer[4096];
-	socklen_t len;
 	FILE *stream;
 	int option, fd, hold = 0;
 
@@ -69,22 +49,12 @@ int main(int argc, char **argv)
 			"usage: talk [--from ADDRESS] [--hold SECONDS] ADDRESS PORT [LINE...]\n");
 		return 2;
 	}
-	len = fill(&address, argv[optind], atoi(argv[optind + 1]));
-	fd = socket(address.ss_family, SOCK_STREAM, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (from) {
-		struct sockaddr_storage local;
-		socklen_t local_len = fill(&local, from, 0);
-
-		if (bind(fd, (struct sockaddr *)&local, local_len)) {
-			perror(from);
-			return 1;
-		}
-	}
-	if (connect(fd, (struct sockaddr *)&address, len)) {
+	fd = address_connect(from, argv[optind], atoi(argv[optind + 1]));
+	if (fd < 0) {
 		perror(argv[optind]);
 		return 1;
 	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	stream = fdopen(fd, "r+");
 	if (!stream || !fgets(answer, sizeof(answer), stream))
 		return 1;
