@@ -60,6 +60,38 @@ static void endpoint_fill(struct endpoint *endpoint, const struct pp_record *rec
 	endpoint->is_ip4 = word[0] == 0 && word[1] == 0 && word[2] == bpf_htonl(0xffff);
 }
 
+static __noinline int peer_of_ip4(struct bpf_sock *sk, __u8 *address)
+{
+	map_v4(address, CONTEXT_FIELD(sk->dst_ip4));
+	return 0;
+}
+
+static __noinline int peer_of_ip6(struct bpf_sock *sk, __u32 *address)
+{
+	address[0] = CONTEXT_FIELD(sk->dst_ip6[0]);
+	address[1] = CONTEXT_FIELD(sk->dst_ip6[1]);
+	address[2] = CONTEXT_FIELD(sk->dst_ip6[2]);
+	address[3] = CONTEXT_FIELD(sk->dst_ip6[3]);
+	return 0;
+}
+
+/* A marked proxy on a transparent port, and no record: there was no memory for one, or the
+ * connection is older than the programs. Its own address must not be told here either. */
+static int is_unrecorded(struct bpf_sock *sk)
+{
+	__u16 port = CONTEXT_FIELD(sk->src_port);
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	__u32 address[4];
+
+	if (!policy || !(policy->flags & PP_PORT_TRANSPARENT))
+		return 0;
+	if (sk->family == PP_AF_INET)
+		peer_of_ip4(sk, (__u8 *)address);
+	else
+		peer_of_ip6(sk, address);
+	return is_marked((__u8 *)address);
+}
+
 /* Return: 1 when @endpoint is to be told in place of the socket's own. */
 static int endpoint_of(struct bpf_sock_addr *ctx, int local, struct endpoint *endpoint)
 {
@@ -70,8 +102,13 @@ static int endpoint_of(struct bpf_sock_addr *ctx, int local, struct endpoint *en
 	if (!sk)
 		return 0;
 	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	if (!socket)
-		return 0;
+	if (!socket) {
+		if (local || !is_unrecorded(sk))
+			return 0;
+		count(PP_STAT_FOREIGN);
+		endpoint_dummy(endpoint);
+		return 1;
+	}
 	if (socket->cookie && !local)
 		kick(ctx, socket);
 	if (!(socket->port_flags & (local ? PP_PORT_LOCAL : PP_PORT_TRANSPARENT)))

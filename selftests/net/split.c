@@ -768,6 +768,25 @@ static void an_origin_that_does_not_fit_is_nobodys_address(void **state)
 	close_both(client, server);
 }
 
+/* As one whose handshake was under way when the port became a served one. */
+static void a_connection_without_a_record_is_nobodys_either(void **state)
+{
+	int here = listen_on(SERVER, 2544), client = connect_to(PROXY, SERVER, 2544), server;
+	int other = connect_to(OTHER, SERVER, 2544), ordinary;
+	char own[64];
+
+	(void)state;
+	server = accept_within(here, SOON_MS);
+	ordinary = accept_within(here, SOON_MS);
+	run(0, "build/bin/ppctl port add 2544 --transparent");
+	assert_peer(server, "192.0.0.8:0");
+	snprintf(own, sizeof(own), "%s:%u", OTHER, port_of(other));
+	assert_peer(ordinary, own);
+	close_both(client, server);
+	close_both(other, ordinary);
+	close(here);
+}
+
 static void assert_own_name(int fd, const char *name)
 {
 	struct sockaddr_storage address;
@@ -940,6 +959,7 @@ int main(void)
 		cmocka_unit_test(a_descriptor_passed_to_another_process),
 		cmocka_unit_test(mapped_addresses_and_origins_of_another_family),
 		cmocka_unit_test(an_origin_that_does_not_fit_is_nobodys_address),
+		cmocka_unit_test(a_connection_without_a_record_is_nobodys_either),
 		cmocka_unit_test(getsockname_answers_the_destination_where_it_is_asked_for),
 		cmocka_unit_test(split_without_transparency_answers_pp_lookup_only),
 		cmocka_unit_test(a_segment_that_comes_again_in_a_larger_one_doubles_nothing),
