@@ -82,6 +82,22 @@ body_is_intact() {
 	}
 }
 
+# mbox_is_intact FILE: the same for a mailbox with one message
+mbox_is_intact() {
+	sed -i '$ { /^$/d }' "$1" # the blank line behind an mbox message
+	body_is_intact "$1"
+}
+
+# delivered COUNT PATTERN LOG: so many lines of LOG match, now or soon
+delivered() {
+	for _ in $(seq 300); do
+		test "$(grep -c -- "$2" "$3")" -ge "$1" && return 0
+		sleep 0.1
+	done
+	echo "$(grep -c -- "$2" "$3") delivered, not $1"
+	return 1
+}
+
 send() { # from, arguments of smtp-send
 	"$tools/smtp-send" --from "$@"
 }

@@ -53,7 +53,7 @@ static void down_leaves_nothing(void **state)
 	up();
 	assert_says(run(0, PPCTL "down"), "down");
 	run(0, "test ! -e $LAB_BPFFS/pp");
-	run(1, "bpftool link | grep -q pp_gate");
+	run(0, "test -z \"$(bpftool cgroup show $LAB_CGROUP)\"");
 	assert_says(run(1, PPCTL "down"), "nothing is up at");
 }
 
@@ -65,7 +65,7 @@ static void an_up_that_fails_leaves_nothing(void **state)
 	run(0, "test ! -e $LAB_BPFFS/pp");
 	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --port 70000"), "'70000' is not a port");
 	run(0, "test ! -e $LAB_BPFFS/pp");
-	run(1, "bpftool prog | grep -q pp_gate");
+	run(0, "test -z \"$(bpftool cgroup show $LAB_CGROUP)\"");
 }
 
 static void proxies_are_added_listed_and_deleted(void **state)

@@ -240,25 +240,6 @@ void print_json(struct json_object *object)
 	json_object_put(object);
 }
 
-int for_each_word(const char *list, int (*each)(const char *word, void *context), void *context)
-{
-	char word[128];
-	size_t len;
-
-	for (;;) {
-		len = strcspn(list, ",");
-		if (len == 0 || len >= sizeof(word))
-			return error("'%s': an empty or overlong word in the list", list);
-		memcpy(word, list, len);
-		word[len] = 0;
-		if (each(word, context))
-			return -1;
-		if (!list[len])
-			return 0;
-		list += len + 1;
-	}
-}
-
 static int parse_options(int argc, char **argv)
 {
 	struct option long_options[COUNT(option_helps) + 1] = {0};

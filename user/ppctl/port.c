@@ -6,16 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "ppctl.h"
-
-struct port_context {
-	int map;
-	const struct pp_port *policy;
-};
 
 static int port_parse(const char *text, uint16_t *port)
 {
@@ -28,26 +22,25 @@ static int port_parse(const char *text, uint16_t *port)
 	return 0;
 }
 
-static int port_add(const char *word, void *context)
+/* With the policy that the options say. */
+static int port_add(int map, const char *word)
 {
-	struct port_context *to = context;
 	uint16_t port;
 
 	if (port_parse(word, &port))
 		return -1;
-	if (bpf_map_update_elem(to->map, &port, to->policy, BPF_ANY))
-		return map_update_error(MAP_PORTS, to->map, word, errno);
+	if (bpf_map_update_elem(map, &port, &options.policy, BPF_ANY))
+		return map_update_error(MAP_PORTS, map, word, errno);
 	return 0;
 }
 
-static int port_del(const char *word, void *context)
+static int port_del(int map, const char *word)
 {
-	struct port_context *from = context;
 	uint16_t port;
 
 	if (port_parse(word, &port))
 		return -1;
-	if (!bpf_map_delete_elem(from->map, &port))
+	if (!bpf_map_delete_elem(map, &port))
 		return 0;
 	if (errno == ENOENT)
 		return error("port %s is not served (ppctl port list)", word);
@@ -83,7 +76,7 @@ static int by_port(const void *left, const void *right)
 	return *(const uint16_t *)left - *(const uint16_t *)right;
 }
 
-struct json_object *ports_read(int map)
+static struct json_object *ports_read(int map)
 {
 	struct json_object *list = json_object_new_array();
 	uint16_t ports[1024], *previous = NULL;
@@ -122,7 +115,7 @@ static void port_print(struct json_object *port)
 	printf("\n");
 }
 
-void ports_print(struct json_object *list)
+static void ports_print(struct json_object *list)
 {
 	size_t i;
 
@@ -130,53 +123,17 @@ void ports_print(struct json_object *list)
 		port_print(json_object_array_get_idx(list, i));
 }
 
-int ports_add(const char *list, const struct pp_port *policy)
-{
-	struct port_context context = {pin_open_map(MAP_PORTS), policy};
-	int result;
-
-	if (context.map < 0)
-		return -1;
-	result = for_each_word(list, port_add, &context);
-	close(context.map);
-	return result;
-}
-
-static int port_list(int map)
-{
-	struct json_object *list = ports_read(map);
-
-	if (options.json) {
-		print_json(list);
-		return 0;
-	}
-	ports_print(list);
-	json_object_put(list);
-	return 0;
-}
+const struct list port_list = {
+	.name = "port",
+	.word = "PORT",
+	.map = MAP_PORTS,
+	.add = port_add,
+	.del = port_del,
+	.read = ports_read,
+	.print = ports_print,
+};
 
 int command_port(int argc, char **argv)
 {
-	struct port_context context = {-1, &options.policy};
-	int (*each)(const char *word, void *context) = NULL;
-	int i, result = 0;
-
-	if (argc == 1 && !strcmp(argv[0], "list"))
-		each = NULL;
-	else if (argc >= 2 && !strcmp(argv[0], "add"))
-		each = port_add;
-	else if (argc >= 2 && !strcmp(argv[0], "del"))
-		each = port_del;
-	else
-		return error("usage: ppctl port add|del PORT..., or ppctl port list");
-
-	context.map = pin_open_map(MAP_PORTS);
-	if (context.map < 0)
-		return -1;
-	for (i = 1; i < argc && !result; i++)
-		result = for_each_word(argv[i], each, &context);
-	if (!each)
-		result = port_list(context.map);
-	close(context.map);
-	return result;
+	return list_command(&port_list, argc, argv);
 }

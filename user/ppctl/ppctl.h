@@ -59,19 +59,27 @@ int pin_is_up(void);
 int cgroup_resolve(const char *name, char path[PATH_MAX]);
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
 
-/* proxy.c, port.c: the words of options and arguments */
-int proxies_add(const char *list);
-int ports_add(const char *list, const struct pp_port *policy);
-void proxies_print(struct json_object *list);
-struct json_object *proxies_read(int map);
-void ports_print(struct json_object *list);
-struct json_object *ports_read(int map);
+/* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
+ * descriptor. */
+struct list {
+	const char *name; /* of the command */
+	const char *word; /* what an entry is called in its usage */
+	const char *map;
+	int (*add)(int map, const char *word);
+	int (*del)(int map, const char *word);
+	struct json_object *(*read)(int map);
+	void (*print)(struct json_object *list);
+};
+
+extern const struct list proxy_list, port_list;
+
+/* Adds each of the comma-separated @words; NULL: none. */
+int list_add(const struct list *list, const char *words);
+/* The commands add, del and list. */
+int list_command(const struct list *list, int argc, char **argv);
 
 /* What @error_number of a map update means, for @map. */
 int map_update_error(const char *map, int fd, const char *what, int error_number);
-
-/* Calls @each with every word of the comma-separated @list, until one fails. */
-int for_each_word(const char *list, int (*each)(const char *word, void *context), void *context);
 
 /* listeners.c: listening sockets on served ports; "inside" says whether they are in cgroup @inside,
  * unless that is "" */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -81,33 +80,32 @@ static void prefix_print(const struct pp_prefix *prefix, char *text, size_t size
 	}
 }
 
-static int proxy_add(const char *word, void *map)
+static int proxy_add(int map, const char *word)
 {
 	struct pp_proxy proxy = {0};
 	struct pp_prefix prefix;
-	int fd = *(int *)map;
 
 	if (prefix_parse(word, &prefix))
 		return -1;
-	if (bpf_map_update_elem(fd, &prefix, &proxy, BPF_ANY))
-		return map_update_error(MAP_PROXIES, fd, word, errno);
+	if (bpf_map_update_elem(map, &prefix, &proxy, BPF_ANY))
+		return map_update_error(MAP_PROXIES, map, word, errno);
 	return 0;
 }
 
-static int proxy_del(const char *word, void *map)
+static int proxy_del(int map, const char *word)
 {
 	struct pp_prefix prefix;
 
 	if (prefix_parse(word, &prefix))
 		return -1;
-	if (!bpf_map_delete_elem(*(int *)map, &prefix))
+	if (!bpf_map_delete_elem(map, &prefix))
 		return 0;
 	if (errno == ENOENT)
 		return error("%s is not in the list (ppctl proxy list)", word);
 	return error("%s: %s: %s", MAP_PROXIES, word, strerror(errno));
 }
 
-struct json_object *proxies_read(int map)
+static struct json_object *proxies_read(int map)
 {
 	struct json_object *list = json_object_new_array();
 	struct pp_prefix prefix;
@@ -122,7 +120,7 @@ struct json_object *proxies_read(int map)
 	return list;
 }
 
-void proxies_print(struct json_object *list)
+static void proxies_print(struct json_object *list)
 {
 	size_t i;
 
@@ -130,51 +128,17 @@ void proxies_print(struct json_object *list)
 		printf("%s\n", json_object_get_string(json_object_array_get_idx(list, i)));
 }
 
-int proxies_add(const char *list)
-{
-	int map = pin_open_map(MAP_PROXIES), result;
-
-	if (map < 0)
-		return -1;
-	result = for_each_word(list, proxy_add, &map);
-	close(map);
-	return result;
-}
-
-static int proxy_list(int map)
-{
-	struct json_object *list = proxies_read(map);
-
-	if (options.json) {
-		print_json(list);
-		return 0;
-	}
-	proxies_print(list);
-	json_object_put(list);
-	return 0;
-}
+const struct list proxy_list = {
+	.name = "proxy",
+	.word = "PREFIX",
+	.map = MAP_PROXIES,
+	.add = proxy_add,
+	.del = proxy_del,
+	.read = proxies_read,
+	.print = proxies_print,
+};
 
 int command_proxy(int argc, char **argv)
 {
-	int (*each)(const char *word, void *map) = NULL;
-	int map, i, result = 0;
-
-	if (argc == 1 && !strcmp(argv[0], "list"))
-		each = NULL;
-	else if (argc >= 2 && !strcmp(argv[0], "add"))
-		each = proxy_add;
-	else if (argc >= 2 && !strcmp(argv[0], "del"))
-		each = proxy_del;
-	else
-		return error("usage: ppctl proxy add|del PREFIX..., or ppctl proxy list");
-
-	map = pin_open_map(MAP_PROXIES);
-	if (map < 0)
-		return -1;
-	for (i = 1; i < argc && !result; i++)
-		result = for_each_word(argv[i], each, &map);
-	if (!each)
-		result = proxy_list(map);
-	close(map);
-	return result;
+	return list_command(&proxy_list, argc, argv);
 }

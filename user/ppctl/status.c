@@ -228,8 +228,8 @@ int command_status(int argc, char **argv)
 
 	programs = programs_read(cgroup);
 	maps = maps_read();
-	ports = ports_read(ports_map);
-	proxies = proxies_read(proxies_map);
+	ports = port_list.read(ports_map);
+	proxies = proxy_list.read(proxies_map);
 	listeners = listeners_read(ports_map, cgroup);
 	stats = stats_read(stats_map);
 	status = json_object_new_object();
@@ -251,9 +251,9 @@ int command_status(int argc, char **argv)
 	print_programs(programs);
 	print_maps(maps);
 	printf("ports\n");
-	ports_print(ports);
+	port_list.print(ports);
 	printf("proxies\n");
-	proxies_print(proxies);
+	proxy_list.print(proxies);
 	print_listeners(listeners);
 	printf("counters\n");
 	stats_print(stats);

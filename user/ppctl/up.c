@@ -208,9 +208,9 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup_path)
 	if (pin_maps(skeleton))
 		return -1;
 	/* The maps first: from its first packet on, a program sees what it was told to serve. */
-	if (options.ports && ports_add(options.ports, &options.policy))
+	if (list_add(&port_list, options.ports))
 		return -1;
-	if (options.proxies && proxies_add(options.proxies))
+	if (list_add(&proxy_list, options.proxies))
 		return -1;
 	cgroup = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup < 0)
@@ -249,9 +249,9 @@ static int already_up(const char *cgroup_path)
 		return error("already up on %s: 'ppctl down' first, or another directory with "
 			     "--pin for another set",
 			     path);
-	if (options.ports && ports_add(options.ports, &options.policy))
+	if (list_add(&port_list, options.ports))
 		return -1;
-	if (options.proxies && proxies_add(options.proxies))
+	if (list_add(&proxy_list, options.proxies))
 		return -1;
 	say("already up on %s%s", path,
 	    options.ports || options.proxies ? "; ports and proxies added" : "");

@@ -51,22 +51,10 @@ check each_of_them_is_logged_by_its_address crowd
 
 make_body
 mail=/var/mail/you
-delivered() {
-	for _ in $(seq 300); do
-		test "$(grep -c ' Completed' $log)" -ge "$1" && return 0
-		sleep 0.1
-	done
-	echo "$(grep -c ' Completed' $log) delivered, not $1"
-	return 1
-}
-check all_is_delivered delivered 205
+check all_is_delivered delivered 205 ' Completed' $log
 : >$mail
 check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
-intact() {
-	delivered 206 || return 1
-	sed -i '$ { /^$/d }' $mail # the blank line behind an mbox message
-	body_is_intact $mail
-}
-check it_is_intact intact
+check it_is_delivered delivered 206 ' Completed' $log
+check it_is_intact mbox_is_intact $mail
 check the_sockets_were_native says_native
 tap_end

@@ -50,23 +50,11 @@ check each_of_them_is_logged_by_its_address crowd
 
 make_body
 mail=/var/mail/vhosts/you
-delivered() {
-	for _ in $(seq 300); do
-		test "$(grep -c 'status=sent' $log)" -ge "$1" && return 0
-		sleep 0.1
-	done
-	echo "$(grep -c 'status=sent' $log) delivered, not $1"
-	return 1
-}
-check all_is_delivered delivered 205
+check all_is_delivered delivered 205 'status=sent' $log
 : >$mail
 check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
-intact() {
-	delivered 206 || return 1
-	sed -i '$ { /^$/d }' $mail # the blank line behind an mbox message
-	body_is_intact $mail
-}
-check it_is_intact intact
+check it_is_delivered delivered 206 'status=sent' $log
+check it_is_intact mbox_is_intact $mail
 check the_sockets_were_native says_native
 postfix stop >/dev/null 2>&1
 tap_end
