@@ -25,6 +25,8 @@
 
 #include <pp/pp.h>
 
+#include "median.h"
+
 #define LINE	   "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n"
 #define ROUNDS_MAX 101
 
@@ -201,19 +203,6 @@ static void run(const struct way *way, int connections, double *rate, double *cp
 	close(listener);
 	*rate = (connections - 1) / seconds(&start, &end);
 	*cpu_us = seconds(&cpu_start, &cpu_end) * 1e6 / (connections - 1);
-}
-
-static int by_value(const void *left, const void *right)
-{
-	double l = *(const double *)left, r = *(const double *)right;
-
-	return (l > r) - (l < r);
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, count, sizeof(*values), by_value);
-	return values[count / 2];
 }
 
 int main(int argc, char **argv)

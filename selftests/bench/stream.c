@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "median.h"
+
 #define LINE	   "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n"
 #define BULK	   (128 << 20)
 #define TRIPS	   10000
@@ -123,19 +125,6 @@ static void measure(const struct kind *kind, double *trip_us, double *mib_s)
 	close(fd);
 	close(listener);
 	waitpid(child, NULL, 0);
-}
-
-static int by_value(const void *left, const void *right)
-{
-	double l = *(const double *)left, r = *(const double *)right;
-
-	return (l > r) - (l < r);
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, count, sizeof(*values), by_value);
-	return values[count / 2];
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Medians of rounds, for the benchmarks.
+ */
+#ifndef MEDIAN_H
+#define MEDIAN_H
+
+#include <stdlib.h>
+
+static inline int median_order(const void *left, const void *right)
+{
+	double l = *(const double *)left, r = *(const double *)right;
+
+	return (l > r) - (l < r);
+}
+
+/* Sorts @values. */
+static inline double median(double *values, int count)
+{
+	qsort(values, count, sizeof(*values), median_order);
+	return values[count / 2];
+}
+
+#endif
