@@ -64,6 +64,10 @@ bench: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)selftests/bench/run
 
+## fuzz: the decoder under libFuzzer, for FUZZ_SECONDS (60)
+fuzz: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory fuzz-run
+
 deps-if-missing:
 	$(Q)selftests/deps check || selftests/deps install
 
@@ -115,7 +119,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST) | awk -F': ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
-.PHONY: all deps demo check soak bench deps-if-missing fmt install uninstall clean help \
+.PHONY: all deps demo check soak bench fuzz deps-if-missing fmt install uninstall clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)

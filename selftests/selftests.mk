@@ -46,3 +46,21 @@ $(TEST_BIN)/bench/%: selftests/bench/%.c $(BUILD)/lib/libpp.a selftests/bench/me
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) -o $@
 benches: all tools $(BENCHES)
+
+FUZZ := $(TEST_BIN)/fuzz
+FUZZ_SECONDS ?= 60
+
+$(FUZZ)/parse: selftests/fuzz/parse.c $(LIB_SOURCES) $(wildcard include/pp/*.h)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-std=gnu11 -Iinclude $(filter %.c,$^) -o $@
+
+$(FUZZ)/corpus/000: selftests/fuzz/corpus.c selftests/unit/headers.c
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$(@D))$(CC) $(CFLAGS) $^ -o $(FUZZ)/make-corpus
+	$(Q)$(FUZZ)/make-corpus $(@D)
+
+fuzz-run: $(FUZZ)/parse $(FUZZ)/corpus/000
+	$(Q)$(FUZZ)/parse -max_total_time=$(FUZZ_SECONDS) -max_len=17000 -verbosity=0 -print_final_stats=1 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus
+.PHONY: fuzz-run
