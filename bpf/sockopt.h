@@ -7,8 +7,6 @@
 #ifndef PP_SOCKOPT_H
 #define PP_SOCKOPT_H
 
-#define OPTVAL_MAX 4096 /* what the kernel lets a program see; it wants optlen lowered for more */
-
 static int answer_error(struct bpf_sockopt *ctx, int error)
 {
 	ctx->optlen = 0;

@@ -5,39 +5,59 @@
 #include "../lib/net.h"
 #include "../unit/headers.h"
 
+/* One connection that begins with @bytes, which the kernel and libpp are both asked about. */
+struct question {
+	int client, server;
+	int want; /* what pp_parse() says */
+	struct pp_origin ours, theirs;
+};
+
+static void ask(struct question *question, int listener, const char *rule, const uint8_t *bytes,
+		size_t len)
+{
+	int result, want;
+
+	question->client = connect_to(PROXY, SERVER, PORT);
+	send_all(question->client, bytes, len);
+	await_acknowledged(question->client);
+	question->server = accept_within(listener, SOON_MS);
+	result = pp_lookup(question->server, &question->theirs);
+	want = question->want = pp_parse(bytes, len, &question->ours);
+	if (want == 0 ? result != -EAGAIN : result != (want > 0 ? 0 : want))
+		fail_msg("%s: pp_lookup says %d (%s), pp_parse says %d", rule, result,
+			 pp_strerror(result), want);
+	if (want > 0)
+		assert_memory_equal(&question->ours, &question->theirs, sizeof(question->ours));
+}
+
+static void hang_up(const struct question *question)
+{
+	reset(question->client);
+	close(question->server);
+}
+
 static void check(const struct header_case *header, int listener)
 {
 	static uint8_t bytes[HEADER_CASE_MAX];
 	size_t len = header_bytes(header, bytes);
-	struct pp_origin ours, theirs;
 	char text[PP_ORIGIN_PRINT_MAX];
-	int client, server, result, want;
+	struct question question;
 
 	if (len == 0)
 		return;
-	client = connect_to(PROXY, SERVER, PORT);
-	send_all(client, bytes, len);
-	await_acknowledged(client);
-	server = accept_within(listener, SOON_MS);
-	result = pp_lookup(server, &theirs);
-	want = pp_parse(bytes, len, &ours);
-	if (want == 0 ? result != -EAGAIN : result != (want > 0 ? 0 : want))
-		fail_msg("%s: pp_lookup says %d (%s), pp_parse says %d", header->rule, result,
-			 pp_strerror(result), want);
-	if (want > 0) {
-		pp_origin_print(&theirs, text, sizeof(text));
+	ask(&question, listener, header->rule, bytes, len);
+	if (question.want > 0) {
+		pp_origin_print(&question.theirs, text, sizeof(text));
 		if (strcmp(text, header->origin))
 			fail_msg("%s: %s, not %s", header->rule, text, header->origin);
-		assert_memory_equal(&ours, &theirs, sizeof(ours));
-		assert_int_equal(pp_lookup(server, &theirs), 0);
-		assert_memory_equal(&ours, &theirs, sizeof(ours));
-		assert_reads(server, bytes + want, len - want);
-		assert_nothing_to_read(server);
+		assert_int_equal(pp_lookup(question.server, &question.theirs), 0);
+		assert_memory_equal(&question.ours, &question.theirs, sizeof(question.ours));
+		assert_reads(question.server, bytes + question.want, len - question.want);
+		assert_nothing_to_read(question.server);
 	} else {
-		assert_reads(server, bytes, len);
+		assert_reads(question.server, bytes, len);
 	}
-	reset(client);
-	close(server);
+	hang_up(&question);
 }
 
 static void kernel_and_library_agree_on_every_header(void **state)
@@ -55,9 +75,9 @@ static void kernel_and_library_agree_on_every_header(void **state)
 static void kernel_and_library_agree_on_damaged_headers(void **state)
 {
 	static uint8_t bytes[HEADER_CASE_MAX];
-	int listener = listen_on(SERVER, PORT), client, server, result, want;
+	int listener = listen_on(SERVER, PORT);
 	int rounds = getenv("PP_SOAK") ? 100 : 2, round;
-	struct pp_origin ours, theirs;
+	struct question question;
 	size_t i, len;
 
 	(void)state;
@@ -68,19 +88,8 @@ static void kernel_and_library_agree_on_damaged_headers(void **state)
 			continue;
 		for (round = random() % 3; round >= 0; round--)
 			bytes[random() % len] = random();
-		client = connect_to(PROXY, SERVER, PORT);
-		send_all(client, bytes, len);
-		await_acknowledged(client);
-		server = accept_within(listener, SOON_MS);
-		result = pp_lookup(server, &theirs);
-		want = pp_parse(bytes, len, &ours);
-		if (want == 0 ? result != -EAGAIN : result != (want > 0 ? 0 : want))
-			fail_msg("%s, damaged: pp_lookup says %d, pp_parse says %d",
-				 header_cases[i % header_case_count].rule, result, want);
-		if (want > 0)
-			assert_memory_equal(&ours, &theirs, sizeof(ours));
-		reset(client);
-		close(server);
+		ask(&question, listener, header_cases[i % header_case_count].rule, bytes, len);
+		hang_up(&question);
 	}
 	close(listener);
 }

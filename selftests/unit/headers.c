@@ -58,7 +58,6 @@
 #define ORG1_6(printed)	  "PROXY v1 TCP [" printed "]:1 -> [::1]:2"
 #define TCP4(address)	  "PROXY TCP4 " address " 5.6.7.8 1 2\r\n"
 #define TCP4_PORTS(ports) "PROXY TCP4 1.2.3.4 5.6.7.8 " ports "\r\n"
-#define SIXTY_FOUR(c)	  c c c c c c c c c c c c c c c c
 #define TEN		  "0123456789"
 #define NINETY_ONE	  TEN TEN TEN TEN TEN TEN TEN TEN TEN "0"
 
