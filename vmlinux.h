@@ -18,8 +18,24 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+
 struct net {
 	u64 net_cookie;
+};
+
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
 };
 
 struct sock_common {
@@ -28,6 +44,8 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	kuid_t sk_uid;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 struct inet_sock {
@@ -36,11 +54,15 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct {
+		__u8 pending;
+	} icsk_ack;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 copied_seq;
+	u32 write_seq;
 	u32 rcv_nxt;
 };
 

@@ -81,6 +81,15 @@ static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
 	return handshake_of(skb, segment, &handshake) && handshake.waited_us >= 1000 * allowed;
 }
 
+/* Who is at the other end of a connection that is being made to a served port. */
+enum standing {
+	STRANGER,   /* nobody who sends headers */
+	PROXY,	    /* marked: announced by a proxy cgroup of this host, or by its address */
+	OUTSIDER,   /* has a marked address, but is a process of this host outside of the proxies'
+		       cgroups */
+	OVERTAKING, /* announced, and ahead of the segment that the handshake waits for */
+};
+
 /* Did @segment overtake the one that the handshake waits for? Where there is no request, TCP itself
  * takes no other: a SYN cookie holds for one sequence number only. */
 static int overtakes(struct __sk_buff *skb, const struct segment *segment)
@@ -90,11 +99,43 @@ static int overtakes(struct __sk_buff *skb, const struct segment *segment)
 	return handshake_of(skb, segment, &handshake) && segment->seq != handshake.next_seq;
 }
 
+/* @outgoing: receives the entry that announced the connection, or NULL. An address says little of
+ * who connects from this host itself, over loopback: where there is a proxy cgroup, that decides.
+ */
+static enum standing standing_of(struct __sk_buff *skb, struct bpf_sock *listener,
+				 const struct segment *segment, struct pp_outgoing **outgoing)
+{
+	struct pp_handoff_key key = {};
+	struct pp_outgoing *entry;
+	struct handshake handshake;
+
+	*outgoing = NULL;
+	if (!has_senders())
+		return is_marked(segment->source) ? PROXY : STRANGER;
+	connection_of_segment(segment, &key);
+	outgoing_key(&key, is_loopback(key.remote) ? netns_cookie(listener) : 0);
+	entry = bpf_map_lookup_elem(&pp_outgoing, &key);
+	if (entry && entry->first_seq == segment->seq) {
+		*outgoing = entry;
+		return PROXY;
+	}
+	/* else an older connection left it behind */
+	if (entry && handshake_of(skb, segment, &handshake) &&
+	    handshake.next_seq == entry->first_seq)
+		return OVERTAKING;
+	if (!is_marked(segment->source))
+		return STRANGER;
+	return skb->ifindex == LOOPBACK_IFINDEX ? OUTSIDER : PROXY;
+}
+
 /* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
  * which carries the same ACK, ends the handshake instead. */
 static int gate_hold(struct __sk_buff *skb, const struct segment *segment,
-		     const struct pp_port *policy)
+		     const struct pp_port *policy, const struct pp_outgoing *outgoing)
 {
+	/* popped, the header wakes nobody: the MTA has to be there first */
+	if (outgoing && policy->flags & PP_PORT_POP)
+		return PASS;
 	if (policy->split == PP_SPLIT_NONE &&
 	    (!policy->gate_ms || gate_time_is_up(skb, segment, policy)))
 		return PASS;
@@ -126,30 +167,98 @@ static int split_admits(struct __sk_buff *skb, const struct segment *segment,
 	return 1;
 }
 
-/* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
- * sequence number, in this same softirq. */
-static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
-			  const struct segment *segment, const struct pp_port *policy)
+static void gate_key(struct pp_handoff *handoff, const struct segment *segment)
 {
-	struct pp_handoff *handoff = handoff_of_this_cpu();
-	struct pp_work *work = working_memory();
-	int len;
+	handoff->key.netns_cookie = handoff->socket.record.netns_cookie;
+	connection_of_segment(segment, &handoff->key);
+	handoff->key.first_seq = segment->seq;
+	handoff->ack = segment->ack;
+	handoff->syn = segment->flags & TCP_SYN ? 1 : 0;
+	handoff->more = segment->payload_len > handoff->socket.record.header_len;
+	handoff->full = 1;
+}
 
-	if (!work || !handoff)
-		return PASS;
+static void gate_socket(struct pp_handoff *handoff, struct bpf_sock *listener,
+			const struct segment *segment, const struct pp_port *policy)
+{
 	handoff->full = 0;
-	len = segment_load(skb, segment, handoff->extra.bytes);
-	if (len < 0)
-		return PASS;
-	handoff->extra.len = len;
 	handoff->socket.first_seq = segment->seq;
 	handoff->socket.taken = 0;
+	handoff->socket.announced = 0;
 	handoff->socket.on_bad = policy->on_bad;
 	handoff->socket.split = policy->split;
 	handoff->socket.port_flags = policy->flags;
 	handoff->socket.record.netns_cookie = netns_cookie(listener);
 	handoff->socket.record.path = PP_PATH_HANDSHAKE;
-	record_decode(work, &handoff->socket, handoff->extra.bytes, len);
+	handoff->socket.record.sender_cgroup = 0;
+	handoff->socket.record.sender_pid = 0;
+	handoff->socket.record.sender_uid = 0;
+}
+
+/* The record is what the sending side has decoded. Return: 1, or 0 when that is for the decoder. */
+static int gate_adopt(struct __sk_buff *skb, struct pp_handoff *handoff,
+		      const struct segment *segment, struct pp_outgoing *outgoing)
+{
+	struct pp_handoff_key key = {};
+	struct pp_extra *popped;
+	int len;
+
+	handoff->socket.announced = 1;
+	if (!outgoing_covers(outgoing, segment->payload_len)) {
+		record_set_sender(&handoff->socket.record, &outgoing->record);
+		return 0;
+	}
+	outgoing_take(&handoff->socket.record, outgoing);
+	handoff->socket.have = segment->payload_len;
+	if (!record_wants_bytes(&outgoing->record))
+		return 1;
+	if (!(outgoing->record.flags & PP_RECORD_POPPED)) {
+		len = segment_load(skb, segment, handoff->extra.bytes);
+		handoff->extra.len = len < 0 ? 0 : len;
+		return 1;
+	}
+	connection_of_segment(segment, &key);
+	outgoing_key(&key, handoff->socket.record.netns_cookie);
+	popped = bpf_map_lookup_elem(&pp_popped, &key);
+	if (popped) {
+		__builtin_memcpy(handoff->extra.bytes, popped->bytes, PP_WINDOW);
+		handoff->extra.len = popped->len;
+	}
+	return 1;
+}
+
+/* Return: 1, or 0 when the segment cannot be read. */
+static int gate_decode_first(struct __sk_buff *skb, struct pp_handoff *handoff,
+			     const struct segment *segment)
+{
+	struct pp_work *work = working_memory();
+	int len;
+
+	if (!work)
+		return 0;
+	len = segment_load(skb, segment, handoff->extra.bytes);
+	if (len < 0)
+		return 0;
+	handoff->extra.len = len;
+	record_decode(&work->decoder, &handoff->socket, handoff->extra.bytes, len);
+	return 1;
+}
+
+/* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
+ * sequence number, in this same softirq. */
+static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
+			  const struct segment *segment, const struct pp_port *policy,
+			  struct pp_outgoing *outgoing)
+{
+	struct pp_handoff *handoff = handoff_of_this_cpu();
+
+	if (!handoff)
+		return PASS;
+	gate_socket(handoff, listener, segment, policy);
+	if (!outgoing || !gate_adopt(skb, handoff, segment, outgoing)) {
+		if (!gate_decode_first(skb, handoff, segment))
+			return PASS;
+	}
 	if (policy->split != PP_SPLIT_NONE && !split_admits(skb, segment, &handoff->socket.record))
 		return DROP;
 	if (handoff->socket.record.state == PP_STATE_BAD) {
@@ -163,17 +272,24 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener,
 			return DROP;
 		}
 	}
+	gate_key(handoff, segment);
+	return PASS;
+}
 
-	handoff->key.netns_cookie = handoff->socket.record.netns_cookie;
-	__builtin_memcpy(handoff->key.remote, segment->source, 16);
-	__builtin_memcpy(handoff->key.local, segment->destination, 16);
-	handoff->key.remote_port = segment->source_port;
-	handoff->key.local_port = segment->destination_port;
-	handoff->key.first_seq = segment->seq;
-	handoff->ack = segment->ack;
-	handoff->syn = segment->flags & TCP_SYN ? 1 : 0;
-	handoff->more = segment->payload_len > handoff->socket.record.header_len;
-	handoff->full = 1;
+/* Whatever an outsider sends, the MTA is told that it is not to be believed, or never sees it. */
+static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
+		       const struct pp_port *policy)
+{
+	struct pp_handoff *handoff = handoff_of_this_cpu();
+
+	count(PP_STAT_OUTSIDERS);
+	if (!handoff || policy->split != PP_SPLIT_NONE || policy->on_bad == PP_ON_BAD_DROP)
+		return DROP;
+	__builtin_memset(&handoff->socket, 0, sizeof(handoff->socket));
+	gate_socket(handoff, listener, segment, policy);
+	handoff->socket.record.state = PP_STATE_BAD;
+	handoff->socket.record.reason = PP_BAD_SENDER;
+	gate_key(handoff, segment);
 	return PASS;
 }
 
@@ -181,6 +297,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
 	__u16 port = listener->src_port;
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_outgoing *outgoing;
 	struct segment segment;
 
 	if (!policy || segment_read(skb, &segment) || segment.flags & TCP_RST)
@@ -190,11 +307,20 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	/* a proxy that closes without a header: with a split, nobody is to know */
 	if (!segment.payload_len && segment.flags & TCP_FIN && policy->split == PP_SPLIT_NONE)
 		return PASS;
-	if (!is_marked(segment.source))
+	switch (standing_of(skb, listener, &segment, &outgoing)) {
+	case STRANGER:
 		return PASS;
+	case OVERTAKING:
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	case OUTSIDER:
+		return gate_refuse(listener, &segment, policy);
+	case PROXY:
+		break;
+	}
 	if (!segment.payload_len)
-		return gate_hold(skb, &segment, policy);
-	return gate_hand_over(skb, listener, &segment, policy);
+		return gate_hold(skb, &segment, policy, outgoing);
+	return gate_hand_over(skb, listener, &segment, policy, outgoing);
 }
 
 /* work->joined becomes the first @have bytes, from @kept, and behind them the segment's payload.
@@ -246,7 +372,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 		return PASS;
 
 	socket->record.path = PP_PATH_SEGMENT;
-	record_decode(work, socket, work->joined, len);
+	record_decode(&work->decoder, socket, work->joined, len);
 	if (socket->record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
 		socket->record.state = PP_STATE_PENDING;
 		count(PP_STAT_DROPPED_BAD);
@@ -259,10 +385,44 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 	return PASS;
 }
 
+/* The sending side may have decoded what this segment, of a socket without a header, begins with;
+ * or have taken it out in front of it. Return: 1 when that settles the socket's record. */
+static int gate_settle(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
+		       const struct segment *segment)
+{
+	struct pp_handoff_key key = {};
+	struct pp_outgoing *outgoing;
+	struct pp_work *work;
+	int len;
+
+	connection_of_segment(segment, &key);
+	outgoing = outgoing_find(&key, socket->record.netns_cookie, socket->first_seq);
+	if (!outgoing)
+		return 0;
+	record_set_sender(&socket->record, &outgoing->record);
+	if (!outgoing_covers(outgoing, segment->payload_len))
+		return 0;
+	if (outgoing->record.flags & PP_RECORD_POPPED) {
+		outgoing_keep_popped(sk, &key, &outgoing->record);
+	} else if (record_wants_bytes(&outgoing->record)) {
+		work = working_memory();
+		len = work ? join_segments(skb, segment, work, NULL, 0) : -1;
+		if (len > 0)
+			keep_bytes(sk, work, &outgoing->record, len);
+	}
+	outgoing_take(&socket->record, outgoing);
+	record_count(&socket->record);
+	outgoing_forget(&key, &outgoing->record);
+	socket->announced = 0;
+	return 1;
+}
+
 /* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
  * again: what was decoded counts once TCP has taken it. */
 static int is_settled(const struct pp_record *record, __u32 accepted)
 {
+	if (record->flags & PP_RECORD_POPPED || record->reason == PP_BAD_SENDER)
+		return 1;
 	return record_is_settled(record) && (accepted || record->state == PP_STATE_EXPIRED);
 }
 
@@ -306,6 +466,8 @@ static int gate_child(struct __sk_buff *skb, struct bpf_sock *sk)
 		return DROP;
 	}
 	if (accepted > have || offset > have) /* TCP took bytes that were not seen here */
+		return PASS;
+	if (socket->announced && !offset && gate_settle(skb, sk, socket, &segment))
 		return PASS;
 	return gate_decode(skb, sk, socket, &segment, offset);
 }

@@ -60,6 +60,58 @@ struct {
 	__type(value, struct pp_cut);
 } pp_cut SEC(".maps");
 
+/* Sockets of proxies on this host, from connect() to their first message, which pp_msg sees. They
+ * have pp_pass for a verdict, for the reason said at pp_split. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, __u64);
+} pp_senders SEC(".maps");
+
+/* What pp_sender and pp_msg know of a socket in pp_senders. The decoder works here: a sk_msg
+ * program can be preempted, so nothing per CPU would do, but its socket is locked. */
+struct pp_sending {
+	struct pp_handoff_key key; /* in pp_outgoing */
+	struct pp_socket socket;
+	struct pp_decoder decoder;
+	__u32 seen; /* 1: the first message has been looked at */
+	__u32 unused;
+	struct pp_extra extra;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_sending);
+} pp_sending SEC(".maps");
+
+/* An entry goes when the receiving side has taken it over, or its sender is closed and everything
+ * it sent was acknowledged. What a reset connection leaves behind the map, a LRU, forgets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct pp_handoff_key);
+	__type(value, struct pp_outgoing);
+} pp_outgoing SEC(".maps");
+
+/* The raw header of an entry in pp_outgoing that was popped and has TLVs: it is nowhere else. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct pp_handoff_key);
+	__type(value, struct pp_extra);
+} pp_popped SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pp_config);
+} pp_config SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PP_STAT_COUNT);
@@ -101,6 +153,15 @@ static struct pp_handoff *handoff_of_this_cpu(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&pp_handoff, &zero);
+}
+
+/* Is there a proxy cgroup? */
+static int has_senders(void)
+{
+	__u32 zero = 0;
+	struct pp_config *config = bpf_map_lookup_elem(&pp_config, &zero);
+
+	return config && config->flags & PP_CONFIG_SENDERS;
 }
 
 /* Is @address (v4-mapped where it is IPv4) that of a marked proxy? */

@@ -60,21 +60,6 @@ static void endpoint_fill(struct endpoint *endpoint, const struct pp_record *rec
 	endpoint->is_ip4 = word[0] == 0 && word[1] == 0 && word[2] == bpf_htonl(0xffff);
 }
 
-static __noinline int peer_of_ip4(struct bpf_sock *sk, __u8 *address)
-{
-	map_v4(address, CONTEXT_FIELD(sk->dst_ip4));
-	return 0;
-}
-
-static __noinline int peer_of_ip6(struct bpf_sock *sk, __u32 *address)
-{
-	address[0] = CONTEXT_FIELD(sk->dst_ip6[0]);
-	address[1] = CONTEXT_FIELD(sk->dst_ip6[1]);
-	address[2] = CONTEXT_FIELD(sk->dst_ip6[2]);
-	address[3] = CONTEXT_FIELD(sk->dst_ip6[3]);
-	return 0;
-}
-
 /* A marked proxy on a transparent port, and no record: there was no memory for one, or the
  * connection is older than the programs. Its own address must not be told here either. */
 static int is_unrecorded(struct bpf_sock *sk)
@@ -85,10 +70,7 @@ static int is_unrecorded(struct bpf_sock *sk)
 
 	if (!policy || !(policy->flags & PP_PORT_TRANSPARENT))
 		return 0;
-	if (sk->family == PP_AF_INET)
-		peer_of_ip4(sk, (__u8 *)address);
-	else
-		peer_of_ip6(sk, address);
+	peer_of_socket(sk, (__u8 *)address);
 	return is_marked((__u8 *)address);
 }
 

@@ -2,12 +2,20 @@
 /*
  * The programs: the header is decoded where it arrives, and kept with the socket.
  *
- *   pp_gate        cgroup_skb/ingress   holds bare ACKs, decodes header segments
- *   pp_sockops     sock_ops             gives a new connection's socket its record; in and out of
- * pp_split pp_getsockopt  cgroup/getsockopt    answers the MTA that asks pp_strip       sk_skb on
- * pp_split   sockmap split: takes the header out of the stream pp_getpeer4/6  cgroup/getpeername
- * transparent: the origin in accept() and getpeername() pp_getsock4/6  cgroup/getsockname
- * transparent, --local: the header's destination
+ *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes header segments
+ *   pp_sockops     sock_ops              gives a new connection's socket its record; in and out of
+ *                                        pp_split
+ *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
+ *   pp_strip       sk_skb on pp_split    sockmap split: takes the header out of the stream
+ *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
+ *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
+ *
+ * and for proxies on this host, on their cgroup:
+ *
+ *   pp_sender      sock_ops              announces connections to served ports; in and out of
+ *                                        pp_senders
+ *   pp_msg         sk_msg on pp_senders  decodes the header inside the proxy's send()
+ *   pp_pass        sk_skb on pp_senders  passes what they receive
  *
  * Needs Linux 6.1. ppctl loads them, or bpftool (docs/bpftool.md).
  */
@@ -29,11 +37,15 @@
 #include "maps.h"
 #include "segment.h"
 #include "record.h"
+#include "connection.h"
+#include "outgoing.h"
 #include "gate.h"
 #include "strip.h"
 #include "sockops.h"
 #include "sockopt.h"
 #include "peername.h"
+#include "sender.h"
+#include "msg.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -96,4 +108,37 @@ SEC("cgroup/getsockname6")
 int pp_getsock6(struct bpf_sock_addr *ctx)
 {
 	return name6(ctx, 1);
+}
+
+SEC("sockops")
+int pp_sender(struct bpf_sock_ops *ops)
+{
+	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		sender_connect(ops);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		sender_established(ops);
+		break;
+	case BPF_SOCK_OPS_HDR_OPT_LEN_CB:
+		sender_leave(ops);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		sender_closed(ops);
+		break;
+	}
+	return 1;
+}
+
+SEC("sk_msg")
+int pp_msg(struct sk_msg_md *msg)
+{
+	return message(msg);
+}
+
+SEC("sk_skb")
+int pp_pass(struct __sk_buff *skb)
+{
+	(void)skb;
+	return SK_PASS;
 }

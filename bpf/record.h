@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * From header bytes to a socket's record: shared by the gate's two halves and by pp_sockops.
+ * From header bytes to a socket's record: shared by the gate's two halves, pp_sockops and pp_msg.
  */
 #ifndef PP_RECORD_H
 #define PP_RECORD_H
 
-/* Decodes @bytes into @socket: state, reason, flags. Keeps record.netns_cookie and path. */
-static void record_decode(struct pp_work *work, struct pp_socket *socket, const __u8 *bytes,
+static void record_set_sender(struct pp_record *record, const struct pp_record *from)
+{
+	record->sender_cgroup = from->sender_cgroup;
+	record->sender_pid = from->sender_pid;
+	record->sender_uid = from->sender_uid;
+}
+
+/* Decodes @bytes into @socket: state, reason, flags. Keeps record.netns_cookie, path and sender. */
+static void record_decode(struct pp_decoder *decoder, struct pp_socket *socket, const __u8 *bytes,
 			  __u32 len)
 {
 	struct pp_record *record = &socket->record;
-	__u64 netns_cookie = record->netns_cookie;
+	__u64 netns_cookie = record->netns_cookie, cgroup = record->sender_cgroup;
+	__u32 pid = record->sender_pid, uid = record->sender_uid;
 	__u8 path = record->path;
 	int result;
 
-	work->decoder.flags = socket->port_flags;
-	result = pp_decode(&work->decoder, record, bytes, len);
+	decoder->flags = socket->port_flags;
+	result = pp_decode(decoder, record, bytes, len);
 	record->netns_cookie = netns_cookie;
 	record->path = path;
+	record->sender_cgroup = cgroup;
+	record->sender_pid = pid;
+	record->sender_uid = uid;
 	socket->have = len;
 	if (result < 0) {
 		record->state = PP_STATE_BAD;
@@ -59,7 +70,7 @@ static void record_count(const struct pp_record *record)
 		count(record->version == 1 ? PP_STAT_V1 : PP_STAT_V2);
 		break;
 	case PP_STATE_BAD:
-		count(PP_STAT_BAD + (record->reason & (PP_STAT_BAD - 1)));
+		count(PP_STAT_BAD + (record->reason & 15));
 		break;
 	case PP_STATE_FRAGMENTED:
 		count(record->flags & PP_RECORD_LARGE ? PP_STAT_LARGE : PP_STAT_FRAGMENTED);

@@ -6,30 +6,6 @@
 #ifndef PP_SOCKOPS_H
 #define PP_SOCKOPS_H
 
-/* Functions of their own: in branches of one, the compiler joins the loads at a computed address in
- * the context, which the verifier refuses. */
-static __noinline int addresses_of_ip4(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
-{
-	map_v4(key->remote, CONTEXT_FIELD(ops->remote_ip4));
-	map_v4(key->local, CONTEXT_FIELD(ops->local_ip4));
-	return 0;
-}
-
-static __noinline int addresses_of_ip6(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
-{
-	__u32 *remote = (__u32 *)key->remote, *local = (__u32 *)key->local;
-
-	remote[0] = CONTEXT_FIELD(ops->remote_ip6[0]);
-	remote[1] = CONTEXT_FIELD(ops->remote_ip6[1]);
-	remote[2] = CONTEXT_FIELD(ops->remote_ip6[2]);
-	remote[3] = CONTEXT_FIELD(ops->remote_ip6[3]);
-	local[0] = CONTEXT_FIELD(ops->local_ip6[0]);
-	local[1] = CONTEXT_FIELD(ops->local_ip6[1]);
-	local[2] = CONTEXT_FIELD(ops->local_ip6[2]);
-	local[3] = CONTEXT_FIELD(ops->local_ip6[3]);
-	return 0;
-}
-
 static int same_key(const struct pp_handoff_key *one, const struct pp_handoff_key *other)
 {
 	const __u64 *left = (const __u64 *)one, *right = (const __u64 *)other;
@@ -53,6 +29,7 @@ static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_hando
 static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				struct pp_handoff *handoff)
 {
+	struct pp_handoff_key key = handoff->key;
 	struct pp_socket *socket;
 
 	handoff->socket.cookie = 0;
@@ -66,10 +43,16 @@ static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 			count(PP_STAT_NO_MEMORY);
 	}
 	socket = bpf_sk_storage_get(&pp_origins, sk, &handoff->socket, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket)
+	if (!socket) {
 		count(PP_STAT_NO_MEMORY);
-	else
-		record_count(&socket->record);
+		return;
+	}
+	record_count(&socket->record);
+	if (socket->announced && record_is_settled(&socket->record)) {
+		outgoing_key(&key, key.netns_cookie);
+		outgoing_forget(&key, &socket->record);
+		socket->announced = 0;
+	}
 }
 
 /* Only a gate whose time is up lets a bare ACK through. A FIN passes at any time, and a segment
@@ -85,8 +68,9 @@ static int gate_expired(struct bpf_sock_ops *ops, const struct pp_port *policy)
 }
 
 static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
-				  const struct pp_port *policy)
+				  const struct pp_port *policy, const struct pp_outgoing *outgoing)
 {
+	int popped = outgoing && policy->flags & PP_PORT_POP;
 	struct pp_socket *socket =
 		bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
@@ -100,7 +84,12 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	socket->port_flags = policy->flags;
 	socket->record.netns_cookie = bpf_get_netns_cookie(ops);
 	socket->record.need = 1;
-	socket->record.state = gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;
+	socket->record.state =
+		!popped && gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;
+	if (outgoing) {
+		socket->announced = 1;
+		record_set_sender(&socket->record, &outgoing->record);
+	}
 	record_count(&socket->record);
 }
 
@@ -108,31 +97,31 @@ static void passive_established(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-	struct pp_handoff_key key = {};
+	struct pp_handoff_key key = {}, outgoing_at;
+	struct pp_outgoing *outgoing = NULL;
 	struct bpf_sock *sk = ops->sk;
 	struct pp_handoff *handoff;
 
 	if (!policy || !sk)
 		return;
-	if (ops->family == PP_AF_INET)
-		addresses_of_ip4(ops, &key);
-	else
-		addresses_of_ip6(ops, &key);
-	if (!is_marked(key.remote))
-		return;
-	count(PP_STAT_CONNECTIONS);
-
+	connection_of_server(ops, &key);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
-	key.remote_port = bpf_ntohl(CONTEXT_FIELD(ops->remote_port));
-	key.local_port = port;
 	key.first_seq = ops->rcv_nxt;
 	handoff = handoff_of_this_cpu();
 	if (handoff && handoff_is_of(handoff, &key, ops)) {
 		handoff->full = 0;
+		count(PP_STAT_CONNECTIONS);
 		socket_from_handoff(ops, sk, handoff);
-	} else {
-		socket_without_header(ops, sk, policy);
+		return;
 	}
+	if (has_senders()) {
+		outgoing_at = key;
+		outgoing = outgoing_find(&outgoing_at, key.netns_cookie, key.first_seq);
+	}
+	if (!outgoing && !is_marked(key.remote))
+		return;
+	count(PP_STAT_CONNECTIONS);
+	socket_without_header(ops, sk, policy, outgoing);
 }
 
 #endif

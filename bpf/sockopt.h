@@ -32,6 +32,8 @@ static void record_refresh(struct pp_record *record, const struct pp_socket *soc
 
 	if (!open && accepted) /* the peer's FIN has a sequence number of its own */
 		accepted--;
+	if (record->flags & PP_RECORD_POPPED || record->reason == PP_BAD_SENDER)
+		return;
 	if (record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL ||
 	    record->state == PP_STATE_BAD) {
 		/* Decoded, but not in the receive queue yet: TCP may still refuse the segment. */
@@ -59,7 +61,7 @@ static __u32 record_take(struct pp_record *record, struct pp_socket *socket, int
 
 	if (checked)
 		complete = record->flags & PP_RECORD_LARGE;
-	if (record->flags & PP_RECORD_SPLIT) /* pp_strip does */
+	if (record->flags & (PP_RECORD_SPLIT | PP_RECORD_POPPED)) /* it is not in the stream */
 		return 0;
 	if (!complete || __sync_lock_test_and_set(&socket->taken, 1))
 		return 0;
@@ -70,11 +72,17 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 {
 	struct pp_record *record = ctx->optval;
 	struct pp_record now = {};
+	int silent;
 
 	if ((void *)(record + 1) > ctx->optval_end)
 		return answer_error(ctx, -ENOBUFS);
 	if (socket) {
+		silent = socket->announced && socket->port_flags & PP_PORT_POP;
+		if (silent && socket->record.state == PP_STATE_PENDING)
+			outgoing_poll(sk, socket);
 		now = socket->record;
+		if (silent && now.state == PP_STATE_PENDING)
+			now.flags |= PP_RECORD_SILENT;
 		__u64 cookie = socket->cookie;
 
 		if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))

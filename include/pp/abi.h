@@ -48,6 +48,7 @@ enum pp_reason {
 	PP_BAD_TOO_LARGE = 11, /* v2: header larger than PP_HEADER_MAX */
 	PP_BAD_CLOSED = 12,    /* the peer closed before the header was complete */
 	PP_BAD_MISSED = 13,    /* bytes reached the socket that the programs did not see */
+	PP_BAD_SENDER = 14,    /* from this host, by a process outside of the proxies' cgroups */
 	PP_REASON_COUNT
 };
 
@@ -60,12 +61,17 @@ enum pp_reason {
 #define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
 #define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
 #define PP_RECORD_IN_MAP 0x10 /* split: the socket is in pp_split still, not native yet */
+#define PP_RECORD_POPPED \
+	0x20 /* pp_msg took the header out at its sender: it never was in the stream */
+#define PP_RECORD_SILENT \
+	0x40 /* PENDING, and the header may come without waking anybody: ask again */
 
 /* record.path: who decoded the header */
 enum pp_path {
 	PP_PATH_NONE = 0,
 	PP_PATH_HANDSHAKE = 1, /* pp_gate, in the segment that ended the handshake */
 	PP_PATH_SEGMENT = 2,   /* pp_gate, in a later segment */
+	PP_PATH_SENDER = 3,    /* pp_msg, when a proxy on this host sent it */
 };
 
 /* TLV types, section 2.2 of the protocol. */
@@ -112,6 +118,10 @@ struct pp_record {
 	__u32 take;	      /* PP_TAKE: bytes that the caller has to discard now */
 	__u32 need;	    /* PENDING, FRAGMENTED: stream bytes needed before asking again helps */
 	__u64 netns_cookie; /* network namespace of the socket */
+	/* The process that sent the header, when it is one of a proxy cgroup on this host. */
+	__u64 sender_cgroup; /* id of its cgroup v2, as bpf_get_current_cgroup_id(); 0: none such */
+	__u32 sender_pid;    /* in the initial process namespace; 0: its send() was not seen */
+	__u32 sender_uid;    /* in the initial user namespace */
 };
 
 /* pp_proxies: LPM trie. IPv4 prefixes are v4-mapped, with 96 added to their length. */
@@ -138,6 +148,7 @@ enum pp_on_bad {
 #define PP_PORT_V1_MIXED    0x01 /* an IPv4 address in a TCP6 line is taken (nginx stream) */
 #define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
 #define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
+#define PP_PORT_POP	    0x08 /* a proxy on this host: the header never gets into the stream */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split_way */
@@ -162,6 +173,8 @@ struct pp_socket {
 	__u8 on_bad;	 /* copied from the port's policy */
 	__u8 split;
 	__u16 port_flags;
+	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
+	__u32 unused;
 };
 
 /* pp_cut: socket cookie -> how pp_strip and pp_sockops stand with a socket of pp_split */
@@ -190,6 +203,24 @@ struct pp_handoff_key {
 	__u16 remote_port;
 	__u16 local_port;
 	__u32 first_seq;
+};
+
+/* pp_outgoing: what the sending side knows of a connection that a process of a proxy cgroup makes
+ * to a served port, from its connect() until the receiving side has taken it over. The key's
+ * first_seq is 0; its netns_cookie is 0 too, since the two ends may be in different namespaces of
+ * the host, unless the addresses are loopback ones, which mean something else in each namespace. */
+struct pp_outgoing {
+	struct pp_record
+		record;	 /* PENDING until pp_msg has decoded a header; VALID or LOCAL then */
+	__u32 first_seq; /* sequence number of the stream's first byte */
+	__u32 unused;
+};
+
+/* pp_config: one entry */
+#define PP_CONFIG_SENDERS 0x01 /* there is a proxy cgroup: over loopback, only it is believed */
+
+struct pp_config {
+	__u32 flags; /* PP_CONFIG_* */
 };
 
 /* pp_handoff: one for each CPU. The gate sees the segment that ends a handshake, and
@@ -222,18 +253,26 @@ enum pp_stat {
 	PP_STAT_NATIVE,		    /* split: sockets that have left pp_split */
 	PP_STAT_NO_MEMORY,	    /* a socket's record or header could not be stored */
 	PP_STAT_FOREIGN,	    /* transparent: addresses that do not fit their socket */
-	PP_STAT_BAD = 16,	    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
-	PP_STAT_COUNT = 32,
+	PP_STAT_OUTSIDERS,	    /* connections of processes outside of the proxies' cgroups */
+	PP_STAT_FROM_SENDER,	    /* headers whose record came from the sending side */
+	PP_STAT_SENDERS,	    /* connections of proxy cgroups to served ports */
+	PP_STAT_SENT,		    /* of these: headers decoded at their send() */
+	PP_STAT_UNSEEN,		    /* of these: headers left to the receiving side */
+	PP_STAT_POPPED,		    /* headers taken out before they reached TCP */
+	PP_STAT_SENDERS_NATIVE,	    /* sockets that have left pp_senders */
+	PP_STAT_BAD = 32,	    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
+	PP_STAT_COUNT = 48,
 };
 
 #ifndef __cplusplus
-_Static_assert(sizeof(struct pp_record) == 64, "the record is 64 bytes");
+_Static_assert(sizeof(struct pp_record) == 80, "the record is 80 bytes");
 _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
-_Static_assert(sizeof(struct pp_socket) == 88, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_socket) == 112, "no padding in a socket's entry");
 _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
-_Static_assert(sizeof(struct pp_handoff) == 48 + 88 + 8 + 8 + PP_WINDOW,
+_Static_assert(sizeof(struct pp_handoff) == 48 + 112 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
+_Static_assert(sizeof(struct pp_outgoing) == 88, "no padding in an entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 

@@ -33,6 +33,13 @@ struct pp_origin {
 	 * for family UNSPEC: the origin is the proxy itself, as accept() names it. A UNIX path of
 	 * 108 bytes has no terminating zero (section 2.2 of the protocol). */
 	struct sockaddr_storage src, dst;
+	/* The process that sent the header, where it is one of a proxy cgroup on this host (ppctl
+	 * proxy-cgroup), from pp_lookup(): the id of its cgroup (the inode number of the cgroup's
+	 * directory), its process and user id as the initial namespaces number them. Else all 0; the
+	 * process id alone is 0 where its send() could not be seen (TCP Fast Open, say). */
+	uint64_t sender_cgroup;
+	uint32_t sender_pid;
+	uint32_t sender_uid;
 };
 
 /**
@@ -75,7 +82,8 @@ int pp_lookup(int fd, struct pp_origin *origin);
  * @origin: filled on success
  * @timeout_ms: how long to wait, milliseconds; 0 not at all, -1 without limit
  *
- * Blocks in poll(2). The protocol wants a limit of at least 3,000 ms, one TCP retransmission. While
+ * Blocks in poll(2); on a port with --pop, where the header wakes nobody, it also asks again up to
+ * every 10 ms. The protocol wants a limit of at least 3,000 ms, one TCP retransmission. While
  * it waits for the rest of a header it raises SO_RCVLOWAT, and sets it back before it returns.
  *
  * Return: as pp_lookup(), but -ETIMEDOUT in place of -EAGAIN; -EINTR when a signal came.

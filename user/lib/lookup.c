@@ -50,7 +50,8 @@ static int lookup_valid(int fd, const struct pp_record *record, struct pp_origin
 	return 0;
 }
 
-/* pp_lookup() that also says, with -EAGAIN, how many bytes of stream have to be there first. */
+/* pp_lookup() that also says, with -EAGAIN, how many bytes of stream have to be there first; 0: the
+ * header comes without any. */
 static int lookup(int fd, struct pp_origin *origin, uint32_t *need)
 {
 	struct pp_record record;
@@ -75,7 +76,7 @@ static int lookup(int fd, struct pp_origin *origin, uint32_t *need)
 		*need = record.need;
 		return result;
 	default:
-		*need = record.need;
+		*need = record.flags & PP_RECORD_SILENT ? 0 : record.need;
 		return -EAGAIN;
 	}
 }
@@ -87,21 +88,37 @@ int pp_lookup(int fd, struct pp_origin *origin)
 	return lookup(fd, origin, &need);
 }
 
+/* Waits until it helps to ask again. @needed, @pauses: of the wait before, 0 at first. Return: 0, or a
+ * negative errno. */
+static int wait_for_header(int fd, uint32_t need, uint32_t *needed, unsigned int *pauses,
+			   int64_t deadline)
+{
+	int result;
+
+	if (!need) {
+		result = pp_wait_silent(fd, (*pauses)++, deadline);
+	} else {
+		if (need == *needed) /* poll() and the programs disagree: do not spin */
+			pp_pause();
+		result = pp_wait_readable(fd, need, deadline);
+	}
+	*needed = need;
+	return result < 0 ? result : 0;
+}
+
 int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
 {
 	int64_t deadline = pp_deadline(timeout_ms);
 	uint32_t need = 1, needed = 0;
+	unsigned int pauses = 0;
 	int result;
 
 	for (;;) {
 		result = lookup(fd, origin, &need);
 		if (result != -EAGAIN)
 			return result;
-		if (need == needed) /* poll() and the programs disagree: do not spin */
-			pp_pause();
-		needed = need;
-		result = pp_wait_readable(fd, need, deadline);
-		if (result < 0)
+		result = wait_for_header(fd, need, &needed, &pauses, deadline);
+		if (result)
 			return result;
 	}
 }

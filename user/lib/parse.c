@@ -43,6 +43,9 @@ void pp_origin_from_record(struct pp_origin *origin, const struct pp_record *rec
 	origin->version = record->version;
 	origin->command = record->command;
 	origin->header_len = record->header_len;
+	origin->sender_cgroup = record->sender_cgroup;
+	origin->sender_pid = record->sender_pid;
+	origin->sender_uid = record->sender_uid;
 	if (record->command == PP_LOCAL)
 		return;
 	origin->family = record->family;

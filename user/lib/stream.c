@@ -89,6 +89,16 @@ int pp_wait_readable(int fd, uint32_t need, int64_t deadline)
 	return result;
 }
 
+int pp_wait_silent(int fd, unsigned int times, int64_t deadline)
+{
+	const struct timespec pause = {.tv_nsec = times < 7 ? 100000L << times : 10000000};
+	struct pollfd input = {.fd = fd, .events = POLLIN | POLLRDHUP};
+
+	if (deadline >= 0 && deadline <= now_ms())
+		return -ETIMEDOUT;
+	return ppoll(&input, 1, &pause, NULL) < 0 ? -errno : 0;
+}
+
 void pp_pause(void)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};

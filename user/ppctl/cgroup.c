@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * cgroup v2: where it is mounted, and paths from names and ids.
+ * cgroup v2: where it is mounted, paths from names and ids, programs on them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <linux/magic.h>
 
 #include "ppctl.h"
@@ -37,7 +38,7 @@ static int cgroup_mount_point(char path[PATH_MAX])
 	return 0;
 }
 
-int cgroup_resolve(const char *name, char path[PATH_MAX])
+int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX])
 {
 	char mount[PATH_MAX], joined[2 * PATH_MAX];
 	struct statfs fs;
@@ -50,15 +51,15 @@ int cgroup_resolve(const char *name, char path[PATH_MAX])
 	else
 		snprintf(joined, sizeof(joined), "%s/%s", mount, name);
 	if (!realpath(joined, path) || stat(path, &st) || statfs(path, &fs))
-		return error("--cgroup %s: %s: %s", name, joined, strerror(errno));
+		return error("%s %s: %s: %s", option, name, joined, strerror(errno));
 	if (!S_ISDIR(st.st_mode) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		return error("--cgroup %s: not a cgroup v2 directory (those are below %s)", name,
+		return error("%s %s: not a cgroup v2 directory (those are below %s)", option, name,
 			     mount);
 	if (st.st_ino == ROOT_CGROUP_INODE && !options.allow_root_cgroup)
-		return error(
-			"--cgroup %s: that is the root cgroup, every socket of the machine: name "
-			"the mail server's, or say --allow-root-cgroup",
-			name);
+		return error("%s %s: that is the root cgroup, every socket of the machine: name "
+			     "the %s, or say --allow-root-cgroup",
+			     option, name,
+			     strcmp(option, "--cgroup") ? "proxy's" : "mail server's");
 	return 0;
 }
 
@@ -88,4 +89,26 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 		return -1;
 	path[len] = 0;
 	return 0;
+}
+
+int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
+		  const char *pin)
+{
+	char path[PATH_MAX];
+	int target, link, failed;
+
+	target = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (target < 0)
+		return error("%s: %s", cgroup, strerror(errno));
+	link = bpf_link_create(program, target, type, NULL);
+	failed = errno;
+	close(target);
+	if (link < 0)
+		return error("attaching %s to %s: %s", name, cgroup, strerror(failed));
+	pin_path(path, "links", pin);
+	failed = bpf_obj_pin(link, path) ? errno : 0;
+	if (!failed)
+		chmod(path, 0600);
+	close(link);
+	return failed ? error("%s: %s", path, strerror(failed)) : 0;
 }

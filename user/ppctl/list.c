@@ -11,7 +11,7 @@
 /* Calls @each with every word of the comma-separated @words, until one fails. */
 static int for_each_word(const char *words, int (*each)(int map, const char *word), int map)
 {
-	char word[128];
+	char word[PATH_MAX];
 	size_t len;
 
 	for (;;) {

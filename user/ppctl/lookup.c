@@ -32,6 +32,7 @@ static const char *const path_names[] = {
 	[PP_PATH_NONE] = "none",
 	[PP_PATH_HANDSHAKE] = "handshake",
 	[PP_PATH_SEGMENT] = "segment",
+	[PP_PATH_SENDER] = "sender",
 };
 
 static const struct {
@@ -143,6 +144,21 @@ static struct json_object *tlvs_read(int fd)
 	return list;
 }
 
+/* Who sent it, where that was a proxy on this host. */
+static void add_sender(struct json_object *object, const struct pp_record *record)
+{
+	struct json_object *sender = json_object_new_object();
+	char path[PATH_MAX];
+
+	if (cgroup_path_of_id(record->sender_cgroup, path))
+		snprintf(path, sizeof(path), "gone");
+	json_object_object_add(sender, "cgroup", json_object_new_string(path));
+	if (record->path == PP_PATH_SENDER)
+		json_object_object_add(sender, "pid", json_object_new_int(record->sender_pid));
+	json_object_object_add(sender, "uid", json_object_new_int64(record->sender_uid));
+	json_object_object_add(object, "sender", sender);
+}
+
 static struct json_object *record_object(int fd, const struct pp_record *record)
 {
 	struct json_object *object = json_object_new_object();
@@ -162,6 +178,8 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 	if (record->state == PP_STATE_BAD)
 		json_object_object_add(object, "reason",
 				       json_object_new_string(reason_name(record->reason)));
+	if (record->sender_cgroup)
+		add_sender(object, record);
 	if (record->state != PP_STATE_VALID && record->state != PP_STATE_LOCAL)
 		return object;
 
@@ -186,8 +204,21 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 	json_object_object_add(
 		object, "path",
 		json_object_new_string(name_in(path_names, COUNT(path_names), record->path)));
+	json_object_object_add(object, "popped",
+			       json_object_new_boolean(record->flags & PP_RECORD_POPPED));
 	json_object_object_add(object, "tlvs", tlvs_read(fd));
 	return object;
+}
+
+static void print_sender(struct json_object *sender)
+{
+	struct json_object *pid = json_object_object_get(sender, "pid");
+
+	printf("%-12s ", "sender");
+	if (pid)
+		printf("pid %s, ", json_object_get_string(pid));
+	printf("uid %s, %s\n", json_object_get_string(json_object_object_get(sender, "uid")),
+	       json_object_get_string(json_object_object_get(sender, "cgroup")));
 }
 
 static void print_record(struct json_object *object)
@@ -197,6 +228,10 @@ static void print_record(struct json_object *object)
 		struct json_object *tlv, *text;
 		size_t i;
 
+		if (!strcmp(key, "sender")) {
+			print_sender(value);
+			continue;
+		}
 		if (strcmp(key, "tlvs")) {
 			printf("%-12s %s\n", key, json_object_get_string(value));
 			continue;

@@ -23,10 +23,14 @@ static const struct command {
 	const char *arguments;
 	const char *help;
 } commands[] = {
-	{"up", command_up, "--cgroup PATH [--port N[,N]] [--proxy PREFIX[,PREFIX]]",
+	{"up", command_up,
+	 "--cgroup PATH [--port N[,N]] [--proxy PREFIX[,PREFIX]]\n"
+	 "               [--proxy-cgroup PATH[,PATH]]",
 	 "load the programs and attach them to a cgroup"},
 	{"down", command_down, "", "detach the programs, remove maps and links"},
 	{"proxy", command_proxy, "add|del PREFIX... | list", "the proxies that are believed"},
+	{"proxy-cgroup", command_proxy_cgroup, "add|del PATH... | list",
+	 "the cgroups of proxies on this host"},
 	{"port", command_port, "add|del PORT... | list", "the ports that are served"},
 	{"status", command_status, "", "programs, links, maps, listeners, counters"},
 	{"lookup", command_lookup, "PID FD", "what is known of a process's socket"},
@@ -66,6 +70,12 @@ static int set_ports(const char *value)
 static int set_proxies(const char *value)
 {
 	options.proxies = value;
+	return 0;
+}
+
+static int set_senders(const char *value)
+{
+	options.senders = value;
 	return 0;
 }
 
@@ -112,11 +122,22 @@ static int set_local(const char *value)
 	return 0;
 }
 
+static int set_pop(const char *value)
+{
+	(void)value;
+	options.policy.flags |= PP_PORT_POP;
+	return 0;
+}
+
 /* What goes together, once all options are known. */
 static int complete_policy(void)
 {
 	if (options.policy.flags & PP_PORT_LOCAL && !(options.policy.flags & PP_PORT_TRANSPARENT))
 		return error("--local goes with --transparent");
+	if (options.policy.flags & PP_PORT_POP &&
+	    (options.policy.flags & PP_PORT_TRANSPARENT || options.policy.split != PP_SPLIT_NONE))
+		return error("--pop is for servers that ask for the origin: it does not go with "
+			     "--split or --transparent");
 	if (!(options.policy.flags & PP_PORT_TRANSPARENT))
 		return 0;
 	if (options.split_given && options.policy.split == PP_SPLIT_NONE)
@@ -161,9 +182,12 @@ static const struct option_help {
 	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
 	{"port", "N[,N]", set_ports, "ports to serve"},
 	{"proxy", "PREFIX[,PREFIX]", set_proxies, "proxies to believe: 192.0.2.7, 2001:db8::/64"},
+	{"proxy-cgroup", "PATH[,PATH]", set_senders,
+	 "cgroups of proxies on this host: over loopback, only they are believed"},
 	{"split", "none|sockmap|auto", set_split, "how the header leaves the stream (none: libpp)"},
 	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
 	{"local", NULL, set_local, "and getsockname() with the header's destination"},
+	{"pop", NULL, set_pop, "proxies on this host: the header never gets into the stream"},
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
 	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", NULL, set_v1_mixed, "accept an IPv4 address in a TCP6 line (nginx stream)"},
@@ -184,7 +208,7 @@ static int print_help(const char *value)
 	(void)value;
 	printf("usage: ppctl [OPTIONS] COMMAND\n\n");
 	for (i = 0; i < COUNT(commands); i++)
-		printf("  %-7s %s\n          %s\n", commands[i].name, commands[i].arguments,
+		printf("  %-12s %s\n               %s\n", commands[i].name, commands[i].arguments,
 		       commands[i].help);
 	printf("\n");
 	for (i = 0; i < COUNT(option_helps); i++) {

@@ -2,9 +2,11 @@
 /*
  * Pinned maps and links: where they are, and what it means when they are not.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -40,6 +42,67 @@ int pin_is_up(void)
 
 	pin_path(path, "links", "pp_gate");
 	return access(path, F_OK) == 0;
+}
+
+static const char *const kinds[] = {"maps", "links", "progs"};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static int make_directory(const char *path)
+{
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return error("%s: %s", path, strerror(errno));
+	return 0;
+}
+
+int pin_make_directories(void)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	if (make_directory(options.pin))
+		return -1;
+	for (i = 0; i < KINDS; i++) {
+		pin_path(path, kinds[i], "");
+		if (make_directory(path))
+			return -1;
+	}
+	return 0;
+}
+
+static void detach(const char *path)
+{
+	int link = bpf_obj_get(path);
+
+	if (link < 0)
+		return;
+	bpf_link_detach(link);
+	close(link);
+}
+
+void pin_remove_all(void)
+{
+	char folder[PATH_MAX], path[PATH_MAX];
+	struct dirent *entry;
+	size_t i;
+	DIR *dir;
+
+	for (i = 0; i < KINDS; i++) {
+		pin_path(folder, kinds[i], "");
+		dir = opendir(folder);
+		while (dir && (entry = readdir(dir))) {
+			if (entry->d_name[0] == '.')
+				continue;
+			pin_path(path, kinds[i], entry->d_name);
+			if (!strcmp(kinds[i], "links"))
+				detach(path);
+			unlink(path);
+		}
+		if (dir)
+			closedir(dir);
+		rmdir(folder);
+	}
+	rmdir(options.pin);
 }
 
 int map_update_error(const char *map, int fd, const char *what, int error_number)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <json-c/json.h>
+#include <linux/bpf.h>
 
 #include <pp/abi.h>
 
@@ -19,12 +20,14 @@
 #define MAP_PROXIES	"pp_proxies"
 #define MAP_PORTS	"pp_ports"
 #define MAP_STATS	"pp_stats"
+#define MAP_CONFIG	"pp_config"
 
 struct options {
 	const char *pin;     /* directory of the pinned maps and links */
 	const char *cgroup;  /* --cgroup, NULL if not given */
 	const char *ports;   /* --port */
 	const char *proxies; /* --proxy */
+	const char *senders; /* --proxy-cgroup */
 	struct pp_port policy;
 	int split_given; /* --split */
 	int json;
@@ -37,6 +40,7 @@ extern struct options options;
 int command_up(int argc, char **argv);
 int command_down(int argc, char **argv);
 int command_proxy(int argc, char **argv);
+int command_proxy_cgroup(int argc, char **argv);
 int command_port(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_lookup(int argc, char **argv);
@@ -50,14 +54,24 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints @object and frees it. */
 void print_json(struct json_object *object);
 
-/* pin.c: pinned objects below options.pin */
+/* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
 int pin_open_map(const char *name);
 int pin_is_up(void);
+int pin_make_directories(void);
+/* Detaches the links, and removes all there is. */
+void pin_remove_all(void);
 
-/* cgroup.c */
-int cgroup_resolve(const char *name, char path[PATH_MAX]);
+/* cgroup.c; @option: for the error */
+int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX]);
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
+/* Attaches a program to a cgroup, and pins the link as links/@pin. */
+int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
+		  const char *pin);
+
+/* senders.c: links of pp_sender are pinned by their cgroup's id */
+#define SENDER_PROGRAM	   "pp_sender"
+#define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */
@@ -71,7 +85,7 @@ struct list {
 	void (*print)(struct json_object *list);
 };
 
-extern const struct list proxy_list, port_list;
+extern const struct list proxy_list, proxy_cgroup_list, port_list;
 
 /* Adds each of the comma-separated @words; NULL: none. */
 int list_add(const struct list *list, const char *words);

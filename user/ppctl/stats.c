@@ -31,7 +31,15 @@ static const struct counter_name {
 	{PP_STAT_SPLIT, "split", "headers taken out of the stream"},
 	{PP_STAT_NATIVE, "native", "split: sockets that have left pp_split"},
 	{PP_STAT_FOREIGN, "foreign", "addresses that do not fit their socket: 192.0.0.8"},
+	{PP_STAT_FROM_SENDER, "from_sender", "records that came from the sending side"},
+	{PP_STAT_OUTSIDERS, "outsiders", "segments of processes outside of the proxies' cgroups"},
 	{PP_STAT_NO_MEMORY, "no_memory", "records that could not be stored"},
+	{PP_STAT_SENDERS, "senders", "sending side: connections of proxy cgroups"},
+	{PP_STAT_SENT, "sent", "sending side: headers decoded inside send()"},
+	{PP_STAT_UNSEEN, "unseen", "sending side: headers left to the receiving side"},
+	{PP_STAT_POPPED, "popped", "sending side: headers that never got into the stream"},
+	{PP_STAT_SENDERS_NATIVE, "senders_native",
+	 "sending side: sockets that have left pp_senders"},
 	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},
 	{PP_STAT_BAD + PP_BAD_VERSION, "bad_version", "bad: v2 version is not 2"},
 	{PP_STAT_BAD + PP_BAD_COMMAND, "bad_command", "bad: v2 command is unknown"},
@@ -56,6 +64,8 @@ const char *reason_name(unsigned int reason)
 		return "closed before the header was complete";
 	if (reason == PP_BAD_MISSED)
 		return "bytes came that the programs did not see";
+	if (reason == PP_BAD_SENDER)
+		return "sent by a process of this host outside of the proxies' cgroups";
 	for (i = 0; i < COUNT(counter_names); i++) {
 		if (reason && counter_names[i].stat == PP_STAT_BAD + reason)
 			return counter_names[i].name + BAD_PREFIX;

@@ -14,8 +14,19 @@
 static const char *const program_names[] = {"pp_gate",	   "pp_sockops",  "pp_getsockopt",
 					    "pp_getpeer4", "pp_getpeer6", "pp_getsock4",
 					    "pp_getsock6"};
-static const char *const map_names[] = {"pp_proxies", "pp_ports", "pp_origins", "pp_extra",
-					"pp_handoff", "pp_split", "pp_cut",	"pp_stats"};
+static const struct map_program {
+	const char *name;
+	const char *map;
+	enum bpf_attach_type type;
+} map_programs[] = {
+	{"pp_strip", "pp_split", BPF_SK_SKB_VERDICT},
+	{"pp_msg", "pp_senders", BPF_SK_MSG_VERDICT},
+	{"pp_pass", "pp_senders", BPF_SK_SKB_VERDICT},
+};
+static const char *const map_names[] = {"pp_proxies", "pp_ports",    "pp_config",  "pp_origins",
+					"pp_extra",   "pp_handoff",  "pp_split",   "pp_cut",
+					"pp_senders", "pp_outgoing", "pp_sending", "pp_popped",
+					"pp_stats"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -39,10 +50,24 @@ static int number_of(struct json_object *object, const char *key)
 	return json_object_get_int(json_object_object_get(object, key));
 }
 
+static void add_program_info(struct json_object *object, int id)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id);
+
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		add_number(object, "instructions", info.xlated_prog_len / 8);
+		add_number(object, "run_count", info.run_cnt);
+		add_number(object, "run_time_ns", info.run_time_ns);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 /* @cgroup: receives the path of the cgroup that the program is attached to, or "" */
 static struct json_object *program_read(const char *name, char cgroup[PATH_MAX])
 {
-	struct bpf_prog_info program = {};
 	struct bpf_link_info link = {};
 	struct json_object *object;
 	char path[PATH_MAX];
@@ -65,49 +90,31 @@ static struct json_object *program_read(const char *name, char cgroup[PATH_MAX])
 	if (cgroup_path_of_id(link.cgroup.cgroup_id, cgroup))
 		cgroup[0] = 0;
 	add_string(object, "cgroup", cgroup);
-	fd = bpf_prog_get_fd_by_id(id);
-	len = sizeof(program);
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &program, &len)) {
-		add_number(object, "instructions", program.xlated_prog_len / 8);
-		add_number(object, "run_count", program.run_cnt);
-		add_number(object, "run_time_ns", program.run_time_ns);
-	}
-	if (fd >= 0)
-		close(fd);
+	add_program_info(object, id);
 	return object;
 }
 
-/* pp_strip is attached to its map, without a link. */
-static struct json_object *strip_read(void)
+/* A program that is attached to a map has no link. */
+static struct json_object *map_program_read(const struct map_program *program)
 {
-	struct json_object *object = NULL;
-	struct bpf_prog_info program = {};
-	__u32 id = 0, count = 1, len = sizeof(program);
+	struct json_object *object;
+	__u32 id = 0, count = 1;
 	char path[PATH_MAX];
-	int map, fd;
+	int map, failed;
 
-	pin_path(path, "maps", "pp_split");
+	pin_path(path, "maps", program->map);
 	map = bpf_obj_get(path);
 	if (map < 0)
 		return NULL;
-	if (bpf_prog_query(map, BPF_SK_SKB_VERDICT, 0, NULL, &id, &count) || !count || !id) {
-		close(map);
-		return NULL;
-	}
+	failed = bpf_prog_query(map, program->type, 0, NULL, &id, &count);
 	close(map);
-	fd = bpf_prog_get_fd_by_id(id);
-	if (fd < 0)
+	if (failed || !count || !id)
 		return NULL;
-	if (!bpf_obj_get_info_by_fd(fd, &program, &len)) {
-		object = json_object_new_object();
-		add_string(object, "name", "pp_strip");
-		add_number(object, "prog_id", id);
-		add_string(object, "map", "pp_split");
-		add_number(object, "instructions", program.xlated_prog_len / 8);
-		add_number(object, "run_count", program.run_cnt);
-		add_number(object, "run_time_ns", program.run_time_ns);
-	}
-	close(fd);
+	object = json_object_new_object();
+	add_string(object, "name", program->name);
+	add_number(object, "prog_id", id);
+	add_string(object, "map", program->map);
+	add_program_info(object, id);
 	return object;
 }
 
@@ -121,9 +128,11 @@ static struct json_object *programs_read(char cgroup[PATH_MAX])
 		if (program)
 			json_object_array_add(list, program);
 	}
-	program = strip_read();
-	if (program)
-		json_object_array_add(list, program);
+	for (i = 0; i < COUNT(map_programs); i++) {
+		program = map_program_read(&map_programs[i]);
+		if (program)
+			json_object_array_add(list, program);
+	}
 	return list;
 }
 
@@ -211,7 +220,8 @@ static void print_listeners(struct json_object *list)
 
 int command_status(int argc, char **argv)
 {
-	struct json_object *status, *programs, *ports, *proxies, *listeners, *stats, *maps;
+	struct json_object *status, *programs, *ports, *proxies, *senders;
+	struct json_object *listeners, *stats, *maps;
 	int ports_map, proxies_map, stats_map;
 	char cgroup[PATH_MAX];
 
@@ -230,6 +240,7 @@ int command_status(int argc, char **argv)
 	maps = maps_read();
 	ports = port_list.read(ports_map);
 	proxies = proxy_list.read(proxies_map);
+	senders = proxy_cgroup_list.read(-1);
 	listeners = listeners_read(ports_map, cgroup);
 	stats = stats_read(stats_map);
 	status = json_object_new_object();
@@ -239,6 +250,7 @@ int command_status(int argc, char **argv)
 	json_object_object_add(status, "maps", maps);
 	json_object_object_add(status, "ports", ports);
 	json_object_object_add(status, "proxies", proxies);
+	json_object_object_add(status, "proxy_cgroups", senders);
 	json_object_object_add(status, "listeners", listeners);
 	json_object_object_add(status, "counters", stats);
 	if (options.json) {
@@ -254,6 +266,10 @@ int command_status(int argc, char **argv)
 	port_list.print(ports);
 	printf("proxies\n");
 	proxy_list.print(proxies);
+	if (json_object_array_length(senders)) {
+		printf("proxy cgroups\n");
+		proxy_cgroup_list.print(senders);
+	}
 	print_listeners(listeners);
 	printf("counters\n");
 	stats_print(stats);

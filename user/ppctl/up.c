@@ -32,6 +32,7 @@ static const struct {
 	{BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_loop, "bpf_loop", "5.17"},
 	{BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_FUNC_set_retval, "bpf_set_retval", "5.18"},
 	{BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_setsockopt, "bpf_setsockopt", "5.8"},
+	{BPF_PROG_TYPE_SK_MSG, BPF_FUNC_sk_storage_get, "bpf_sk_storage_get", "5.9"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -102,50 +103,6 @@ static int check_bpffs(void)
 	return 0;
 }
 
-static int make_directories(void)
-{
-	char path[PATH_MAX];
-
-	if (mkdir(options.pin, 0755) && errno != EEXIST)
-		return error("%s: %s", options.pin, strerror(errno));
-	pin_path(path, "maps", "");
-	if (mkdir(path, 0755) && errno != EEXIST)
-		return error("%s: %s", path, strerror(errno));
-	pin_path(path, "links", "");
-	if (mkdir(path, 0755) && errno != EEXIST)
-		return error("%s: %s", path, strerror(errno));
-	return 0;
-}
-
-static void remove_pins(struct pp_bpf *skeleton)
-{
-	struct bpf_program *program;
-	struct bpf_map *map;
-	char path[PATH_MAX];
-	int link;
-
-	bpf_object__for_each_program(program, skeleton->obj)
-	{
-		pin_path(path, "links", bpf_program__name(program));
-		link = bpf_obj_get(path);
-		if (link >= 0) {
-			bpf_link_detach(link);
-			close(link);
-		}
-		unlink(path);
-	}
-	bpf_object__for_each_map(map, skeleton->obj)
-	{
-		pin_path(path, "maps", bpf_map__name(map));
-		unlink(path);
-	}
-	pin_path(path, "links", "");
-	rmdir(path);
-	pin_path(path, "maps", "");
-	rmdir(path);
-	rmdir(options.pin);
-}
-
 static int pin_maps(struct pp_bpf *skeleton)
 {
 	char path[PATH_MAX];
@@ -163,61 +120,76 @@ static int pin_maps(struct pp_bpf *skeleton)
 	return 0;
 }
 
-static int attach_to_cgroup(struct bpf_program *program, int cgroup)
+static int attach_to_map(const struct bpf_program *program, const struct bpf_map *map,
+			 enum bpf_attach_type type)
 {
-	struct bpf_link *link = bpf_program__attach_cgroup(program, cgroup);
-	char path[PATH_MAX];
-	int failed;
-
-	if (!link)
-		return error("attaching %s: %s", bpf_program__name(program), strerror(errno));
-	pin_path(path, "links", bpf_program__name(program));
-	failed = bpf_link__pin(link, path) ? errno : 0;
-	if (!failed)
-		chmod(path, 0600);
-	bpf_link__disconnect(link);
-	bpf_link__destroy(link);
-	return failed ? error("%s: %s", path, strerror(failed)) : 0;
+	if (bpf_prog_attach(bpf_program__fd(program), bpf_map__fd(map), type, 0))
+		return error("attaching %s to %s: %s", bpf_program__name(program),
+			     bpf_map__name(map), strerror(errno));
+	return 0;
 }
 
-static int attach(struct pp_bpf *skeleton, int cgroup)
+/* Programs of sockmaps stay with their map: sockmaps have links from 6.10 on only. */
+static int attach_to_maps(struct pp_bpf *skeleton)
+{
+	if (attach_to_map(skeleton->progs.pp_strip, skeleton->maps.pp_split, BPF_SK_SKB_VERDICT))
+		return -1;
+	if (attach_to_map(skeleton->progs.pp_pass, skeleton->maps.pp_senders, BPF_SK_SKB_VERDICT))
+		return -1;
+	return attach_to_map(skeleton->progs.pp_msg, skeleton->maps.pp_senders, BPF_SK_MSG_VERDICT);
+}
+
+/* For 'ppctl proxy-cgroup add', now or later. */
+static int pin_sender(struct pp_bpf *skeleton)
+{
+	char path[PATH_MAX];
+
+	pin_path(path, "progs", SENDER_PROGRAM);
+	if (bpf_obj_pin(bpf_program__fd(skeleton->progs.pp_sender), path))
+		return error("%s: %s", path, strerror(errno));
+	chmod(path, 0600);
+	return 0;
+}
+
+static int attach_to_cgroup(struct pp_bpf *skeleton, const char *cgroup)
 {
 	struct bpf_program *program;
+	enum bpf_attach_type type;
+	const char *name;
 
-	/* pp_strip first: no socket is to be in pp_split without it. It stays with the map:
-	 * sockmaps have links from 6.10 on only. */
-	if (bpf_prog_attach(bpf_program__fd(skeleton->progs.pp_strip),
-			    bpf_map__fd(skeleton->maps.pp_split), BPF_SK_SKB_VERDICT, 0))
-		return error("attaching pp_strip to pp_split: %s", strerror(errno));
 	bpf_object__for_each_program(program, skeleton->obj)
 	{
-		if (program != skeleton->progs.pp_strip && attach_to_cgroup(program, cgroup))
+		type = bpf_program__expected_attach_type(program);
+		name = bpf_program__name(program);
+		if (program == skeleton->progs.pp_sender ||
+		    bpf_program__type(program) == BPF_PROG_TYPE_SK_SKB ||
+		    bpf_program__type(program) == BPF_PROG_TYPE_SK_MSG)
+			continue;
+		if (cgroup_attach(bpf_program__fd(program), type, name, cgroup, name))
 			return -1;
 	}
 	return 0;
 }
 
-static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup_path)
+static int add_to_lists(void)
 {
-	int cgroup, result;
+	if (list_add(&port_list, options.ports) || list_add(&proxy_cgroup_list, options.senders))
+		return -1;
+	return list_add(&proxy_list, options.proxies);
+}
 
+static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
+{
 	libbpf_said[0] = 0;
 	if (pp_bpf__load(skeleton))
 		return error("the kernel refused the programs (%s); it said:\n%s", strerror(errno),
 			     libbpf_said);
-	if (pin_maps(skeleton))
+	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
+	 * what it was told to serve, and no socket is in a sockmap without its program. */
+	if (pin_maps(skeleton) || pin_sender(skeleton) || attach_to_maps(skeleton) ||
+	    add_to_lists())
 		return -1;
-	/* The maps first: from its first packet on, a program sees what it was told to serve. */
-	if (list_add(&port_list, options.ports))
-		return -1;
-	if (list_add(&proxy_list, options.proxies))
-		return -1;
-	cgroup = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cgroup < 0)
-		return error("%s: %s", cgroup_path, strerror(errno));
-	result = attach(skeleton, cgroup);
-	close(cgroup);
-	return result;
+	return attach_to_cgroup(skeleton, cgroup);
 }
 
 /* cgroup that the link of pp_gate is on. */
@@ -249,12 +221,10 @@ static int already_up(const char *cgroup_path)
 		return error("already up on %s: 'ppctl down' first, or another directory with "
 			     "--pin for another set",
 			     path);
-	if (list_add(&port_list, options.ports))
-		return -1;
-	if (list_add(&proxy_list, options.proxies))
+	if (add_to_lists())
 		return -1;
 	say("already up on %s%s", path,
-	    options.ports || options.proxies ? "; ports and proxies added" : "");
+	    options.ports || options.proxies || options.senders ? "; ports and proxies added" : "");
 	return 0;
 }
 
@@ -281,9 +251,9 @@ int command_up(int argc, char **argv)
 	(void)argv;
 	if (argc || !options.cgroup)
 		return error("usage: ppctl up --cgroup PATH [--port N[,N]] [--proxy "
-			     "PREFIX[,PREFIX]]");
+			     "PREFIX[,PREFIX]] [--proxy-cgroup PATH[,PATH]]");
 	libbpf_set_print(remember_print);
-	if (check_kernel() || check_bpffs() || cgroup_resolve(options.cgroup, path))
+	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path))
 		return -1;
 	if (pin_is_up())
 		return already_up(path) ? -1 : report_up(path, 1);
@@ -291,12 +261,12 @@ int command_up(int argc, char **argv)
 	skeleton = pp_bpf__open();
 	if (!skeleton)
 		return error("the BPF object: %s", strerror(errno));
-	remove_pins(skeleton); /* what a killed 'up' may have left: maps without links */
-	result = make_directories();
+	pin_remove_all(); /* what a killed 'up' may have left: maps without links */
+	result = pin_make_directories();
 	if (!result)
 		result = load_and_attach(skeleton, path);
 	if (result)
-		remove_pins(skeleton);
+		pin_remove_all();
 	pp_bpf__destroy(skeleton);
 	if (result)
 		return -1;
@@ -306,7 +276,6 @@ int command_up(int argc, char **argv)
 
 int command_down(int argc, char **argv)
 {
-	struct pp_bpf *skeleton;
 	char path[PATH_MAX];
 
 	(void)argv;
@@ -320,11 +289,7 @@ int command_down(int argc, char **argv)
 	}
 	if (geteuid() != 0)
 		return error("needs root");
-	skeleton = pp_bpf__open();
-	if (!skeleton)
-		return error("the BPF object: %s", strerror(errno));
-	remove_pins(skeleton);
-	pp_bpf__destroy(skeleton);
+	pin_remove_all();
 	say("down");
 	if (options.json)
 		print_json(json_object_new_object());

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Which connection: the key of a hand-over, from the contexts that name one. The remote end is the
+ * proxy, the local one the mail server, whichever of them is asked.
+ */
+#ifndef PP_CONNECTION_H
+#define PP_CONNECTION_H
+
+#define LOOPBACK_IFINDEX 1 /* of lo, in each network namespace */
+
+static int is_loopback(const __u8 *address)
+{
+	const __u32 *word = (const __u32 *)address;
+
+	if (word[0] || word[1])
+		return 0;
+	if (word[2] == bpf_htonl(0xffff))
+		return address[12] == 127;
+	return !word[2] && word[3] == bpf_htonl(1);
+}
+
+/* @key, of one connection and in the namespace @netns_cookie, as pp_outgoing has it. */
+static void outgoing_key(struct pp_handoff_key *key, __u64 netns_cookie)
+{
+	key->netns_cookie = is_loopback(key->remote) ? netns_cookie : 0;
+	key->first_seq = 0;
+}
+
+/* Functions of their own, here and below: in branches of one, the compiler joins the loads at a
+ * computed address in the context, which the verifier refuses. */
+static __noinline int addresses_of_ip4(struct bpf_sock_ops *ops, __u8 *remote, __u8 *local)
+{
+	map_v4(remote, CONTEXT_FIELD(ops->remote_ip4));
+	map_v4(local, CONTEXT_FIELD(ops->local_ip4));
+	return 0;
+}
+
+static __noinline int addresses_of_ip6(struct bpf_sock_ops *ops, __u8 *remote, __u8 *local)
+{
+	__u32 *peer = (__u32 *)remote, *own = (__u32 *)local;
+
+	peer[0] = CONTEXT_FIELD(ops->remote_ip6[0]);
+	peer[1] = CONTEXT_FIELD(ops->remote_ip6[1]);
+	peer[2] = CONTEXT_FIELD(ops->remote_ip6[2]);
+	peer[3] = CONTEXT_FIELD(ops->remote_ip6[3]);
+	own[0] = CONTEXT_FIELD(ops->local_ip6[0]);
+	own[1] = CONTEXT_FIELD(ops->local_ip6[1]);
+	own[2] = CONTEXT_FIELD(ops->local_ip6[2]);
+	own[3] = CONTEXT_FIELD(ops->local_ip6[3]);
+	return 0;
+}
+
+/* The connection of the mail server's socket. */
+static void connection_of_server(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
+{
+	if (ops->family == PP_AF_INET)
+		addresses_of_ip4(ops, key->remote, key->local);
+	else
+		addresses_of_ip6(ops, key->remote, key->local);
+	key->remote_port = bpf_ntohl(CONTEXT_FIELD(ops->remote_port));
+	key->local_port = CONTEXT_FIELD(ops->local_port);
+}
+
+/* The connection of the proxy's socket. */
+static void connection_of_sender(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
+{
+	if (ops->family == PP_AF_INET)
+		addresses_of_ip4(ops, key->local, key->remote);
+	else
+		addresses_of_ip6(ops, key->local, key->remote);
+	key->local_port = bpf_ntohl(CONTEXT_FIELD(ops->remote_port));
+	key->remote_port = CONTEXT_FIELD(ops->local_port);
+}
+
+static void connection_of_segment(const struct segment *segment, struct pp_handoff_key *key)
+{
+	__builtin_memcpy(key->remote, segment->source, 16);
+	__builtin_memcpy(key->local, segment->destination, 16);
+	key->remote_port = segment->source_port;
+	key->local_port = segment->destination_port;
+}
+
+static __noinline int peer_of_ip4(struct bpf_sock *sk, __u8 *address)
+{
+	map_v4(address, CONTEXT_FIELD(sk->dst_ip4));
+	return 0;
+}
+
+static __noinline int peer_of_ip6(struct bpf_sock *sk, __u32 *address)
+{
+	address[0] = CONTEXT_FIELD(sk->dst_ip6[0]);
+	address[1] = CONTEXT_FIELD(sk->dst_ip6[1]);
+	address[2] = CONTEXT_FIELD(sk->dst_ip6[2]);
+	address[3] = CONTEXT_FIELD(sk->dst_ip6[3]);
+	return 0;
+}
+
+static __noinline int own_of_ip4(struct bpf_sock *sk, __u8 *address)
+{
+	map_v4(address, CONTEXT_FIELD(sk->src_ip4));
+	return 0;
+}
+
+static __noinline int own_of_ip6(struct bpf_sock *sk, __u32 *address)
+{
+	address[0] = CONTEXT_FIELD(sk->src_ip6[0]);
+	address[1] = CONTEXT_FIELD(sk->src_ip6[1]);
+	address[2] = CONTEXT_FIELD(sk->src_ip6[2]);
+	address[3] = CONTEXT_FIELD(sk->src_ip6[3]);
+	return 0;
+}
+
+static void peer_of_socket(struct bpf_sock *sk, __u8 *address)
+{
+	if (sk->family == PP_AF_INET)
+		peer_of_ip4(sk, address);
+	else
+		peer_of_ip6(sk, (__u32 *)address);
+}
+
+/* The connection of the mail server's socket, where there is a plain socket in the context. */
+static void connection_of_socket(struct bpf_sock *sk, struct pp_handoff_key *key)
+{
+	peer_of_socket(sk, key->remote);
+	if (sk->family == PP_AF_INET)
+		own_of_ip4(sk, key->local);
+	else
+		own_of_ip6(sk, (__u32 *)key->local);
+	key->remote_port = bpf_ntohs(CONTEXT_FIELD(sk->dst_port));
+	key->local_port = CONTEXT_FIELD(sk->src_port);
+}
+
+#endif

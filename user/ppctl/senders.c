@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl proxy-cgroup: the cgroups of proxies on this host, each with a link of pp_sender. While
+ * there is one, pp_config says that over loopback nobody else is believed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "ppctl.h"
+
+static void link_name(const char *cgroup, char name[64])
+{
+	struct stat st;
+
+	/* the inode of a cgroup's directory is its id */
+	if (stat(cgroup, &st))
+		st.st_ino = 0;
+	snprintf(name, 64, SENDER_LINK_PREFIX "%llu", (unsigned long long)st.st_ino);
+}
+
+static int config_set(int map, __u32 flags)
+{
+	struct pp_config config = {.flags = flags};
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(map, &zero, &config, BPF_ANY))
+		return error("%s: %s", MAP_CONFIG, strerror(errno));
+	return 0;
+}
+
+static int sender_add(int map, const char *word)
+{
+	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
+	int program, result;
+
+	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
+		return -1;
+	link_name(cgroup, name);
+	pin_path(path, "links", name);
+	if (access(path, F_OK) == 0)
+		return 0;
+	pin_path(path, "progs", SENDER_PROGRAM);
+	program = bpf_obj_get(path);
+	if (program < 0)
+		return error("%s: %s", path, strerror(errno));
+	/* first, or processes outside of the cgroup would be believed for a moment still */
+	result = config_set(map, PP_CONFIG_SENDERS);
+	if (!result)
+		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
+	close(program);
+	return result;
+}
+
+/* The path of the cgroup that link @name is on, or "" when it is gone. Return: 0, or -1. */
+static int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int link, failed;
+
+	cgroup[0] = 0;
+	pin_path(path, "links", name);
+	link = bpf_obj_get(path);
+	if (link < 0)
+		return -1;
+	failed = bpf_obj_get_info_by_fd(link, &info, &len);
+	close(link);
+	if (!failed && cgroup_path_of_id(info.cgroup.cgroup_id, cgroup))
+		cgroup[0] = 0;
+	return failed ? -1 : 0;
+}
+
+static struct json_object *senders_read(int map)
+{
+	struct json_object *list = json_object_new_array();
+	char folder[PATH_MAX], cgroup[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	(void)map;
+	pin_path(folder, "links", "");
+	dir = opendir(folder);
+	while (dir && (entry = readdir(dir))) {
+		if (!strncmp(entry->d_name, SENDER_LINK_PREFIX, strlen(SENDER_LINK_PREFIX)) &&
+		    !cgroup_of_link(entry->d_name, cgroup))
+			json_object_array_add(list,
+					      json_object_new_string(cgroup[0] ? cgroup : "gone"));
+	}
+	if (dir)
+		closedir(dir);
+	return list;
+}
+
+static int sender_del(int map, const char *word)
+{
+	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
+	struct json_object *left;
+	int link, result = 0;
+
+	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
+		return -1;
+	link_name(cgroup, name);
+	pin_path(path, "links", name);
+	link = bpf_obj_get(path);
+	if (link < 0 && errno == ENOENT)
+		return error("%s is not a proxy's cgroup (ppctl proxy-cgroup list)", cgroup);
+	if (link < 0)
+		return error("%s: %s", path, strerror(errno));
+	bpf_link_detach(link);
+	close(link);
+	unlink(path);
+	left = senders_read(map);
+	if (!json_object_array_length(left))
+		result = config_set(map, 0);
+	json_object_put(left);
+	return result;
+}
+
+static void senders_print(struct json_object *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(list); i++)
+		printf("%s\n", json_object_get_string(json_object_array_get_idx(list, i)));
+}
+
+const struct list proxy_cgroup_list = {
+	.name = "proxy-cgroup",
+	.word = "PATH",
+	.map = MAP_CONFIG,
+	.add = sender_add,
+	.del = sender_del,
+	.read = senders_read,
+	.print = senders_print,
+};
+
+int command_proxy_cgroup(int argc, char **argv)
+{
+	return list_command(&proxy_cgroup_list, argc, argv);
+}
