@@ -371,15 +371,17 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 	if (len < 0)
 		return PASS;
 
-	socket->record.path = PP_PATH_SEGMENT;
-	record_decode(&work->decoder, socket, work->joined, len);
-	if (socket->record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
-		socket->record.state = PP_STATE_PENDING;
+	work->socket = *socket;
+	work->socket.record.path = PP_PATH_SEGMENT;
+	record_decode(&work->decoder, &work->socket, work->joined, len);
+	if (work->socket.record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
 		return DROP;
 	}
-	if (record_wants_bytes(&socket->record))
-		keep_bytes(sk, work, &socket->record, len);
+	if (record_wants_bytes(&work->socket.record))
+		keep_bytes(sk, work, &work->socket.record, len);
+	socket->have = len;
+	record_write(&socket->record, &work->socket.record);
 	if (!have || record_is_settled(&socket->record))
 		record_count(&socket->record);
 	return PASS;
@@ -388,22 +390,20 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 /* The sending side may have decoded what this segment, of a socket without a header, begins with;
  * or have taken it out in front of it. Return: 1 when that settles the socket's record. */
 static int gate_settle(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
-		       const struct segment *segment)
+		       const struct segment *segment, struct pp_handoff_key *key)
 {
-	struct pp_handoff_key key = {};
 	struct pp_outgoing *outgoing;
 	struct pp_work *work;
 	int len;
 
-	connection_of_segment(segment, &key);
-	outgoing = outgoing_find(&key, socket->record.netns_cookie, socket->first_seq);
+	outgoing = outgoing_find(key, socket->record.netns_cookie, socket->first_seq);
 	if (!outgoing)
 		return 0;
 	record_set_sender(&socket->record, &outgoing->record);
 	if (!outgoing_covers(outgoing, segment->payload_len))
 		return 0;
 	if (outgoing->record.flags & PP_RECORD_POPPED) {
-		outgoing_keep_popped(sk, &key, &outgoing->record);
+		outgoing_keep_popped(sk, key, &outgoing->record);
 	} else if (record_wants_bytes(&outgoing->record)) {
 		work = working_memory();
 		len = work ? join_segments(skb, segment, work, NULL, 0) : -1;
@@ -412,7 +412,7 @@ static int gate_settle(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 	}
 	outgoing_take(&socket->record, outgoing);
 	record_count(&socket->record);
-	outgoing_forget(&key, &outgoing->record);
+	outgoing_forget(key, &outgoing->record);
 	socket->announced = 0;
 	return 1;
 }
@@ -435,9 +435,11 @@ static int is_settled(const struct pp_record *record, __u32 accepted)
 static int gate_child(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	struct pp_handoff_key key = {};
 	struct bpf_tcp_sock *tcp;
 	struct segment segment;
 	__u32 offset, accepted, have;
+	int verdict;
 
 	if (!socket)
 		return PASS;
@@ -467,9 +469,18 @@ static int gate_child(struct __sk_buff *skb, struct bpf_sock *sk)
 	}
 	if (accepted > have || offset > have) /* TCP took bytes that were not seen here */
 		return PASS;
-	if (socket->announced && !offset && gate_settle(skb, sk, socket, &segment))
+	if (!socket->announced)
+		return gate_decode(skb, sk, socket, &segment, offset);
+	connection_of_segment(&segment, &key);
+	if (!offset && gate_settle(skb, sk, socket, &segment, &key))
 		return PASS;
-	return gate_decode(skb, sk, socket, &segment, offset);
+	verdict = gate_decode(skb, sk, socket, &segment, offset);
+	if (record_is_settled(&socket->record)) {
+		outgoing_key(&key, socket->record.netns_cookie);
+		outgoing_forget(&key, &socket->record);
+		socket->announced = 0;
+	}
+	return verdict;
 }
 
 static int gate(struct __sk_buff *skb)

@@ -123,6 +123,7 @@ struct {
  * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
 struct pp_work {
 	struct pp_decoder decoder;
+	struct pp_socket socket;    /* while its record is being decoded anew */
 	__u8 joined[2 * PP_WINDOW]; /* a header's first part, and behind it the segment's */
 };
 

@@ -94,16 +94,15 @@ static int msg_pop(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_sending
 	return 1;
 }
 
-/* To pop a header it has to be there in one: hold what there is until the next byte comes. */
+/* To pop a header it has to be there whole: hold what there is until the next byte comes. */
 static int msg_wait(struct sk_msg_md *msg, struct pp_sending *sending)
 {
 	const struct pp_record *record = &sending->socket.record;
+	__u32 have = sending->socket.have;
 
-	if (!(sending->socket.port_flags & PP_PORT_POP) || sending->socket.have >= PP_WINDOW)
+	if (!(sending->socket.port_flags & PP_PORT_POP) || have >= PP_WINDOW)
 		return 0;
-	return bpf_msg_cork_bytes(msg, record->need > sending->socket.have
-					       ? record->need
-					       : sending->socket.have + 1) == 0;
+	return !bpf_msg_cork_bytes(msg, record->need > have ? record->need : have + 1);
 }
 
 static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_sending *sending)
@@ -123,6 +122,8 @@ static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_send
 		sending->seen = 0;
 		return;
 	}
+	if (sending->socket.port_flags & PP_PORT_POP)
+		bpf_msg_cork_bytes(msg, 0); /* or what follows would wait too */
 	outgoing = bpf_map_lookup_elem(&pp_outgoing, &sending->key);
 	if (!len || !outgoing || outgoing->first_seq != sending->socket.first_seq ||
 	    (record->state != PP_STATE_VALID && record->state != PP_STATE_LOCAL)) {
@@ -134,7 +135,7 @@ static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_send
 	record->sender_pid = bpf_get_current_pid_tgid() >> 32;
 	record->sender_uid = bpf_get_current_uid_gid();
 	msg_pop(msg, sk, sending);
-	outgoing_write(&outgoing->record, record);
+	record_write(&outgoing->record, record);
 	count(PP_STAT_SENT);
 }
 

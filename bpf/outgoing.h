@@ -39,34 +39,10 @@ static int outgoing_covers(const struct pp_outgoing *outgoing, __u32 len)
 	return outgoing->record.flags & PP_RECORD_POPPED || outgoing->record.header_len <= len;
 }
 
-/* @to becomes what @from says, but for its network namespace. The state comes last: another CPU may
- * be reading. */
-static void outgoing_write(struct pp_record *to, const struct pp_record *from)
-{
-	to->version = from->version;
-	to->command = from->command;
-	to->family = from->family;
-	to->transport = from->transport;
-	to->reason = from->reason;
-	to->flags = from->flags;
-	to->path = from->path;
-	to->header_len = from->header_len;
-	to->tlv_len = from->tlv_len;
-	to->source_port = from->source_port;
-	to->destination_port = from->destination_port;
-	__builtin_memcpy(to->source, from->source, 16);
-	__builtin_memcpy(to->destination, from->destination, 16);
-	to->take = from->take;
-	to->need = from->need;
-	record_set_sender(to, from);
-	barrier();
-	*(volatile __u8 *)&to->state = from->state;
-}
-
 /* @record becomes what @outgoing says. */
 static void outgoing_take(struct pp_record *record, const struct pp_outgoing *outgoing)
 {
-	outgoing_write(record, &outgoing->record);
+	record_write(record, &outgoing->record);
 	count(PP_STAT_FROM_SENDER);
 }
 

@@ -12,7 +12,32 @@ static void record_set_sender(struct pp_record *record, const struct pp_record *
 	record->sender_uid = from->sender_uid;
 }
 
-/* Decodes @bytes into @socket: state, reason, flags. Keeps record.netns_cookie, path and sender. */
+/* @to becomes what @from says, but for its network namespace. The state comes last: another CPU may
+ * be reading. */
+static void record_write(struct pp_record *to, const struct pp_record *from)
+{
+	to->version = from->version;
+	to->command = from->command;
+	to->family = from->family;
+	to->transport = from->transport;
+	to->reason = from->reason;
+	to->flags = from->flags;
+	to->path = from->path;
+	to->header_len = from->header_len;
+	to->tlv_len = from->tlv_len;
+	to->source_port = from->source_port;
+	to->destination_port = from->destination_port;
+	__builtin_memcpy(to->source, from->source, 16);
+	__builtin_memcpy(to->destination, from->destination, 16);
+	to->take = from->take;
+	to->need = from->need;
+	record_set_sender(to, from);
+	barrier();
+	*(volatile __u8 *)&to->state = from->state;
+}
+
+/* Decodes @bytes into @socket: state, reason, flags. Keeps record.netns_cookie, path and sender.
+ * The record is no record meanwhile: nobody else may be reading it. */
 static void record_decode(struct pp_decoder *decoder, struct pp_socket *socket, const __u8 *bytes,
 			  __u32 len)
 {
