@@ -42,9 +42,12 @@ $(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h
 
 BENCHES := $(patsubst selftests/bench/%.c,$(TEST_BIN)/bench/%,$(wildcard selftests/bench/*.c))
 
+$(TEST_BIN)/bench/sender: BENCH_LIBS := -lbpf
+
 $(TEST_BIN)/bench/%: selftests/bench/%.c $(BUILD)/lib/libpp.a selftests/bench/median.h
 	@mkdir -p $(@D)
-	$(call say,BENCH,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) -o $@
+	$(call say,BENCH,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
+		-o $@ $(BENCH_LIBS)
 benches: all tools $(BENCHES)
 
 FUZZ := $(TEST_BIN)/fuzz

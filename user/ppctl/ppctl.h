@@ -72,6 +72,7 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 /* senders.c: links of pp_sender are pinned by their cgroup's id */
 #define SENDER_PROGRAM	   "pp_sender"
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
+void sender_links(void (*each)(const char *link, void *context), void *context);
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */

@@ -77,24 +77,36 @@ static int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
 	return failed ? -1 : 0;
 }
 
-static struct json_object *senders_read(int map)
+void sender_links(void (*each)(const char *link, void *context), void *context)
 {
-	struct json_object *list = json_object_new_array();
-	char folder[PATH_MAX], cgroup[PATH_MAX];
+	char folder[PATH_MAX];
 	struct dirent *entry;
 	DIR *dir;
 
-	(void)map;
 	pin_path(folder, "links", "");
 	dir = opendir(folder);
 	while (dir && (entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, SENDER_LINK_PREFIX, strlen(SENDER_LINK_PREFIX)) &&
-		    !cgroup_of_link(entry->d_name, cgroup))
-			json_object_array_add(list,
-					      json_object_new_string(cgroup[0] ? cgroup : "gone"));
+		if (!strncmp(entry->d_name, SENDER_LINK_PREFIX, strlen(SENDER_LINK_PREFIX)))
+			each(entry->d_name, context);
 	}
 	if (dir)
 		closedir(dir);
+}
+
+static void add_cgroup(const char *link, void *list)
+{
+	char cgroup[PATH_MAX];
+
+	if (!cgroup_of_link(link, cgroup))
+		json_object_array_add(list, json_object_new_string(cgroup[0] ? cgroup : "gone"));
+}
+
+static struct json_object *senders_read(int map)
+{
+	struct json_object *list = json_object_new_array();
+
+	(void)map;
+	sender_links(add_cgroup, list);
 	return list;
 }
 

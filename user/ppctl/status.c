@@ -66,7 +66,7 @@ static void add_program_info(struct json_object *object, int id)
 }
 
 /* @cgroup: receives the path of the cgroup that the program is attached to, or "" */
-static struct json_object *program_read(const char *name, char cgroup[PATH_MAX])
+static struct json_object *program_read(const char *name, const char *pin, char cgroup[PATH_MAX])
 {
 	struct bpf_link_info link = {};
 	struct json_object *object;
@@ -75,7 +75,7 @@ static struct json_object *program_read(const char *name, char cgroup[PATH_MAX])
 	int fd, id;
 
 	cgroup[0] = 0;
-	pin_path(path, "links", name);
+	pin_path(path, "links", pin);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return NULL;
@@ -118,16 +118,26 @@ static struct json_object *map_program_read(const struct map_program *program)
 	return object;
 }
 
+static void add_sender_program(const char *link, void *list)
+{
+	char cgroup[PATH_MAX];
+	struct json_object *program = program_read(SENDER_PROGRAM, link, cgroup);
+
+	if (program)
+		json_object_array_add(list, program);
+}
+
 static struct json_object *programs_read(char cgroup[PATH_MAX])
 {
 	struct json_object *list = json_object_new_array(), *program;
 	size_t i;
 
 	for (i = 0; i < COUNT(program_names); i++) {
-		program = program_read(program_names[i], cgroup);
+		program = program_read(program_names[i], program_names[i], cgroup);
 		if (program)
 			json_object_array_add(list, program);
 	}
+	sender_links(add_sender_program, list);
 	for (i = 0; i < COUNT(map_programs); i++) {
 		program = map_program_read(&map_programs[i]);
 		if (program)

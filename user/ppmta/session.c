@@ -80,7 +80,7 @@ static void session_identify(struct session *session)
 {
 	struct pp_origin origin;
 	unsigned int proxy_port;
-	char text[PP_ORIGIN_PRINT_MAX];
+	char sender[64], text[PP_ORIGIN_PRINT_MAX];
 	int result;
 
 	endpoint_text(&session->peer, session->sender_host_address, &session->sender_host_port);
@@ -99,11 +99,15 @@ static void session_identify(struct session *session)
 			      &session->sender_host_port);
 	if (settings.verbose) {
 		pp_origin_print(&origin, text, sizeof(text));
+		sender[0] = 0;
+		if (origin.sender_cgroup)
+			snprintf(sender, sizeof(sender), ", sent by process %u, uid %u",
+				 origin.sender_pid, origin.sender_uid);
 		log_line("connection from [%s]:%u through proxy [%s]:%u (%s, header %u bytes, TLVs "
-			 "%u)",
+			 "%u%s)",
 			 session->sender_host_address, session->sender_host_port,
 			 session->proxy_host_address, proxy_port, text, origin.header_len,
-			 origin.tlv_len);
+			 origin.tlv_len, sender);
 	}
 }
 
