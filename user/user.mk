@@ -37,7 +37,8 @@ $(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(BUILD)/lib/libpp.a
 
 $(BUILD)/bin/ppmta: $(PPMTA_OBJECTS) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lpthread
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ \
+		-lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread
 
 FORCE:
 .PHONY: FORCE

@@ -35,7 +35,7 @@ check the_pages_commands_load_and_attach sh -e "$tap_work/up"
 check a_session_is_served session
 check the_log_names_the_origin says "$tap_work/log" '\[192\.0\.2\.7\] P=esmtp PRX=127\.0\.0\.2 '
 sh -c 'build/bin/ppctl status' >"$tap_work/status" 2>&1
-check an_outsider_was_refused sh -c "! grep '192\.0\.2\.66' '$tap_work/log'"
+check an_outsider_was_refused sh -c "! grep '\[192\.0\.2\.66\]' '$tap_work/log'"
 check ppctl_status_reads_its_maps says "$tap_work/status" '^  v1 +1 '
 check the_pages_commands_take_it_down sh -e "$tap_work/down"
 check nothing_is_left sh -c "test ! -e /sys/fs/bpf/pp && test -z \"\$(bpftool cgroup show $LAB_CGROUP)\""

@@ -38,7 +38,8 @@ static int setup(void **state)
 		execl("build/bin/ppmta", "ppmta", "--listen", listen_at[0], "--listen",
 		      listen_at[1], "--maildir", maildir, "--user", "nobody", "--hostname",
 		      "mail.example.net", "--log", log, "--max-size", "30000000",
-		      "--command-timeout", "20000", "--max-sessions", "1200", NULL);
+		      "--command-timeout", "20000", "--max-sessions", "1200", "--verbose", "--set",
+		      "smtp_enforce_sync=false", NULL);
 		_exit(127);
 	}
 	for (tries = 0; tries < 100; tries++) {
@@ -498,15 +499,23 @@ static void more_sessions_than_allowed_are_turned_away(void **state)
 static void bad_options_are_named(void **state)
 {
 	(void)state;
-	assert_non_null(strstr(run(1, "build/bin/ppmta --listen 127.0.0.1:9 --maildir /tmp/m"),
-			       "will not run as root: say --user NAME"));
-	assert_non_null(strstr(run(1, "build/bin/ppmta --listen 1.2.3:25"), "is not an IPv4"));
-	assert_non_null(strstr(run(1, "build/bin/ppmta --listen 127.0.0.1:99999"),
-			       "'99999' is not a number from 0 to 65535"));
+	assert_non_null(strstr(run(1, "build/bin/ppmta --listen 127.0.0.1:9 --maildir /tmp/m "
+				      "--max-sessions 100"),
+			       "will not run as root: set the option user"));
+	assert_non_null(strstr(
+		run(1, "build/bin/ppmta --listen 1.2.3:25 --max-sessions 9 --maildir /tmp/m"),
+		"local_interfaces: '1.2.3:25' is not an address"));
+	assert_non_null(strstr(
+		run(1,
+		    "build/bin/ppmta --listen 127.0.0.1:99999 --max-sessions 9 --maildir /tmp/m"),
+		"local_interfaces: '127.0.0.1:99999' is not an address"));
+	assert_non_null(strstr(run(1, "build/bin/ppmta --set smtp_acept_max=3"),
+			       "unknown option 'smtp_acept_max'"));
 	assert_non_null(
 		strstr(run(1, "build/bin/ppmta --listen 127.0.0.1:%d --maildir /tmp/m", MAIL_PORT),
 		       "Address already in use"));
-	assert_non_null(strstr(run(1, "build/bin/ppmta"), "needs --listen and --maildir"));
+	assert_non_null(
+		strstr(run(1, "build/bin/ppmta"), "needs the option delivery (or --maildir)"));
 	assert_non_null(strstr(run(0, "build/bin/ppmta --help"), "--proxy-timeout"));
 }
 

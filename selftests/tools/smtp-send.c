@@ -109,12 +109,13 @@ int main(int argc, char **argv)
 	if (raw) {
 		fprintf(stream, "%s\r\n", raw);
 		fflush(stream);
-		read_reply(stream);
 	}
-	if (read_reply(stream) != 220 && !raw) {
+	if (read_reply(stream) != 220) {
 		printf("%s", reply);
 		return 1;
 	}
+	if (raw) /* is a command like any other, and not a good one */
+		read_reply(stream);
 	say(stream, "EHLO client.example", 250);
 	say(stream, "MAIL FROM:<me@example.net>", 250);
 	say(stream, "RCPT TO:<you@example.org>", 250);

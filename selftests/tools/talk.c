@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * talk [--from ADDRESS] [--hold SECONDS] ADDRESS PORT [LINE...]: a client for line protocols. Reads
- * a greeting line, then sends each LINE and reads until a line that begins with LINE's first word
- * (IMAP's tag) or is the last one of an SMTP reply. Prints what it reads; --hold keeps the
- * connection for a while at the end. Ends with 1 when the server closes early.
+ * talk [--from ADDRESS] [--hold SECONDS] [--header LINE] [--hex BYTES] ADDRESS PORT [LINE...]: a
+ * client for line protocols. Sends the header, and the bytes, if there are any; reads a greeting,
+ * then sends each LINE and reads until a line that begins with LINE's first word (IMAP's tag) or is
+ * the last one of an SMTP reply. Prints what it reads; --hold keeps the connection for a while at
+ * the end. Ends with 1 when the server closes early.
  */
 #include <ctype.h>
 #include <getopt.h>
@@ -29,9 +30,12 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
 						{"hold", required_argument, NULL, 'h'},
+						{"header", required_argument, NULL, 'H'},
+						{"hex", required_argument, NULL, 'x'},
 						{0}};
 	struct timeval limit = {.tv_sec = 20};
-	const char *from = NULL;
+	const char *from = NULL, *header = NULL, *hex = "";
+	unsigned int byte;
 	char answer[4096];
 	FILE *stream;
 	int option, fd, hold = 0;
@@ -41,12 +45,17 @@ int main(int argc, char **argv)
 			from = optarg;
 		else if (option == 'h')
 			hold = atoi(optarg);
+		else if (option == 'H')
+			header = optarg;
+		else if (option == 'x')
+			hex = optarg;
 		else
 			return 2;
 	}
 	if (argc - optind < 2) {
-		fprintf(stderr,
-			"usage: talk [--from ADDRESS] [--hold SECONDS] ADDRESS PORT [LINE...]\n");
+		fprintf(stderr, "usage: talk [--from ADDRESS] [--hold SECONDS] [--header LINE] "
+				"[--hex BYTES] "
+				"ADDRESS PORT [LINE...]\n");
 		return 2;
 	}
 	fd = address_connect(from, argv[optind], atoi(argv[optind + 1]));
@@ -56,9 +65,18 @@ int main(int argc, char **argv)
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	stream = fdopen(fd, "r+");
-	if (!stream || !fgets(answer, sizeof(answer), stream))
+	if (!stream)
 		return 1;
-	printf("%s", answer);
+	if (header)
+		fprintf(stream, "%s\r\n", header);
+	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+		fputc(byte, stream);
+	fflush(stream);
+	do {
+		if (!fgets(answer, sizeof(answer), stream))
+			return 1;
+		printf("%s", answer);
+	} while (isdigit((unsigned char)answer[0]) && answer[3] == '-');
 	for (optind += 2; optind < argc; optind++) {
 		fprintf(stream, "%s\r\n", argv[optind]);
 		fflush(stream);

@@ -1,69 +1,154 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A client's byte stream: lines in, replies out, with a time limit on each wait.
+ * A byte stream: lines in, replies out, plain or under TLS, with a time limit on each wait.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 #include "ppmta.h"
 
+/* Return: 0 or CHANNEL_*. */
 static int wait_for(struct channel *channel, short events)
 {
-	struct pollfd waited = {.fd = channel->fd, .events = events};
+	struct pollfd waited[2] = {{.fd = channel->fd, .events = events},
+				   {.fd = channel->stop_fd, .events = POLLIN}};
 	int ready;
 
 	do
-		ready = poll(&waited, 1, channel->timeout_ms);
+		ready = poll(waited, 2, channel->timeout_ms);
 	while (ready < 0 && errno == EINTR);
-	return ready > 0 ? 0 : CHANNEL_EOF;
+	if (ready == 0)
+		return CHANNEL_TIMEOUT;
+	if (ready < 0)
+		return CHANNEL_EOF;
+	return waited[0].revents ? 0 : CHANNEL_STOPPED;
+}
+
+/* What an SSL call needs to go on. Return: 0 when it may be tried again, or CHANNEL_*. */
+static int wait_for_tls(struct channel *channel, int result)
+{
+	int error = SSL_get_error(channel->ssl, result);
+
+	ERR_clear_error();
+	if (error == SSL_ERROR_WANT_READ)
+		return wait_for(channel, POLLIN);
+	if (error == SSL_ERROR_WANT_WRITE)
+		return wait_for(channel, POLLOUT);
+	return CHANNEL_EOF;
+}
+
+/* Return: bytes sent, 0 when it may be tried again, or CHANNEL_*. */
+static ssize_t send_some(struct channel *channel, const char *bytes, size_t len)
+{
+	ssize_t now;
+
+	if (channel->ssl) {
+		now = SSL_write(channel->ssl, bytes, len);
+		return now > 0 ? now : wait_for_tls(channel, now);
+	}
+	now = send(channel->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (now >= 0)
+		return now;
+	if (errno == EINTR)
+		return 0;
+	return errno == EAGAIN ? wait_for(channel, POLLOUT) : CHANNEL_EOF;
 }
 
 int channel_flush(struct channel *channel)
 {
+	int stop_fd = channel->stop_fd;
 	size_t sent = 0;
-	ssize_t now;
+	ssize_t now = 0;
 
-	while (sent < channel->queued) {
-		if (wait_for(channel, POLLOUT))
-			break;
-		now = send(channel->fd, channel->reply + sent, channel->queued - sent,
-			   MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (now < 0 && errno != EAGAIN && errno != EINTR)
-			break;
+	channel->stop_fd = -1; /* what was said is sent to its end */
+	while (sent < channel->queued && now >= 0) {
+		now = send_some(channel, channel->reply + sent, channel->queued - sent);
 		if (now > 0)
 			sent += now;
 	}
-	now = sent == channel->queued ? 0 : CHANNEL_EOF;
+	channel->stop_fd = stop_fd;
 	channel->queued = 0;
-	return now;
+	return now < 0 ? now : 0;
+}
+
+/* Return: bytes, 0 when there are none yet, or CHANNEL_*. */
+static ssize_t receive_some(struct channel *channel, int wait)
+{
+	ssize_t len;
+
+	if (channel->ssl) {
+		len = SSL_read(channel->ssl, channel->buf, sizeof(channel->buf));
+		if (len > 0)
+			return len;
+		if (!wait) {
+			ERR_clear_error();
+			return 0;
+		}
+		return wait_for_tls(channel, len);
+	}
+	len = recv(channel->fd, channel->buf, sizeof(channel->buf), MSG_DONTWAIT);
+	if (len > 0)
+		return len;
+	if (len == 0)
+		return CHANNEL_EOF;
+	if (errno == EINTR)
+		return 0;
+	if (errno != EAGAIN)
+		return CHANNEL_EOF;
+	return wait ? wait_for(channel, POLLIN) : 0;
 }
 
 static int fill(struct channel *channel)
 {
-	ssize_t len;
+	ssize_t len = channel_flush(channel);
 
-	if (channel_flush(channel))
-		return CHANNEL_EOF;
-	for (;;) {
-		len = recv(channel->fd, channel->buf, sizeof(channel->buf), MSG_DONTWAIT);
-		if (len > 0)
-			break;
-		if (len == 0 || (errno != EAGAIN && errno != EINTR) || wait_for(channel, POLLIN))
-			return CHANNEL_EOF;
-	}
+	if (len < 0)
+		return len;
+	while (len == 0)
+		len = receive_some(channel, 1);
+	if (len < 0)
+		return len;
 	channel->start = 0;
 	channel->end = len;
 	return 0;
 }
 
+int channel_has_input(struct channel *channel, char *shown, size_t size)
+{
+	ssize_t len;
+
+	if (channel->start == channel->end) {
+		len = receive_some(channel, 0);
+		if (len <= 0)
+			return 0;
+		channel->start = 0;
+		channel->end = len;
+	}
+	len = channel->end - channel->start;
+	if ((size_t)len >= size)
+		len = size - 1;
+	memcpy(shown, channel->buf + channel->start, len);
+	shown[len] = 0;
+	return 1;
+}
+
 int channel_read_byte(struct channel *channel)
 {
-	if (channel->start == channel->end && fill(channel))
-		return CHANNEL_EOF;
+	int failed;
+
+	if (channel->start == channel->end) {
+		failed = fill(channel);
+		if (failed)
+			return failed;
+	}
 	return (unsigned char)channel->buf[channel->start++];
 }
 
@@ -74,8 +159,8 @@ int channel_read_line(struct channel *channel, char *line, size_t size)
 
 	for (;;) {
 		byte = channel_read_byte(channel);
-		if (byte == CHANNEL_EOF)
-			return CHANNEL_EOF;
+		if (byte < 0)
+			return byte;
 		if (byte == '\n' && before == '\r')
 			break;
 		if (stored < size)
@@ -90,21 +175,75 @@ int channel_read_line(struct channel *channel, char *line, size_t size)
 	return len;
 }
 
+void channel_write(struct channel *channel, const char *bytes, size_t len)
+{
+	size_t part;
+
+	while (len) {
+		if (channel->queued == sizeof(channel->reply) && channel_flush(channel) < 0)
+			return;
+		part = sizeof(channel->reply) - channel->queued;
+		if (part > len)
+			part = len;
+		memcpy(channel->reply + channel->queued, bytes, part);
+		channel->queued += part;
+		bytes += part;
+		len -= part;
+	}
+}
+
 void channel_reply(struct channel *channel, const char *format, ...)
 {
-	size_t room = sizeof(channel->reply) - channel->queued;
+	char line[2048];
 	va_list arguments;
 	int len;
 
-	if (room < COMMAND_LINE_MAX + 2) {
-		channel_flush(channel);
-		room = sizeof(channel->reply);
-	}
 	va_start(arguments, format);
-	len = vsnprintf(channel->reply + channel->queued, room - 2, format, arguments);
+	len = vsnprintf(line, sizeof(line) - 2, format, arguments);
 	va_end(arguments);
-	if (len > (int)room - 3)
-		len = room - 3;
-	memcpy(channel->reply + channel->queued + len, "\r\n", 2);
-	channel->queued += len + 2;
+	if (len > (int)sizeof(line) - 3)
+		len = sizeof(line) - 3;
+	memcpy(line + len, "\r\n", 2);
+	channel_write(channel, line, len + 2);
+}
+
+int channel_start_tls(struct channel *channel, SSL_CTX *context, int as_client)
+{
+	int result = 0, failed;
+
+	/* what came in front of the handshake, and in the clear, is not to be taken for what is
+	 * said under it */
+	channel->start = channel->end = 0;
+	failed = channel_flush(channel);
+	if (failed)
+		return failed;
+	channel->ssl = SSL_new(context);
+	if (!channel->ssl)
+		return CHANNEL_EOF;
+	SSL_set_fd(channel->ssl, channel->fd);
+	fcntl(channel->fd, F_SETFL, fcntl(channel->fd, F_GETFL) | O_NONBLOCK);
+	for (;;) {
+		result = as_client ? SSL_connect(channel->ssl) : SSL_accept(channel->ssl);
+		if (result == 1)
+			return 0;
+		failed = wait_for_tls(channel, result);
+		if (failed) {
+			SSL_free(channel->ssl);
+			channel->ssl = NULL;
+			return failed;
+		}
+	}
+}
+
+void channel_close(struct channel *channel)
+{
+	if (channel->ssl) {
+		SSL_shutdown(channel->ssl);
+		ERR_clear_error();
+		SSL_free(channel->ssl);
+		channel->ssl = NULL;
+	}
+	if (channel->fd >= 0)
+		close(channel->fd);
+	channel->fd = -1;
 }

@@ -1,46 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Delivery into a Maildir: tmp/, fsync, rename into new/, fsync of new/. Only then is a message
- * safe.
+ * Folders of a Maildir, and where `delivery` says that messages go.
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "ppmta.h"
 
-static void base62(uint64_t number, char *to, int digits)
-{
-	static const char alphabet[] =
-		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-	while (digits--) {
-		to[digits] = alphabet[number % 62];
-		number /= 62;
-	}
-}
-
-/* Exim's form: seconds, process, fraction. Threads share a process, so the middle counts them too:
- * unique for 4,096 messages in half a millisecond. */
-static void make_id(char id[MESSAGE_ID_LEN + 1])
-{
-	static unsigned int counter;
-	unsigned int serial = __atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED);
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	base62(now.tv_sec, id, 6);
-	id[6] = '-';
-	base62((uint64_t)getpid() << 12 | (serial & 0xfff), id + 7, 6);
-	id[13] = '-';
-	base62(now.tv_nsec / 500000, id + 14, 2);
-	id[MESSAGE_ID_LEN] = 0;
-}
+#define LMTP_PORT 24
+#define SMTP_PORT 25
 
 int maildir_make(const char *path, unsigned int uid, unsigned int gid)
 {
@@ -52,102 +23,47 @@ int maildir_make(const char *path, unsigned int uid, unsigned int gid)
 		snprintf(folder, sizeof(folder), "%s%s", path, folders[i]);
 		if (mkdir(folder, 0700)) {
 			if (errno != EEXIST)
-				return -1;
+				return errno;
 		} else if (chown(folder, uid, gid)) {
-			return -1;
+			return errno;
 		}
 	}
 	return 0;
 }
 
-int delivery_open(struct delivery *delivery)
+static char *parse_endpoint(const char *text, unsigned int port, struct delivery_target *target,
+			    struct pool *pool)
 {
-	memset(delivery, 0, offsetof(struct delivery, buf));
-	make_id(delivery->id);
-	snprintf(delivery->tmp, sizeof(delivery->tmp), "%s/tmp/%s.%s", settings.maildir,
-		 delivery->id, settings.hostname);
-	snprintf(delivery->final, sizeof(delivery->final), "%s/new/%s.%s", settings.maildir,
-		 delivery->id, settings.hostname);
-	delivery->fd = open(delivery->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return delivery->fd < 0 ? errno : 0;
-}
-
-static void write_out(struct delivery *delivery)
-{
-	size_t done = 0;
-	ssize_t now;
-
-	while (done < delivery->buffered && !delivery->failed) {
-		now = write(delivery->fd, delivery->buf + done, delivery->buffered - done);
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now <= 0)
-			delivery->failed = now < 0 ? errno : EIO;
-		else
-			done += now;
+	if (*text == '/') {
+		if (strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+			return pool_printf(pool, "delivery: '%s' is too long for a socket", text);
+		target->path = text;
+		return NULL;
 	}
-	delivery->buffered = 0;
+	if (address_parse_endpoint(text, port, &target->endpoint, &target->endpoint_len))
+		return pool_printf(pool, "delivery: '%s' is not an address: 192.0.2.1:25, [::1]:24",
+				   text);
+	return NULL;
 }
 
-void delivery_write(struct delivery *delivery, const char *bytes, size_t len)
+char *delivery_parse(const char *text, struct delivery_target *target, struct pool *pool)
 {
-	size_t part;
-
-	delivery->size += len;
-	while (len) {
-		if (delivery->buffered == sizeof(delivery->buf))
-			write_out(delivery);
-		part = sizeof(delivery->buf) - delivery->buffered;
-		if (part > len)
-			part = len;
-		memcpy(delivery->buf + delivery->buffered, bytes, part);
-		delivery->buffered += part;
-		bytes += part;
-		len -= part;
+	memset(target, 0, sizeof(*target));
+	if (!strncmp(text, "maildir:/", 9)) {
+		target->kind = DELIVER_MAILDIR;
+		target->path = text + 8;
+		return NULL;
 	}
-}
-
-static int sync_folder(const char *file)
-{
-	char folder[PATH_MAX];
-	int fd, failed;
-
-	snprintf(folder, sizeof(folder), "%s", file);
-	*strrchr(folder, '/') = 0;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	failed = fsync(fd) ? errno : 0;
-	close(fd);
-	return failed;
-}
-
-int delivery_commit(struct delivery *delivery)
-{
-	int failed;
-
-	write_out(delivery);
-	if (!delivery->failed && fsync(delivery->fd))
-		delivery->failed = errno;
-	if (close(delivery->fd) && !delivery->failed)
-		delivery->failed = errno;
-	delivery->fd = -1;
-	if (!delivery->failed && rename(delivery->tmp, delivery->final))
-		delivery->failed = errno;
-	if (delivery->failed) {
-		unlink(delivery->tmp);
-		return delivery->failed;
+	if (!strncmp(text, "lmtp:", 5)) {
+		target->kind = DELIVER_LMTP;
+		return parse_endpoint(text + 5, LMTP_PORT, target, pool);
 	}
-	failed = sync_folder(delivery->final);
-	if (failed) /* the client will send it again: one copy is enough */
-		unlink(delivery->final);
-	return failed;
-}
-
-void delivery_abort(struct delivery *delivery)
-{
-	if (delivery->fd >= 0)
-		close(delivery->fd);
-	delivery->fd = -1;
-	unlink(delivery->tmp);
+	if (!strncmp(text, "smtp:", 5)) {
+		target->kind = DELIVER_SMTP;
+		return parse_endpoint(text + 5, SMTP_PORT, target, pool);
+	}
+	return pool_printf(pool,
+			   "delivery: '%s' is neither maildir:/PATH, lmtp:ADDR:PORT, "
+			   "lmtp:/SOCKET nor smtp:ADDR:PORT",
+			   text);
 }

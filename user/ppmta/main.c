@@ -1,45 +1,38 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppmta, the reference MTA: shows how a mail server uses libpp. Listens, gives up its privileges,
- * and starts a thread for each connection.
+ * ppmta, the reference MTA: shows how a mail server uses libpp. This file has the command line, and
+ * what runs once: checking the configuration, -bV, -bP, -be, -bh, or the daemon of daemon.c.
  */
 #define _GNU_SOURCE
+#include <ares.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
-#include <limits.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <pwd.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+#include <spf2/spf.h>
+
+#include "daemon.h"
 #include "ppmta.h"
 
-#define LISTENERS_MAX  16
-#define SESSION_STACK  (128 * 1024)
-#define LISTEN_BACKLOG 1024
-#define SPARE_FDS      64
+#define PUMP_BYTES 4096
 
-struct settings settings = {
-	.message_size_limit = 50 * 1024 * 1024, /* as Exim's default */
-	.proxy_timeout_ms = 3000,
-	.command_timeout_ms = 5 * 60 * 1000, /* RFC 5321, section 4.5.3.2 */
-	.max_sessions = 2000,
-};
-
-static struct pollfd listeners[LISTENERS_MAX];
-static int listener_count;
-static const char *user_name;
-static unsigned int sessions;
-static volatile sig_atomic_t stopping;
+static struct {
+	const char *file;
+	char mode; /* 'V', 'P', 'e', 'h', or 'd' */
+	const char *argument;
+	struct pool pool;
+	struct setting {
+		struct setting *next;
+		const char *name, *value;
+	} * settings, **end; /* from the command line, set after the file is read */
+} command_line = {.mode = 'd', .end = &command_line.settings};
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -55,301 +48,306 @@ static void fail(const char *format, ...)
 	exit(1);
 }
 
-static const struct option_help {
-	struct option option;
+static void add_setting(const char *name, const char *value)
+{
+	struct setting *setting = pool_alloc(&command_line.pool, sizeof(*setting));
+
+	setting->name = name;
+	setting->value = value;
+	*command_line.end = setting;
+	command_line.end = &setting->next;
+}
+
+static const char *find_setting(const char *name)
+{
+	const struct setting *setting;
+	const char *value = NULL;
+
+	for (setting = command_line.settings; setting; setting = setting->next) {
+		if (!strcmp(setting->name, name))
+			value = setting->value;
+	}
+	return value;
+}
+
+/* Options of the command line that stand for one of the configuration's. */
+enum shorthand_kind { PLAIN, MAILDIR, LISTEN, MILLISECONDS, VERBOSE };
+
+static const struct shorthand {
+	const char *name;
 	const char *argument;
+	const char *option;
+	enum shorthand_kind kind;
 	const char *help;
-} option_helps[] = {
-	{{"listen", required_argument, NULL, 'l'},
-	 "ADDR:PORT",
-	 "listen there: 0.0.0.0:25, [::]:25"},
-	{{"maildir", required_argument, NULL, 'm'}, "DIR", "store mail there"},
-	{{"user", required_argument, NULL, 'u'}, "NAME", "run as, once the ports are bound"},
-	{{"hostname", required_argument, NULL, 'h'}, "NAME", "in the banner (this host's name)"},
-	{{"log", required_argument, NULL, 'o'}, "FILE", "log there (standard error)"},
-	{{"proxy-timeout", required_argument, NULL, 'p'}, "MS", "wait so long for a header (3000)"},
-	{{"command-timeout", required_argument, NULL, 'c'}, "MS", "and for a command (300000)"},
-	{{"max-size", required_argument, NULL, 's'}, "BYTES", "largest message (52428800)"},
-	{{"max-sessions", required_argument, NULL, 'n'}, "N", "at once (2000)"},
-	{{"verbose", no_argument, NULL, 'v'}, "", "log each proxied connection"},
-	{{"help", no_argument, NULL, 'H'}, "", "this text"},
+} shorthands[] = {
+	{"listen", "ADDR:PORT", "local_interfaces", LISTEN, "listen there: 0.0.0.0:25, [::]:25"},
+	{"maildir", "DIR", "delivery", MAILDIR, "store mail there"},
+	{"user", "NAME", "user", PLAIN, "run as, once the ports are bound"},
+	{"hostname", "NAME", "primary_hostname", PLAIN, "in the banner (this host's name)"},
+	{"log", "FILE", "log_file_path", PLAIN, "log there, or \"syslog\" (standard error)"},
+	{"proxy-timeout", "MS", "proxy_protocol_timeout", MILLISECONDS,
+	 "wait so long for a header (3000)"},
+	{"command-timeout", "MS", "smtp_receive_timeout", MILLISECONDS,
+	 "and for a command (300000)"},
+	{"max-size", "BYTES", "message_size_limit", PLAIN, "largest message (52428800)"},
+	{"max-sessions", "N", "smtp_accept_max", PLAIN, "at once (2000)"},
+	{"verbose", NULL, "log_selector", VERBOSE, "log each proxied connection"},
 };
 
-#define OPTION_COUNT (sizeof(option_helps) / sizeof(option_helps[0]))
+#define SHORTHANDS (sizeof(shorthands) / sizeof(shorthands[0]))
 
 static void print_help(void)
 {
 	char left[64];
 	size_t i;
 
-	printf("usage: ppmta --listen ADDR:PORT --maildir DIR [OPTIONS]\n\n");
-	for (i = 0; i < OPTION_COUNT; i++) {
-		snprintf(left, sizeof(left), "--%s %s", option_helps[i].option.name,
-			 option_helps[i].argument);
-		printf("  %-24s %s\n", left, option_helps[i].help);
+	printf("usage: ppmta [-C FILE] [-d] [OPTIONS]     the daemon, in the foreground\n"
+	       "       ppmta -bV | -bP [OPTION]           version; options of the configuration\n"
+	       "       ppmta -be [STRING...]              expand strings, or lines of standard "
+	       "input\n"
+	       "       ppmta -bh ADDRESS                  a session here, as if from there\n\n"
+	       "  -C FILE                  configuration, see ppmta.conf(5)\n"
+	       "  -d                       say what is done\n"
+	       "  --set NAME=VALUE         an option of the configuration\n");
+	for (i = 0; i < SHORTHANDS; i++) {
+		snprintf(left, sizeof(left), "--%s %s", shorthands[i].name,
+			 shorthands[i].argument ? shorthands[i].argument : "");
+		printf("  %-24s %s\n", left, shorthands[i].help);
 	}
 	exit(0);
 }
 
-static uint64_t number(const char *option, const char *text, uint64_t max)
+static void set_shorthand(const struct shorthand *shorthand, const char *value)
 {
-	unsigned long long value;
+	struct pool *pool = &command_line.pool;
+	const char *before = find_setting(shorthand->option);
 	char *end;
+	long ms;
 
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || *end || *text < '0' || *text > '9' || value > max)
-		fail("--%s: '%s' is not a number from 0 to %llu", option, text,
-		     (unsigned long long)max);
-	return value;
-}
-
-static void add_listener(const char *where)
-{
-	const char *colon = strrchr(where, ':');
-	struct sockaddr_storage address = {0};
-	struct sockaddr_in6 *ip6 = (void *)&address;
-	struct sockaddr_in *ip4 = (void *)&address;
-	char host[INET6_ADDRSTRLEN + 2];
-	socklen_t len;
-	int fd, one = 1;
-	uint16_t port;
-
-	if (!colon || colon - where >= (int)sizeof(host))
-		fail("--listen %s: not ADDR:PORT", where);
-	if (listener_count == LISTENERS_MAX)
-		fail("--listen: more than %d", LISTENERS_MAX);
-	port = htons(number("listen", colon + 1, 65535));
-	memcpy(host, where, colon - where);
-	host[colon - where] = 0;
-	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
-		host[strlen(host) - 1] = 0;
-		memmove(host, host + 1, strlen(host));
-		if (inet_pton(AF_INET6, host, &ip6->sin6_addr) != 1)
-			fail("--listen %s: '%s' is not an IPv6 address", where, host);
-		ip6->sin6_family = AF_INET6;
-		ip6->sin6_port = port;
-		len = sizeof(*ip6);
-	} else {
-		if (inet_pton(AF_INET, host, &ip4->sin_addr) != 1)
-			fail("--listen %s: '%s' is not an IPv4 address, nor [IPv6]", where, host);
-		ip4->sin_family = AF_INET;
-		ip4->sin_port = port;
-		len = sizeof(*ip4);
-	}
-	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		fail("socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (address.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&address, len) || listen(fd, LISTEN_BACKLOG))
-		fail("--listen %s: %s", where, strerror(errno));
-	listeners[listener_count].fd = fd;
-	listeners[listener_count++].events = POLLIN;
-}
-
-static void set_option(int option, const char *value)
-{
-	static char hostname[HOST_NAME_MAX + 1];
-
-	switch (option) {
-	case 'l':
-		add_listener(value);
+	switch (shorthand->kind) {
+	case MAILDIR:
+		value = pool_printf(
+			pool, "maildir:%s",
+			*value == '/' ? value : pool_printf(pool, "%s/%s", getcwd(NULL, 0), value));
 		break;
-	case 'm':
-		settings.maildir = value;
+	case LISTEN:
+		value = before ? pool_printf(pool, "%s ; %s", before, value)
+			       : pool_printf(pool, "<; %s", value);
 		break;
-	case 'u':
-		user_name = value;
+	case MILLISECONDS:
+		ms = strtol(value, &end, 10);
+		if (*end || *value < '0' || *value > '9')
+			fail("--%s: '%s' is not a number", shorthand->name, value);
+		value = pool_printf(pool, "%ld.%03lds", ms / 1000, ms % 1000);
 		break;
-	case 'h':
-		if (!address_is_domain(value, strlen(value)) || strlen(value) > HOST_NAME_MAX)
-			fail("--hostname: '%s' is not a domain name", value);
-		strcpy(hostname, value);
-		settings.hostname = hostname;
+	case VERBOSE:
+		value = "+proxy +proxy_negotiation";
 		break;
-	case 'o':
-		if (log_open(value))
-			fail("--log %s: %s", value, strerror(errno));
-		break;
-	case 'p':
-		settings.proxy_timeout_ms = number("proxy-timeout", value, INT_MAX);
-		break;
-	case 'c':
-		settings.command_timeout_ms = number("command-timeout", value, INT_MAX);
-		break;
-	case 's':
-		settings.message_size_limit = number("max-size", value, UINT64_MAX / 2);
-		break;
-	case 'n':
-		settings.max_sessions = number("max-sessions", value, 100000);
-		break;
-	case 'v':
-		settings.verbose = 1;
-		break;
-	case 'H':
-		print_help();
+	case PLAIN:
 		break;
 	}
+	add_setting(shorthand->option, value);
 }
 
-static void parse_options(int argc, char **argv)
+static void set_named(const char *text)
 {
-	struct option options[OPTION_COUNT + 1] = {0};
-	static char own_name[HOST_NAME_MAX + 1];
-	int option;
+	const char *equals = strchr(text, '=');
+
+	if (!equals)
+		fail("--set %s: not NAME=VALUE", text);
+	add_setting(pool_copy(&command_line.pool, text, equals - text), equals + 1);
+}
+
+/* -bV and the like: -b takes the letters behind it. */
+static void set_mode(const char *letters)
+{
+	if (strlen(letters) > 2 || !strchr("VPehd", letters[0]) ||
+	    (letters[1] && strcmp(letters, "df")))
+		fail("-b%s: no such mode (ppmta --help)", letters);
+	command_line.mode = letters[0];
+}
+
+static void parse_command_line(int argc, char **argv)
+{
+	struct option options[SHORTHANDS + 3] = {0};
+	int option, chosen;
 	size_t i;
 
-	for (i = 0; i < OPTION_COUNT; i++)
-		options[i] = option_helps[i].option;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == '?')
+	for (i = 0; i < SHORTHANDS; i++) {
+		options[i].name = shorthands[i].name;
+		options[i].has_arg = shorthands[i].argument ? required_argument : no_argument;
+		options[i].val = 1000 + i;
+	}
+	options[i++] = (struct option){"set", required_argument, NULL, 's'};
+	options[i++] = (struct option){"help", no_argument, NULL, 'h'};
+	while ((option = getopt_long(argc, argv, "+C:b:d", options, &chosen)) != -1) {
+		if (option == 'C')
+			command_line.file = optarg;
+		else if (option == 'b')
+			set_mode(optarg);
+		else if (option == 'd')
+			debugging = 1;
+		else if (option == 's')
+			set_named(optarg);
+		else if (option == 'h')
+			print_help();
+		else if (option == '?')
 			exit(1);
-		set_option(option, optarg);
-	}
-	if (optind < argc)
-		fail("%s: not an option (ppmta --help)", argv[optind]);
-	if (!listener_count || !settings.maildir)
-		fail("needs --listen and --maildir (ppmta --help)");
-	if (!settings.hostname) {
-		gethostname(own_name, sizeof(own_name) - 1);
-		settings.hostname = own_name;
+		else
+			set_shorthand(&shorthands[option - 1000], optarg);
 	}
 }
 
-static void raise_fd_limit(void)
+struct config *load_config(char **error)
 {
-	rlim_t wanted = settings.max_sessions * 2 + SPARE_FDS;
-	struct rlimit limit;
+	struct pool *pool = &command_line.pool;
+	const struct setting *setting;
+	struct config *config = config_read(command_line.file, pool, error);
 
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur >= wanted)
-		return;
-	limit.rlim_cur = wanted;
-	if (limit.rlim_max < wanted)
-		limit.rlim_max = wanted;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		fail("--max-sessions %u needs %llu descriptors: raise the limit (LimitNOFILE=), or "
-		     "lower --max-sessions",
-		     settings.max_sessions, (unsigned long long)wanted);
+	if (!config)
+		return NULL;
+	if (!command_line.file)
+		option_set(config, "log_selector", "+proxy", pool);
+	for (setting = command_line.settings; setting; setting = setting->next) {
+		*error = option_set(config, setting->name, setting->value, pool);
+		if (*error) {
+			config_put(config);
+			return NULL;
+		}
+	}
+	if (config_complete(config, pool, error)) {
+		config_put(config);
+		return NULL;
+	}
+	return config;
 }
 
-/* No privilege is needed for pp_lookup(), so none is kept. */
-static void become_user(void)
-{
-	struct passwd *user;
+/* ---- what is not a daemon ---- */
 
-	if (geteuid() != 0) {
-		if (maildir_make(settings.maildir, geteuid(), getegid()))
-			fail("--maildir %s: %s", settings.maildir, strerror(errno));
-		return;
+static void print_version(void)
+{
+	int major, minor, patch;
+
+	SPF_get_lib_version(&major, &minor, &patch);
+	printf("ppmta version %s\n", PP_VERSION);
+	printf("%s, c-ares %s, libspf2 %d.%d.%d\n", OpenSSL_version(OPENSSL_VERSION),
+	       ares_version(NULL), major, minor, patch);
+	if (command_line.file)
+		printf("Configuration file is %s\n", command_line.file);
+}
+
+static int expand_one(struct session *session, const char *string)
+{
+	char *error, *value = expand(session, string, &error);
+
+	printf("%s%s\n", value ? "" : "Failed: ", value ? value : error);
+	return value ? 0 : 1;
+}
+
+static int expand_strings(struct config *config, int count, char **strings)
+{
+	struct session *session = session_new(config, -1, NULL);
+	char *line = NULL;
+	size_t room = 0;
+	int i, failed = 0;
+
+	for (i = 0; i < count; i++)
+		failed |= expand_one(session, strings[i]);
+	while (!count && getline(&line, &room, stdin) >= 0) {
+		line[strcspn(line, "\n")] = 0;
+		failed |= expand_one(session, line);
 	}
-	if (!user_name)
-		fail("will not run as root: say --user NAME");
-	user = getpwnam(user_name);
-	if (!user || !user->pw_uid)
-		fail("--user %s: no such user, or root", user_name);
-	if (maildir_make(settings.maildir, user->pw_uid, user->pw_gid))
-		fail("--maildir %s: %s", settings.maildir, strerror(errno));
-	if (setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid))
-		fail("--user %s: %s", user_name, strerror(errno));
+	free(line);
+	session_free(session);
+	return failed;
 }
 
 static void *run_session(void *session)
 {
 	session_run(session);
 	session_free(session);
-	__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
 
-static void turn_away(int fd, const char *why)
+/* Passes bytes on. Return: 0 at the end of @from. */
+static int pump(int from, int to)
 {
-	char text[512];
-	int len = snprintf(text, sizeof(text), "421 %s: %s\r\n", settings.hostname, why);
+	char bytes[PUMP_BYTES];
+	ssize_t len = read(from, bytes, sizeof(bytes));
 
-	send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
-	log_line("Connection refused: %s", why);
+	return len > 0 && write(to, bytes, len) == len;
 }
 
-static void start_session(int fd, const struct sockaddr_storage *peer, const pthread_attr_t *attr)
+/* A session on the terminal, as if from @address. Nothing is delivered. */
+static int talk_here(struct config *config, const char *address)
 {
+	struct pollfd input[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+	unsigned char binary[16];
 	struct session *session;
+	int pair[2];
 	pthread_t thread;
 
-	if (__atomic_add_fetch(&sessions, 1, __ATOMIC_RELAXED) > settings.max_sessions) {
-		__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
-		turn_away(fd, "Too many concurrent SMTP connections; please try again later.");
-		return;
-	}
-	session = session_new(fd, peer);
-	if (session && !pthread_create(&thread, attr, run_session, session))
-		return;
-	__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
-	if (session) {
-		turn_away(dup(fd), "Too few resources; please try again later.");
-		session_free(session);
-	} else {
-		turn_away(fd, "Too few resources; please try again later.");
-	}
-}
-
-static void accept_all(int listener, const pthread_attr_t *attr)
-{
-	struct sockaddr_storage peer;
-	socklen_t len;
-	int fd;
-
-	for (;;) {
-		len = sizeof(peer);
-		fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
-		if (fd >= 0) {
-			start_session(fd, &peer, attr);
-			continue;
+	if (!address ||
+	    (inet_pton(AF_INET, address, binary) != 1 && inet_pton(AF_INET6, address, binary) != 1))
+		fail("-bh: '%s' is not an address", address ? address : "");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		fail("%s", strerror(errno));
+	fprintf(stderr,
+		"**** SMTP testing session as if from host %s\n**** This is not for real!\n",
+		address);
+	if (!config->delivery)
+		option_set(config, "delivery", "maildir:/tmp", &command_line.pool);
+	session = session_new(config, pair[0], NULL);
+	session_pretend(session, address);
+	if (pthread_create(&thread, NULL, run_session, session))
+		fail("%s", strerror(errno));
+	input[1].fd = pair[1];
+	while (poll(input, 2, -1) >= 0 || errno == EINTR) {
+		if (input[1].revents && !pump(pair[1], STDOUT_FILENO))
+			break;
+		if (input[0].revents && !pump(STDIN_FILENO, pair[1])) {
+			shutdown(pair[1], SHUT_WR);
+			input[0].fd = -1;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			log_line("accept() failed: %s", strerror(errno));
-			usleep(100000);
-		}
-		if (errno != EINTR && errno != ECONNABORTED)
-			return;
 	}
-}
-
-static void stop(int signal)
-{
-	(void)signal;
-	stopping = 1;
+	close(pair[1]);
+	pthread_join(thread, NULL);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct sigaction on_stop = {.sa_handler = stop};
-	pthread_attr_t attr;
-	int i;
+	struct config *config;
+	char *error = NULL;
 
-	parse_options(argc, argv);
-	raise_fd_limit();
-	become_user();
-	sigaction(SIGTERM, &on_stop, NULL);
-	sigaction(SIGINT, &on_stop, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, SESSION_STACK);
-
-	log_line("ppmta %s daemon started: pid=%d", PP_VERSION, getpid());
-	while (!stopping) {
-		if (poll(listeners, listener_count, -1) < 0)
-			continue;
-		for (i = 0; i < listener_count; i++) {
-			if (listeners[i].revents)
-				accept_all(listeners[i].fd, &attr);
-		}
+	parse_command_line(argc, argv);
+	if (command_line.mode == 'V') {
+		print_version();
+		if (!command_line.file)
+			return 0;
 	}
-	/* What got no 250 yet, the client sends again. */
-	log_line("ppmta stopped");
-	_exit(0);
+	if (dns_init())
+		fail("c-ares does not start");
+	config = load_config(&error);
+	if (!config)
+		fail("%s", error);
+	switch (command_line.mode) {
+	case 'V':
+		return 0;
+	case 'P':
+		if (option_print(config, argv[optind]))
+			fail("unknown option '%s'%s%s%s", argv[optind],
+			     option_nearest(argv[optind]) ? " (did you mean " : "",
+			     option_nearest(argv[optind]) ? option_nearest(argv[optind]) : "",
+			     option_nearest(argv[optind]) ? "?)" : "");
+		return 0;
+	case 'e':
+		return expand_strings(config, argc - optind, argv + optind);
+	case 'h':
+		return talk_here(config, argv[optind]);
+	}
+	if (optind < argc)
+		fail("%s: not an option (ppmta --help)", argv[optind]);
+	error = daemon_run(config);
+	fail("%s", error);
 }

@@ -95,7 +95,7 @@ check a_proxy_on_another_host_too from_afar
 outsider() {
 	"$tools/smtp-send" --from 198.51.100.25 --raw 'PROXY TCP4 192.0.2.66 198.51.100.25 4711 25' \
 		198.51.100.25 2525 >"$say" 2>&1 && return 1
-	! grep '192\.0\.2\.66' "$log"
+	! grep '\[192\.0\.2\.66\]' "$log"
 }
 check an_outsider_with_a_marked_address_is_refused outsider
 check it_is_counted sh -c "build/bin/ppctl status | grep -q 'outsiders  *[1-9]'"

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# For tests that are shell scripts: a ppmta with a configuration of the test's. Sourced after tap.sh.
+tools=$PWD/build/selftests/tools
+conf=$tap_work/ppmta.conf
+log=$tap_work/log
+say=$tap_work/said
+chmod 755 "$tap_work"
+
+# start_ppmta: with $conf, until it says that it is there
+start_ppmta() {
+	: >"$log"
+	chmod 666 "$log"
+	build/bin/ppmta -C "$conf" --log "$log" "$@" >"$tap_work/ppmta.out" 2>&1 &
+	ppmta=$!
+	for _ in $(seq 200); do
+		grep -q 'daemon started' "$log" && return 0
+		kill -0 $ppmta 2>/dev/null || break
+		sleep 0.05
+	done
+	cat "$tap_work/ppmta.out" "$log"
+	return 1
+}
+
+stop_ppmta() {
+	kill "$ppmta" 2>/dev/null
+	wait "$ppmta"
+}
+
+# wait_log PATTERN: until a line of the log matches
+wait_log() {
+	for _ in $(seq 100); do
+		grep -Eq -- "$1" "$log" && return 0
+		sleep 0.1
+	done
+	says "$log" "$1"
+}
+
+says_not() { # FILE PATTERN
+	! grep -E -- "$2" "$1"
+}
+
+# talk ARGUMENTS...: what was said goes to $say
+talk() {
+	"$tools/talk" "$@" >"$say" 2>&1
+}

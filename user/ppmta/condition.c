@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The conditions of ${if ...}.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include "ppmta.h"
+
+int truth(const char *text)
+{
+	const char *digits = text + strspn(text, "-0123456789");
+
+	if (!*text || !strcasecmp(text, "no") || !strcasecmp(text, "false"))
+		return 0;
+	if (!strcasecmp(text, "yes") || !strcasecmp(text, "true"))
+		return 1;
+	return *digits ? -1 : strtol(text, NULL, 10) != 0;
+}
+
+int truth_is_lax(const char *text)
+{
+	int is = truth(text);
+
+	return is < 0 ? 1 : is;
+}
+
+static int evaluates(const struct expansion *expansion)
+{
+	return expansion->session && !expansion->skip;
+}
+
+static int both(struct expansion *expansion, char **left, char **right)
+{
+	*left = expand_braced(expansion);
+	*right = *left ? expand_braced(expansion) : NULL;
+	return *right ? 0 : -1;
+}
+
+static char *trimmed(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\n");
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = 0;
+	return text;
+}
+
+static int test_bool(struct expansion *expansion, int lax)
+{
+	char *value = expand_braced(expansion);
+	int is;
+
+	if (!value)
+		return -1;
+	if (!evaluates(expansion))
+		return 0;
+	value = trimmed(value);
+	is = lax ? truth_is_lax(value) : truth(value);
+	if (is < 0)
+		expand_fail(expansion, "bool: '%s' is neither true nor false", value);
+	return is;
+}
+
+static int test_equal(struct expansion *expansion, int (*compare)(const char *, const char *))
+{
+	char *left, *right;
+
+	return both(expansion, &left, &right) ? -1 : compare(left, right) == 0;
+}
+
+static int test_bool_strict(struct expansion *expansion)
+{
+	return test_bool(expansion, 0);
+}
+
+static int test_bool_lax(struct expansion *expansion)
+{
+	return test_bool(expansion, 1);
+}
+
+static int test_eq(struct expansion *expansion)
+{
+	return test_equal(expansion, strcmp);
+}
+
+static int test_eqi(struct expansion *expansion)
+{
+	return test_equal(expansion, strcasecmp);
+}
+
+static int list_answer(struct expansion *expansion, int answer, const char *error)
+{
+	if (answer < 0)
+		expand_fail(expansion, "%s", error);
+	return answer;
+}
+
+static int test_match(struct expansion *expansion)
+{
+	char *subject, *pattern, *error = NULL;
+
+	if (both(expansion, &subject, &pattern))
+		return -1;
+	if (!evaluates(expansion))
+		return 0;
+	return list_answer(expansion,
+			   list_match_regex(expansion->session, subject, pattern, &error), error);
+}
+
+static int test_match_ip(struct expansion *expansion)
+{
+	char *address, *list, *error = NULL;
+
+	if (both(expansion, &address, &list))
+		return -1;
+	if (!evaluates(expansion))
+		return 0;
+	return list_answer(expansion, list_match_ip(expansion->session, address, list, &error),
+			   error);
+}
+
+static int test_match_domain(struct expansion *expansion)
+{
+	char *domain, *list, *error = NULL;
+
+	if (both(expansion, &domain, &list))
+		return -1;
+	if (!evaluates(expansion))
+		return 0;
+	return list_answer(expansion, list_match_domain(expansion->session, domain, list, &error),
+			   error);
+}
+
+static int test_exists(struct expansion *expansion)
+{
+	char *path = expand_braced(expansion);
+
+	if (!path)
+		return -1;
+	return evaluates(expansion) && access(path, F_OK) == 0;
+}
+
+static int is_address(const char *text, int family)
+{
+	unsigned char binary[16];
+
+	return inet_pton(family, text, binary) == 1;
+}
+
+static int test_isip(struct expansion *expansion)
+{
+	char *text = expand_braced(expansion);
+
+	return text ? is_address(text, AF_INET) || is_address(text, AF_INET6) : -1;
+}
+
+static int test_isip4(struct expansion *expansion)
+{
+	char *text = expand_braced(expansion);
+
+	return text ? is_address(text, AF_INET) : -1;
+}
+
+static int test_isip6(struct expansion *expansion)
+{
+	char *text = expand_braced(expansion);
+
+	return text ? is_address(text, AF_INET6) : -1;
+}
+
+/* def:NAME */
+static int test_def(struct expansion *expansion)
+{
+	const char *start;
+	char *name, *value;
+
+	if (*expansion->at != ':') {
+		expand_fail(expansion, "def: needs ':' and a variable's name");
+		return -1;
+	}
+	start = ++expansion->at;
+	while (isalnum((unsigned char)*expansion->at) || *expansion->at == '_')
+		expansion->at++;
+	name = pool_copy(expansion->pool, start, expansion->at - start);
+	if (!variable_exists(name)) {
+		const char *near = variable_nearest(name);
+
+		expand_fail(expansion, "unknown variable '$%s'%s%s%s", name,
+			    near ? " (did you mean $" : "", near ? near : "", near ? "?)" : "");
+		return -1;
+	}
+	if (!evaluates(expansion))
+		return 0;
+	value = variable_get(expansion->session, name);
+	return value && *value;
+}
+
+/* and{{..}{..}}, or{{..}{..}} */
+static int test_all(struct expansion *expansion, int is_and)
+{
+	int skip = expansion->skip, result = is_and, one;
+
+	expand_space(expansion);
+	if (*expansion->at != '{') {
+		expand_fail(expansion, "'{' is missing behind %s", is_and ? "and" : "or");
+		return -1;
+	}
+	expansion->at++;
+	for (;;) {
+		expand_space(expansion);
+		if (*expansion->at == '}')
+			break;
+		if (*expansion->at != '{') {
+			expand_fail(expansion, "each condition inside %s needs braces",
+				    is_and ? "and" : "or");
+			return -1;
+		}
+		expansion->at++;
+		one = condition_test(expansion);
+		if (one < 0)
+			return -1;
+		expand_space(expansion);
+		if (*expansion->at != '}') {
+			expand_fail(expansion, "'}' is missing in front of '%.20s'", expansion->at);
+			return -1;
+		}
+		expansion->at++;
+		if (!expansion->skip && one != is_and) { /* decided: the rest is read only */
+			result = one;
+			expansion->skip = 1;
+		}
+	}
+	expansion->at++;
+	expansion->skip = skip;
+	return result;
+}
+
+static int test_and(struct expansion *expansion)
+{
+	return test_all(expansion, 1);
+}
+
+static int test_or(struct expansion *expansion)
+{
+	return test_all(expansion, 0);
+}
+
+static int to_number(struct expansion *expansion, const char *text, long long *number)
+{
+	char *end;
+
+	text += strspn(text, " \t");
+	*number = strtoll(text, &end, 0);
+	if (*end == 'K' || *end == 'k')
+		*number <<= 10, end++;
+	else if (*end == 'M' || *end == 'm')
+		*number <<= 20, end++;
+	else if (*end == 'G' || *end == 'g')
+		*number <<= 30, end++;
+	end += strspn(end, " \t");
+	if (*end) {
+		expand_fail(expansion, "'%s' is not a number", text);
+		return -1;
+	}
+	return 0; /* "" is 0 */
+}
+
+/* < <= = == > >= */
+static int test_numbers(struct expansion *expansion)
+{
+	const char *operator= expansion->at;
+	long long left, right;
+	char *texts[2];
+
+	expansion->at += strspn(expansion->at, "<>=");
+	if (both(expansion, &texts[0], &texts[1]))
+		return -1;
+	if (!evaluates(expansion))
+		return 0;
+	if (to_number(expansion, texts[0], &left) || to_number(expansion, texts[1], &right))
+		return -1;
+	if (operator[0] == '=')
+		return left == right;
+	if (operator[1] == '=' && left == right)
+		return 1;
+	return operator[0] == '<' ? left < right : left> right;
+}
+
+static const struct condition {
+	const char *name;
+	int (*test)(struct expansion *expansion);
+} conditions[] = {
+	{"and", test_and},
+	{"bool", test_bool_strict},
+	{"bool_lax", test_bool_lax},
+	{"def", test_def},
+	{"eq", test_eq},
+	{"eqi", test_eqi},
+	{"exists", test_exists},
+	{"isip", test_isip},
+	{"isip4", test_isip4},
+	{"isip6", test_isip6},
+	{"match", test_match},
+	{"match_domain", test_match_domain},
+	{"match_ip", test_match_ip},
+	{"or", test_or},
+};
+
+#define COUNT (sizeof(conditions) / sizeof(conditions[0]))
+
+static int unknown(struct expansion *expansion, const char *name)
+{
+	const char *near = nearest_name(name, &conditions[0].name, COUNT, sizeof(conditions[0]));
+
+	expand_fail(expansion, "unknown condition '%s'%s%s%s", name, near ? " (did you mean " : "",
+		    near ? near : "", near ? "?)" : "");
+	return -1;
+}
+
+int condition_test(struct expansion *expansion)
+{
+	const char *start;
+	int negated = 0, result;
+	char *name;
+	size_t i;
+
+	for (;;) {
+		expand_space(expansion);
+		if (*expansion->at != '!')
+			break;
+		negated = !negated;
+		expansion->at++;
+	}
+	if (*expansion->at && strchr("<>=", *expansion->at)) {
+		result = test_numbers(expansion);
+		return result < 0 ? -1 : result ^ negated;
+	}
+	start = expansion->at;
+	while (isalnum((unsigned char)*expansion->at) || *expansion->at == '_')
+		expansion->at++;
+	name = pool_copy(expansion->pool, start, expansion->at - start);
+	for (i = 0; i < COUNT && strcmp(conditions[i].name, name); i++)
+		;
+	if (i == COUNT)
+		return unknown(expansion, name);
+	result = conditions[i].test(expansion);
+	if (expansion->error)
+		return -1;
+	return result < 0 ? -1 : result ^ negated;
+}

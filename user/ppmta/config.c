@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The configuration file, in Exim's syntax: main options, macros, named lists, and behind "begin
+ * acl" the access control lists. A line that ends in a backslash goes on with the next one; a line
+ * that begins with # is a comment, also between such lines.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ppmta.h"
+
+struct macro {
+	struct macro *next;
+	char *name, *value;
+};
+
+struct reader {
+	struct config *config;
+	struct pool *pool;
+	const char *file;
+	FILE *stream;
+	int line;		/* last line read */
+	int first_line;		/* of the logical line */
+	struct acl_parser *acl; /* NULL: in the main section */
+	char *wrong;
+};
+
+static const char *const list_kinds[] = {"hostlist", "domainlist", "addresslist"};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define NAME_MAX_LEN 64
+
+static int distance(const char *left, const char *right)
+{
+	int row[NAME_MAX_LEN + 1], before, above, i, k, l, r;
+
+	l = strlen(left);
+	r = strlen(right);
+	if (l > NAME_MAX_LEN || r > NAME_MAX_LEN)
+		return NAME_MAX_LEN;
+	for (k = 0; k <= r; k++)
+		row[k] = k;
+	for (i = 1; i <= l; i++) {
+		before = row[0];
+		row[0] = i;
+		for (k = 1; k <= r; k++) {
+			above = row[k];
+			row[k] = before + (left[i - 1] != right[k - 1]);
+			if (above + 1 < row[k])
+				row[k] = above + 1;
+			if (row[k - 1] + 1 < row[k])
+				row[k] = row[k - 1] + 1;
+			before = above;
+		}
+	}
+	return row[r];
+}
+
+const char *nearest_name(const char *name, const void *names, size_t count, size_t stride)
+{
+	const char *nearest = NULL, *candidate;
+	int best = strlen(name) / 2 + 1, far;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		candidate = *(const char *const *)((const char *)names + i * stride);
+		far = distance(name, candidate);
+		if (far < best) {
+			best = far;
+			nearest = candidate;
+		}
+	}
+	return nearest;
+}
+
+/* The line's text with macros put in. The longest name that fits counts. */
+static char *replace_macros(struct reader *reader, const char *line)
+{
+	struct text text = {.pool = reader->pool};
+	const struct macro *macro, *best;
+	size_t len;
+
+	while (*line) {
+		best = NULL;
+		for (macro = reader->config->macros; macro; macro = macro->next) {
+			len = strlen(macro->name);
+			if (!strncmp(line, macro->name, len) && (!best || len > strlen(best->name)))
+				best = macro;
+		}
+		if (best) {
+			text_add_string(&text, best->value);
+			line += strlen(best->name);
+		} else {
+			text_add(&text, line++, 1);
+		}
+	}
+	return text_get(&text);
+}
+
+static char *trim(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\r\n");
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = 0;
+	return text;
+}
+
+/* The next logical line, trimmed, or NULL. */
+static char *read_line(struct reader *reader)
+{
+	struct text text = {.pool = reader->pool};
+	char *physical = NULL, *line;
+	size_t room = 0, len;
+	int goes_on = 0;
+
+	while (getline(&physical, &room, reader->stream) >= 0) {
+		reader->line++;
+		line = trim(physical);
+		if (*line == '#' || (!*line && !goes_on))
+			continue;
+		if (!goes_on)
+			reader->first_line = reader->line;
+		len = strlen(line);
+		goes_on = len && line[len - 1] == '\\';
+		text_add(&text, line, goes_on ? len - 1 : len);
+		if (!goes_on)
+			break;
+	}
+	free(physical);
+	return text.bytes ? trim(text.bytes) : NULL;
+}
+
+static void set_macro(struct reader *reader, const char *name, size_t len, const char *value)
+{
+	struct macro *macro = pool_alloc(&reader->config->pool, sizeof(*macro));
+
+	macro->name = pool_copy(&reader->config->pool, name, len);
+	macro->value = pool_string(&reader->config->pool, value);
+	macro->next = reader->config->macros;
+	reader->config->macros = macro;
+}
+
+/* A value in quotes, with escapes; others are as they are. */
+static char *unquote(struct reader *reader, char *value)
+{
+	struct text text = {.pool = reader->pool};
+	char *at;
+
+	if (*value != '"')
+		return value;
+	for (at = value + 1; *at && *at != '"'; at++) {
+		if (*at == '\\' && at[1]) {
+			at++;
+			text_add(&text, *at == 'n' ? "\n" : *at == 't' ? "\t" : at, 1);
+		} else {
+			text_add(&text, at, 1);
+		}
+	}
+	if (!*at || at[1]) {
+		reader->wrong = pool_printf(reader->pool, "the quoted string does not end at the "
+							  "end of the line");
+		return value;
+	}
+	return text_get(&text);
+}
+
+/* domainlist NAME = ... Return: 1 when @line is one. */
+static int parse_list(struct reader *reader, char *line)
+{
+	struct named_list *list;
+	char *name, *end;
+	size_t i;
+
+	for (i = 0; i < COUNT(list_kinds); i++) {
+		size_t len = strlen(list_kinds[i]);
+
+		if (!strncmp(line, list_kinds[i], len) && isblank((unsigned char)line[len]))
+			break;
+	}
+	if (i == COUNT(list_kinds))
+		return 0;
+	name = line + strlen(list_kinds[i]);
+	name += strspn(name, " \t");
+	end = name +
+	      strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	line = end + strspn(end, " \t");
+	if (end == name || *line != '=') {
+		reader->wrong = pool_printf(reader->pool, "%s: needs a name, '=' and a list",
+					    list_kinds[i]);
+		return 1;
+	}
+	list = pool_alloc(&reader->config->pool, sizeof(*list));
+	list->kind = list_kinds[i];
+	list->name = pool_copy(&reader->config->pool, name, end - name);
+	list->value = pool_string(&reader->config->pool, trim(line + 1));
+	list->next = reader->config->lists;
+	reader->config->lists = list;
+	return 1;
+}
+
+static void unknown_option(struct reader *reader, const char *name)
+{
+	const char *near = option_nearest(name);
+
+	reader->wrong = near ? pool_printf(reader->pool, "unknown option '%s' (did you mean %s?)",
+					   name, near)
+			     : pool_printf(reader->pool, "unknown option '%s'", name);
+}
+
+static void parse_main(struct reader *reader, char *line)
+{
+	char *end, *value, *name;
+	int negated;
+
+	if (*line == '.') {
+		reader->wrong =
+			pool_printf(reader->pool, "'%s': directives are not supported", line);
+		return;
+	}
+	end = line +
+	      strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	value = end + strspn(end, " \t");
+	if (isupper((unsigned char)*line) && *value == '=') {
+		set_macro(reader, line, end - line, replace_macros(reader, trim(value + 1)));
+		return;
+	}
+	line = replace_macros(reader, line);
+	if (parse_list(reader, line))
+		return;
+	end = line + strcspn(line, " \t=");
+	value = end + strspn(end, " \t");
+	name = pool_copy(reader->pool, line, end - line);
+	if (!*value) { /* a boolean by itself */
+		negated = !strncmp(name, "no_", 3) ? 3 : !strncmp(name, "not_", 4) ? 4 : 0;
+		if (option_is_boolean(name + negated))
+			reader->wrong = option_set(reader->config, name + negated,
+						   negated ? "false" : "true", reader->pool);
+		else if (option_exists(name))
+			reader->wrong =
+				pool_printf(reader->pool, "%s: needs '=' and a value", name);
+		else
+			unknown_option(reader, name);
+		return;
+	}
+	if (*value != '=') {
+		reader->wrong = pool_printf(reader->pool, "'%s': not an option", line);
+		return;
+	}
+	value = unquote(reader, trim(value + 1));
+	if (!option_exists(name))
+		unknown_option(reader, name);
+	else if (!reader->wrong)
+		reader->wrong = option_set(reader->config, name, value, reader->pool);
+}
+
+static void begin_section(struct reader *reader, const char *name)
+{
+	struct acl_parser *parser;
+
+	if (strcmp(name, "acl")) {
+		reader->wrong =
+			pool_printf(reader->pool, "there is no section '%s': ppmta has acl", name);
+		return;
+	}
+	parser = pool_alloc(reader->pool, sizeof(*parser));
+	parser->config = reader->config;
+	parser->pool = reader->pool;
+	reader->acl = parser;
+}
+
+static void parse_line(struct reader *reader, char *line)
+{
+	if (!strncmp(line, "begin", 5) && isblank((unsigned char)line[5])) {
+		begin_section(reader, trim(line + 5));
+	} else if (reader->acl) {
+		reader->wrong = acl_parse_line(reader->acl, reader->file, reader->first_line,
+					       replace_macros(reader, line));
+	} else {
+		parse_main(reader, line);
+	}
+}
+
+struct config *config_read(const char *file, struct pool *pool, char **error)
+{
+	struct config *config = config_new();
+	struct reader reader = {.config = config, .pool = pool, .file = file};
+	char *line;
+
+	if (!file)
+		return config;
+	config->file = pool_string(&config->pool, file);
+	reader.stream = fopen(file, "re");
+	if (!reader.stream) {
+		*error = pool_printf(pool, "%s: %s", file, strerror(errno));
+		config_put(config);
+		return NULL;
+	}
+	while (!reader.wrong && (line = read_line(&reader)))
+		parse_line(&reader, line);
+	fclose(reader.stream);
+	if (reader.wrong) {
+		*error = pool_printf(pool, "%s:%d: %s", file, reader.first_line, reader.wrong);
+		config_put(config);
+		return NULL;
+	}
+	return config;
+}
+
+static char *check(struct config *config, struct pool *pool)
+{
+	struct delivery_target target;
+	char own_name[HOST_NAME_MAX + 1] = "", *wrong;
+	const struct named_list *list;
+
+	if (!config->primary_hostname) {
+		gethostname(own_name, sizeof(own_name) - 1);
+		config->primary_hostname = pool_string(&config->pool, own_name);
+	}
+	if (!address_is_domain(config->primary_hostname, strlen(config->primary_hostname)))
+		return pool_printf(pool, "primary_hostname: '%s' is not a domain name",
+				   config->primary_hostname);
+	if (config->smtp_accept_max < 1 || config->smtp_accept_max > 100000)
+		return pool_printf(pool, "smtp_accept_max: not from 1 to 100000");
+	wrong = option_check_expansions(config, pool);
+	if (wrong)
+		return wrong;
+	for (list = config->lists; list; list = list->next) {
+		wrong = expand_check(config, list->value, pool);
+		if (wrong)
+			return pool_printf(pool, "%s %s: %s", list->kind, list->name, wrong);
+	}
+	wrong = acl_check(config, pool);
+	if (wrong)
+		return wrong;
+	if (config->dns_servers) {
+		wrong = dns_check_servers(config->dns_servers, pool);
+		if (wrong)
+			return wrong;
+	}
+	if (config->delivery) {
+		wrong = delivery_parse(config->delivery, &target, pool);
+		if (wrong)
+			return wrong;
+		if (target.kind != DELIVER_MAILDIR && !config->spool_directory)
+			return pool_printf(pool, "delivery to another host needs spool_directory");
+		if (target.kind == DELIVER_SMTP && !config->acl[ACL_RCPT])
+			return pool_printf(pool, "delivery by smtp needs acl_smtp_rcpt: without "
+						 "one this would be an open relay");
+	}
+	return tls_load(config, pool);
+}
+
+int config_complete(struct config *config, struct pool *pool, char **error)
+{
+	char *wrong = check(config, pool);
+
+	if (!wrong)
+		return 0;
+	/* what an ACL says has its line already */
+	*error = config->file && strncmp(wrong, config->file, strlen(config->file))
+			 ? pool_printf(pool, "%s: %s", config->file, wrong)
+			 : wrong;
+	return -1;
+}
+
+struct config *config_get(struct config *config)
+{
+	__atomic_add_fetch(&config->references, 1, __ATOMIC_RELAXED);
+	return config;
+}
+
+void config_put(struct config *config)
+{
+	if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL))
+		return;
+	SSL_CTX_free(config->tls);
+	pool_free(&config->pool);
+	free(config);
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The daemon: sockets, privileges, signals, and a thread for each connection.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+#define LISTENERS_MAX  64
+#define SESSION_STACK  (256 * 1024)
+#define LISTEN_BACKLOG 1024
+#define SPARE_FDS      64
+#define FDS_A_SESSION  3 /* its socket, a message, a DNS query */
+#define STOP_SECONDS   30
+
+static struct pollfd listeners[LISTENERS_MAX];
+static int listener_count;
+static struct config *current;
+static unsigned int sessions;
+static int stop_fd;
+static volatile sig_atomic_t stopping, reloading;
+static struct pool pool;
+
+static char *listen_at(const struct sockaddr_storage *address, socklen_t len, const char *text)
+{
+	int fd, one = 1;
+
+	if (listener_count == LISTENERS_MAX)
+		return pool_printf(&pool, "local_interfaces: more than %d sockets", LISTENERS_MAX);
+	fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return pool_printf(&pool, "socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (address->ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)address, len) || listen(fd, LISTEN_BACKLOG))
+		return pool_printf(&pool, "listen on %s: %s", text, strerror(errno));
+	listeners[listener_count].fd = fd;
+	listeners[listener_count++].events = POLLIN;
+	return NULL;
+}
+
+static void set_port(struct sockaddr_storage *address, unsigned int port)
+{
+	if (address->ss_family == AF_INET)
+		((struct sockaddr_in *)address)->sin_port = htons(port);
+	else
+		((struct sockaddr_in6 *)address)->sin6_port = htons(port);
+}
+
+/* An interface with a port, "192.0.2.1.25" or "[192.0.2.1]:25", or without one: then on all of
+ * daemon_smtp_ports. */
+static char *listen_on(const struct config *config, const char *item)
+{
+	struct sockaddr_storage address;
+	const char *ports = config->daemon_smtp_ports;
+	char separator = 0, *port, *end, *error, *dot, *text;
+	unsigned int own;
+	char host[INET6_ADDRSTRLEN];
+	socklen_t len;
+
+	if (address_parse_endpoint(item, 0, &address, &len)) {
+		text = pool_string(&pool, item);
+		dot = strrchr(text, '.');
+		if (!dot)
+			return pool_printf(&pool, "local_interfaces: '%s' is not an address", item);
+		*dot = 0;
+		own = strtoul(dot + 1, &end, 10);
+		if (*end || own > 65535 || address_parse_endpoint(text, own, &address, &len))
+			return pool_printf(&pool, "local_interfaces: '%s' is not an address", item);
+	}
+	endpoint_text(&address, host, &own);
+	if (own)
+		return listen_at(&address, len, item);
+	while ((port = list_next(&pool, &ports, &separator))) {
+		own = strtoul(port, &end, 10);
+		if (*end || !own || own > 65535)
+			return pool_printf(&pool, "daemon_smtp_ports: '%s' is not a port", port);
+		set_port(&address, own);
+		error = listen_at(&address, len, pool_printf(&pool, "%s port %u", item, own));
+		if (error)
+			return error;
+	}
+	return NULL;
+}
+
+static char *listen_everywhere(const struct config *config)
+{
+	const char *list = config->local_interfaces;
+	char separator = 0, *item, *error;
+
+	while ((item = list_next(&pool, &list, &separator))) {
+		error = listen_on(config, item);
+		if (error)
+			return error;
+	}
+	return listener_count ? NULL : pool_string(&pool, "local_interfaces is empty");
+}
+
+static char *raise_fd_limit(const struct config *config)
+{
+	rlim_t wanted = (rlim_t)config->smtp_accept_max * FDS_A_SESSION + SPARE_FDS;
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return NULL;
+	limit.rlim_cur = wanted;
+	if (limit.rlim_max < wanted)
+		limit.rlim_max = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return pool_printf(&pool,
+				   "smtp_accept_max = %d needs %llu descriptors: raise the limit "
+				   "(LimitNOFILE=), or lower it",
+				   config->smtp_accept_max, (unsigned long long)wanted);
+	return NULL;
+}
+
+static char *make_folders(const struct config *config, uid_t uid, gid_t gid)
+{
+	struct delivery_target target;
+	int failed = 0;
+
+	delivery_parse(config->delivery, &target, &pool);
+	if (target.kind == DELIVER_MAILDIR) {
+		failed = maildir_make(target.path, uid, gid);
+		if (failed)
+			return pool_printf(&pool, "%s: %s", target.path, strerror(failed));
+	}
+	if (config->spool_directory) {
+		failed = spool_make(config->spool_directory, uid, gid);
+		if (failed)
+			return pool_printf(&pool, "spool_directory %s: %s", config->spool_directory,
+					   strerror(failed));
+	}
+	failed = log_open(config->log_file_path);
+	if (failed)
+		return pool_printf(&pool, "log_file_path %s: %s", config->log_file_path,
+				   strerror(failed));
+	if (config->log_file_path && *config->log_file_path == '/' &&
+	    chown(config->log_file_path, uid, gid))
+		return pool_printf(&pool, "log_file_path %s: %s", config->log_file_path,
+				   strerror(errno));
+	return NULL;
+}
+
+/* No privilege is needed for pp_lookup(), so none is kept. */
+static char *become_user(const struct config *config)
+{
+	struct passwd *user;
+	char *error;
+
+	if (geteuid() != 0)
+		return make_folders(config, geteuid(), getegid());
+	if (!config->user)
+		return pool_printf(&pool, "will not run as root: set the option user");
+	user = getpwnam(config->user);
+	if (!user || !user->pw_uid)
+		return pool_printf(&pool, "user %s: no such user, or root", config->user);
+	error = make_folders(config, user->pw_uid, user->pw_gid);
+	if (error)
+		return error;
+	if (setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid))
+		return pool_printf(&pool, "user %s: %s", config->user, strerror(errno));
+	return NULL;
+}
+
+static char *write_pid(const struct config *config)
+{
+	FILE *file;
+
+	if (!config->pid_file_path)
+		return NULL;
+	file = fopen(config->pid_file_path, "we");
+	if (!file)
+		return pool_printf(&pool, "pid_file_path %s: %s", config->pid_file_path,
+				   strerror(errno));
+	fprintf(file, "%d\n", getpid());
+	fclose(file);
+	return NULL;
+}
+
+static void *run_session(void *context)
+{
+	struct session *session = context;
+
+	session->channel->stop_fd = stop_fd;
+	session_run(session);
+	session_free(session);
+	__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static void turn_away(int fd, const char *why)
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text), "421 %s: %s\r\n", current->primary_hostname, why);
+
+	send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+	log_line("Connection refused: %s", why);
+}
+
+static void start_session(int fd, const struct sockaddr_storage *peer, const pthread_attr_t *attr)
+{
+	struct session *session;
+	pthread_t thread;
+
+	if (__atomic_add_fetch(&sessions, 1, __ATOMIC_RELAXED) >
+	    (unsigned int)current->smtp_accept_max) {
+		__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
+		turn_away(fd, "Too many concurrent SMTP connections; please try again later.");
+		return;
+	}
+	session = session_new(current, fd, peer);
+	if (session && !pthread_create(&thread, attr, run_session, session))
+		return;
+	__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
+	if (session) {
+		turn_away(dup(fd), "Too few resources; please try again later.");
+		session_free(session);
+	} else {
+		turn_away(fd, "Too few resources; please try again later.");
+	}
+}
+
+static void accept_all(int listener, const pthread_attr_t *attr)
+{
+	struct sockaddr_storage peer;
+	socklen_t len;
+	int fd;
+
+	for (;;) {
+		len = sizeof(peer);
+		fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+		if (fd >= 0) {
+			start_session(fd, &peer, attr);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_line("accept() failed: %s", strerror(errno));
+			usleep(100000);
+		}
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+/* Sessions that are under way keep the configuration that they began with. Sockets stay as they
+ * are: there is no privilege left to bind others. */
+static void reload(void)
+{
+	struct config *before = current, *config;
+	char *error;
+
+	config = load_config(&error);
+	if (!config) {
+		log_line("SIGHUP received: configuration not changed: %s", error);
+		return;
+	}
+	if (strcmp(config->local_interfaces, before->local_interfaces) ||
+	    strcmp(config->daemon_smtp_ports, before->daemon_smtp_ports))
+		log_line("SIGHUP received: local_interfaces and daemon_smtp_ports need a restart");
+	log_open(config->log_file_path);
+	current = config;
+	queue_reload(config);
+	config_put(before);
+	log_line("SIGHUP received: configuration read anew");
+}
+
+static void stop(void)
+{
+	uint64_t one = 1;
+	int i;
+
+	for (i = 0; i < listener_count; i++)
+		close(listeners[i].fd);
+	log_line("ppmta stopping: %u sessions", __atomic_load_n(&sessions, __ATOMIC_RELAXED));
+	if (write(stop_fd, &one, sizeof(one)) < 0)
+		log_line("stopping: %s", strerror(errno));
+	for (i = 0; i < STOP_SECONDS * 100 && __atomic_load_n(&sessions, __ATOMIC_RELAXED); i++)
+		usleep(10000);
+	queue_stop();
+	if (current->pid_file_path)
+		unlink(current->pid_file_path);
+	/* What got no 250 yet, the client sends again. */
+	log_line("ppmta stopped");
+	_exit(0);
+}
+
+static void on_stop(int signal)
+{
+	(void)signal;
+	stopping = 1;
+}
+
+static void on_reload(int signal)
+{
+	(void)signal;
+	reloading = 1;
+}
+
+static void handle_signals(sigset_t *while_waiting)
+{
+	struct sigaction stop_action = {.sa_handler = on_stop};
+	struct sigaction reload_action = {.sa_handler = on_reload};
+	sigset_t mask;
+
+	/* all but the wait itself is not to be interrupted; threads inherit it */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigprocmask(SIG_BLOCK, &mask, while_waiting);
+	sigaction(SIGTERM, &stop_action, NULL);
+	sigaction(SIGINT, &stop_action, NULL);
+	sigaction(SIGHUP, &reload_action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void serve(const sigset_t *while_waiting)
+{
+	pthread_attr_t attr;
+	int i;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, SESSION_STACK);
+	while (!stopping) {
+		if (reloading) {
+			reloading = 0;
+			reload();
+		}
+		if (ppoll(listeners, listener_count, NULL, while_waiting) < 0)
+			continue;
+		for (i = 0; i < listener_count; i++) {
+			if (listeners[i].revents)
+				accept_all(listeners[i].fd, &attr);
+		}
+	}
+	stop();
+}
+
+char *daemon_run(struct config *config)
+{
+	sigset_t while_waiting;
+	char *error;
+
+	if (!config->delivery)
+		return pool_string(&pool, "needs the option delivery (or --maildir)");
+	current = config;
+	error = listen_everywhere(config);
+	if (!error)
+		error = raise_fd_limit(config);
+	if (!error)
+		error = become_user(config);
+	if (!error)
+		error = write_pid(config);
+	if (error)
+		return error;
+	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	handle_signals(&while_waiting);
+	if (config->spool_directory && queue_start(config))
+		return pool_string(&pool, "the queue's thread does not start");
+	log_line("ppmta %s daemon started: pid=%d", PP_VERSION, getpid());
+	serve(&while_waiting);
+	return NULL;
+}

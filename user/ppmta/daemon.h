@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DAEMON_H
+#define DAEMON_H
+
+#include "ppmta.h"
+
+/* Listens, gives up its privileges, starts a thread for each connection, until SIGTERM. Return:
+ * what is wrong; does not return when it could start. */
+char *daemon_run(struct config *config);
+
+/* main.c: reads the configuration anew. Return: NULL with @error set. */
+struct config *load_config(char **error);
+
+#endif

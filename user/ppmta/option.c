@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Main options of the configuration: names, types, defaults.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ppmta.h"
+
+enum option_type {
+	OPTION_STRING,
+	OPTION_EXPANDED, /* expanded when it is used */
+	OPTION_INTEGER,
+	OPTION_BOOLEAN,
+	OPTION_TIME, /* 3s, 1h30m; kept in ms */
+	OPTION_SIZE, /* 50M */
+	OPTION_LOOKUP,
+};
+
+static const struct option {
+	const char *name;
+	enum option_type type;
+	size_t offset;
+	const char *standard;
+	const char *other_name;
+} options[] = {
+#define FIELD(field) offsetof(struct config, field)
+	{"acl_smtp_connect", OPTION_EXPANDED, FIELD(acl[ACL_CONNECT]), NULL, NULL},
+	{"acl_smtp_data", OPTION_EXPANDED, FIELD(acl[ACL_DATA]), NULL, NULL},
+	{"acl_smtp_helo", OPTION_EXPANDED, FIELD(acl[ACL_HELO]), NULL, NULL},
+	{"acl_smtp_mail", OPTION_EXPANDED, FIELD(acl[ACL_MAIL]), NULL, NULL},
+	{"acl_smtp_quit", OPTION_EXPANDED, FIELD(acl[ACL_QUIT]), NULL, NULL},
+	{"acl_smtp_rcpt", OPTION_EXPANDED, FIELD(acl[ACL_RCPT]), NULL, NULL},
+	{"daemon_smtp_ports", OPTION_STRING, FIELD(daemon_smtp_ports), "25", NULL},
+	{"delivery", OPTION_STRING, FIELD(delivery), NULL, NULL},
+	{"delivery_timeout", OPTION_TIME, FIELD(delivery_timeout), "5m", NULL},
+	{"dns_servers", OPTION_STRING, FIELD(dns_servers), NULL, NULL},
+	{"dns_timeout", OPTION_TIME, FIELD(dns_timeout), "10s", NULL},
+	{"host_lookup", OPTION_EXPANDED, FIELD(host_lookup), NULL, NULL},
+	{"local_interfaces", OPTION_STRING, FIELD(local_interfaces), "<; 0.0.0.0 ; ::0", NULL},
+	{"log_file_path", OPTION_STRING, FIELD(log_file_path), NULL, NULL},
+	{"log_selector", OPTION_STRING, FIELD(log_selector), NULL, NULL},
+	{"message_size_limit", OPTION_SIZE, FIELD(message_size_limit), "50M", NULL},
+	{"pid_file_path", OPTION_STRING, FIELD(pid_file_path), NULL, NULL},
+	{"primary_hostname", OPTION_STRING, FIELD(primary_hostname), NULL, NULL},
+	{"proxy_lookup", OPTION_LOOKUP, FIELD(proxy_lookup), "auto", NULL},
+	{"proxy_protocol_timeout", OPTION_TIME, FIELD(proxy_protocol_timeout), "3s", NULL},
+	{"proxy_required_hosts", OPTION_EXPANDED, FIELD(proxy_required_hosts), NULL, "hosts_proxy"},
+	{"recipients_max", OPTION_INTEGER, FIELD(recipients_max), "1000", NULL},
+	{"retry_interval", OPTION_TIME, FIELD(retry_interval), "5m", NULL},
+	{"smtp_accept_max", OPTION_INTEGER, FIELD(smtp_accept_max), "2000", NULL},
+	{"smtp_accept_max_per_host", OPTION_INTEGER, FIELD(smtp_accept_max_per_host), "0", NULL},
+	{"smtp_banner", OPTION_EXPANDED, FIELD(smtp_banner),
+	 "$primary_hostname ESMTP ppmta $version_number", NULL},
+	{"smtp_enforce_sync", OPTION_BOOLEAN, FIELD(smtp_enforce_sync), "true", NULL},
+	{"smtp_receive_timeout", OPTION_TIME, FIELD(smtp_receive_timeout), "5m", NULL},
+	{"spool_directory", OPTION_STRING, FIELD(spool_directory), NULL, NULL},
+	{"tls_advertise_hosts", OPTION_EXPANDED, FIELD(tls_advertise_hosts), "*", NULL},
+	{"tls_certificate", OPTION_STRING, FIELD(tls_certificate), NULL, NULL},
+	{"tls_on_connect_ports", OPTION_STRING, FIELD(tls_on_connect_ports), NULL, NULL},
+	{"tls_privatekey", OPTION_STRING, FIELD(tls_privatekey), NULL, NULL},
+	{"user", OPTION_STRING, FIELD(user), NULL, "exim_user"},
+#undef FIELD
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const lookup_names[] = {"auto", "kernel", "userspace"};
+
+static const struct {
+	const char *name;
+	unsigned int bit;
+} selectors[] = {
+	{"proxy", LOG_PROXY},
+	{"smtp_connection", LOG_SMTP_CONNECTION},
+	{"proxy_negotiation", LOG_PROXY_NEGOTIATION},
+	{"tls_cipher", LOG_TLS_CIPHER},
+	{"lost_incoming_connection", LOG_LOST_CONNECTION},
+	{"all", ~0U},
+};
+
+#define STANDARD_SELECTORS (LOG_TLS_CIPHER | LOG_LOST_CONNECTION)
+
+static const struct option *find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(options); i++) {
+		if (!strcmp(options[i].name, name) ||
+		    (options[i].other_name && !strcmp(options[i].other_name, name)))
+			return &options[i];
+	}
+	return NULL;
+}
+
+int option_exists(const char *name)
+{
+	return find(name) != NULL;
+}
+
+int option_is_boolean(const char *name)
+{
+	const struct option *option = find(name);
+
+	return option && option->type == OPTION_BOOLEAN;
+}
+
+const char *option_nearest(const char *name)
+{
+	return nearest_name(name, &options[0].name, COUNT(options), sizeof(options[0]));
+}
+
+static char *set_integer(const char *value, int *to, struct pool *pool)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno || *end || *value < '0' || *value > '9' || number > INT_MAX)
+		return pool_printf(pool, "'%s' is not a number from 0 to %d", value, INT_MAX);
+	*to = number;
+	return NULL;
+}
+
+static char *set_size(const char *value, uint64_t *to, struct pool *pool)
+{
+	unsigned long long number;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	if (*end == 'K' || *end == 'k')
+		shift = 10;
+	else if (*end == 'M' || *end == 'm')
+		shift = 20;
+	else if (*end == 'G' || *end == 'g')
+		shift = 30;
+	if (shift)
+		end++;
+	if (errno || *end || *value < '0' || *value > '9' || number > UINT64_MAX / 2 >> shift)
+		return pool_printf(pool, "'%s' is not a size: a number, or one with K, M or G",
+				   value);
+	*to = number << shift;
+	return NULL;
+}
+
+static char *set_time(const char *value, int *to, struct pool *pool)
+{
+	static const char units[] = "smhdw";
+	static const long seconds[] = {1, 60, 3600, 86400, 604800};
+	const char *at = value, *unit;
+	double total = 0, number;
+	char *end;
+
+	do {
+		number = strtod(at, &end);
+		unit = *end ? strchr(units, *end) : NULL;
+		if (end == at || *at < '0' || *at > '9' || !unit ||
+		    (total += number * seconds[unit - units]) > INT_MAX / 1000)
+			return pool_printf(pool, "'%s' is not a time: 30s, 5m, 1h30m", value);
+		at = end + 1;
+	} while (*at);
+	*to = total * 1000;
+	return NULL;
+}
+
+static char *set_boolean(const char *value, int *to, struct pool *pool)
+{
+	if (!strcasecmp(value, "true") || !strcasecmp(value, "yes"))
+		*to = 1;
+	else if (!strcasecmp(value, "false") || !strcasecmp(value, "no"))
+		*to = 0;
+	else
+		return pool_printf(pool, "'%s' is neither true nor false", value);
+	return NULL;
+}
+
+static char *set_lookup(const char *value, int *to, struct pool *pool)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(lookup_names); i++) {
+		if (!strcmp(value, lookup_names[i])) {
+			*to = i;
+			return NULL;
+		}
+	}
+	return pool_printf(pool, "'%s' is neither auto, kernel nor userspace", value);
+}
+
+static char *set_selectors(struct config *config, struct pool *pool)
+{
+	char *words, *word, *next;
+	const char *near;
+	size_t i;
+
+	config->selected = STANDARD_SELECTORS;
+	if (!config->log_selector)
+		return NULL;
+	words = pool_string(pool, config->log_selector);
+	for (word = strtok_r(words, " \t", &next); word; word = strtok_r(NULL, " \t", &next)) {
+		for (i = 0; i < COUNT(selectors) && strcmp(selectors[i].name, word + 1); i++)
+			;
+		if ((*word != '+' && *word != '-') || i == COUNT(selectors)) {
+			near = nearest_name(word + strspn(word, "+-"), &selectors[0].name,
+					    COUNT(selectors), sizeof(selectors[0]));
+			return pool_printf(pool, "unknown log selector '%s'%s%s%s", word,
+					   near ? " (did you mean +" : "", near ? near : "",
+					   near ? "?)" : "");
+		}
+		if (*word == '+')
+			config->selected |= selectors[i].bit;
+		else
+			config->selected &= ~selectors[i].bit;
+	}
+	return NULL;
+}
+
+static char *set(struct config *config, const struct option *option, const char *value,
+		 struct pool *pool)
+{
+	void *field = (char *)config + option->offset;
+
+	switch (option->type) {
+	case OPTION_STRING:
+	case OPTION_EXPANDED:
+		*(char **)field = pool_string(&config->pool, value);
+		break;
+	case OPTION_INTEGER:
+		return set_integer(value, field, pool);
+	case OPTION_BOOLEAN:
+		return set_boolean(value, field, pool);
+	case OPTION_TIME:
+		return set_time(value, field, pool);
+	case OPTION_SIZE:
+		return set_size(value, field, pool);
+	case OPTION_LOOKUP:
+		return set_lookup(value, field, pool);
+	}
+	return NULL;
+}
+
+char *option_set(struct config *config, const char *name, const char *value, struct pool *pool)
+{
+	const struct option *option = find(name);
+	char *wrong;
+
+	if (!option)
+		return pool_printf(pool, "unknown option '%s'", name);
+	wrong = set(config, option, value, pool);
+	if (!wrong && option->offset == offsetof(struct config, log_selector))
+		wrong = set_selectors(config, pool);
+	return wrong ? pool_printf(pool, "%s: %s", name, wrong) : NULL;
+}
+
+struct config *config_new(void)
+{
+	struct config *config = calloc(1, sizeof(*config));
+	struct pool pool = {0};
+	size_t i;
+
+	if (!config)
+		abort();
+	config->references = 1;
+	for (i = 0; i < COUNT(options); i++) {
+		if (options[i].standard)
+			set(config, &options[i], options[i].standard, &pool);
+	}
+	set_selectors(config, &pool);
+	pool_free(&pool);
+	return config;
+}
+
+static void print_value(const struct config *config, const struct option *option)
+{
+	const void *field = (const char *)config + option->offset;
+	const char *string;
+
+	switch (option->type) {
+	case OPTION_STRING:
+	case OPTION_EXPANDED:
+		string = *(char *const *)field;
+		printf("%s =%s%s\n", option->name, string ? " " : "", string ? string : "");
+		break;
+	case OPTION_INTEGER:
+		printf("%s = %d\n", option->name, *(const int *)field);
+		break;
+	case OPTION_BOOLEAN:
+		printf("%s%s\n", *(const int *)field ? "" : "no_", option->name);
+		break;
+	case OPTION_TIME:
+		printf("%s = %gs\n", option->name, *(const int *)field / 1000.0);
+		break;
+	case OPTION_SIZE:
+		printf("%s = %llu\n", option->name, (unsigned long long)*(const uint64_t *)field);
+		break;
+	case OPTION_LOOKUP:
+		printf("%s = %s\n", option->name, lookup_names[*(const int *)field]);
+		break;
+	}
+}
+
+int option_print(const struct config *config, const char *name)
+{
+	const struct option *option;
+	size_t i;
+
+	if (name) {
+		option = find(name);
+		if (option)
+			print_value(config, option);
+		return option ? 0 : -1;
+	}
+	for (i = 0; i < COUNT(options); i++)
+		print_value(config, &options[i]);
+	return 0;
+}
+
+char *option_check_expansions(struct config *config, struct pool *pool)
+{
+	const char *string;
+	char *wrong;
+	size_t i;
+
+	for (i = 0; i < COUNT(options); i++) {
+		string = *(char **)((char *)config + options[i].offset);
+		if (options[i].type != OPTION_EXPANDED || !string)
+			continue;
+		wrong = expand_check(config, string, pool);
+		if (wrong)
+			return pool_printf(pool, "%s: %s", options[i].name, wrong);
+	}
+	return NULL;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Who the client is: what accept() says, and where a proxy stands between, what its header says.
+ * This is where ppmta uses libpp.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ppmta.h"
+
+/* Where a client's address has to be text: v4-mapped addresses are the IPv4 ones they hold. */
+void endpoint_text(const struct sockaddr_storage *endpoint, char address[INET6_ADDRSTRLEN],
+		   unsigned int *port)
+{
+	const struct sockaddr_in6 *ip6 = (const void *)endpoint;
+	const struct sockaddr_in *ip4 = (const void *)endpoint;
+
+	strcpy(address, "");
+	*port = 0;
+	if (endpoint->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &ip4->sin_addr, address, INET6_ADDRSTRLEN);
+		*port = ntohs(ip4->sin_port);
+	} else if (endpoint->ss_family == AF_INET6) {
+		if (IN6_IS_ADDR_V4MAPPED(&ip6->sin6_addr))
+			inet_ntop(AF_INET, ip6->sin6_addr.s6_addr + 12, address, INET6_ADDRSTRLEN);
+		else
+			inet_ntop(AF_INET6, &ip6->sin6_addr, address, INET6_ADDRSTRLEN);
+		*port = ntohs(ip6->sin6_port);
+	}
+}
+
+/* Is the peer in proxy_required_hosts? A list that cannot be expanded requires everybody. */
+static int is_required(struct session *session)
+{
+	const char *list = session->config->proxy_required_hosts;
+	char *error = NULL;
+	int result;
+
+	if (!list)
+		return 0;
+	list = expand(session, list, &error);
+	result = list ? list_match_host(session, list, &error) : -1;
+	if (result < 0)
+		log_line("proxy_required_hosts: %s", error);
+	return result != 0;
+}
+
+static uint8_t *peek_tlvs(struct session *session, uint8_t header[PP_HEADER_MAX])
+{
+	struct pp_origin origin;
+	ssize_t len = recv(session->channel->fd, header, PP_HEADER_MAX, MSG_PEEK | MSG_DONTWAIT);
+	int header_len = len > 0 ? pp_parse(header, len, &origin) : 0;
+
+	if (header_len <= 0 || !origin.tlv_len || origin.command == PP_LOCAL)
+		return NULL;
+	session->tlvs_len = origin.tlv_len;
+	return header + header_len - origin.tlv_len;
+}
+
+/* The header by user space alone. Its TLVs are in the stream only, so they are looked at first. */
+static int read_header(struct session *session)
+{
+	uint8_t header[PP_HEADER_MAX], *tlvs;
+	int deadline = session->config->proxy_protocol_timeout, result;
+	struct pp_origin origin;
+	ssize_t len;
+
+	/* pp_read_header() takes the header as soon as it is whole: look at it at that moment */
+	for (;;) {
+		struct pollfd in = {.fd = session->channel->fd, .events = POLLIN};
+
+		if (poll(&in, 1, deadline) <= 0)
+			break;
+		len = recv(session->channel->fd, header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
+		if (len <= 0 || pp_parse(header, len, &origin) != 0)
+			break;
+		deadline -= 5;
+		if (deadline <= 0)
+			break;
+		poll(NULL, 0, 5);
+	}
+	tlvs = peek_tlvs(session, header);
+	if (tlvs)
+		session->tlvs =
+			(uint8_t *)pool_copy(&session->kept, (char *)tlvs, session->tlvs_len);
+	result =
+		pp_read_header(session->channel->fd, &session->origin, deadline > 0 ? deadline : 0);
+	return result;
+}
+
+/* -ENOENT: an ordinary connection */
+static int find(struct session *session, int required)
+{
+	struct config *config = session->config;
+	uint8_t tlvs[PP_WINDOW];
+	int result = -ENOPROTOOPT, len;
+
+	if (config->proxy_lookup != LOOKUP_USERSPACE)
+		result = pp_lookup_wait(session->channel->fd, &session->origin,
+					config->proxy_protocol_timeout);
+	if (result == -ENOPROTOOPT && config->proxy_lookup != LOOKUP_KERNEL)
+		return required ? read_header(session) : -ENOENT;
+	if (result == -ENOENT || result == -ENOPROTOOPT)
+		return required ? -EPROTO : -ENOENT;
+	if (result == 0) {
+		len = pp_tlvs(session->channel->fd, tlvs, sizeof(tlvs));
+		if (len > 0) {
+			session->tlvs = (uint8_t *)pool_copy(&session->kept, (char *)tlvs, len);
+			session->tlvs_len = len;
+		}
+	}
+	return result;
+}
+
+static void log_negotiation(const struct session *session, int result)
+{
+	char text[PP_ORIGIN_PRINT_MAX], sender[64] = "";
+
+	if (!(session->config->selected & LOG_PROXY_NEGOTIATION))
+		return;
+	if (result) {
+		log_line("proxy negotiation with [%s]:%u failed: %s", session->sender_host_address,
+			 session->sender_host_port,
+			 result == -EPROTO ? "not from a marked proxy" : pp_strerror(result));
+		return;
+	}
+	pp_origin_print(&session->origin, text, sizeof(text));
+	if (session->origin.sender_cgroup)
+		snprintf(sender, sizeof(sender), ", sent by process %u, uid %u",
+			 session->origin.sender_pid, session->origin.sender_uid);
+	log_line("connection from [%s]:%u through proxy [%s]:%u (%s, header %u bytes, TLVs %u%s)",
+		 session->sender_host_address, session->sender_host_port,
+		 session->proxy_host_address, session->proxy_host_port, text,
+		 session->origin.header_len, session->origin.tlv_len, sender);
+}
+
+void origin_find(struct session *session)
+{
+	const struct pp_origin *origin = &session->origin;
+	int required, result;
+
+	endpoint_text(&session->peer, session->sender_host_address, &session->sender_host_port);
+	required = is_required(session);
+	result = find(session, required);
+	if (result == -ENOENT)
+		return;
+	session->proxy_session = 1;
+	if (result) {
+		session->proxy_failed = 1;
+		log_negotiation(session, result);
+		return;
+	}
+	strcpy(session->proxy_host_address, session->sender_host_address);
+	session->proxy_host_port = session->sender_host_port;
+	if (origin->family == AF_INET || origin->family == AF_INET6) {
+		endpoint_text(&origin->src, session->sender_host_address,
+			      &session->sender_host_port);
+		endpoint_text(&origin->dst, session->proxy_external_address,
+			      &session->proxy_external_port);
+	}
+	log_negotiation(session, 0);
+}
+
+static const uint8_t *find_tlv(const uint8_t *tlvs, size_t tlvs_len, int type, size_t *len)
+{
+	struct pp_tlv tlv;
+	size_t offset = 0;
+
+	while (pp_tlv_next(tlvs, tlvs_len, &offset, &tlv) == 1) {
+		if (tlv.type == type) {
+			*len = tlv.len;
+			return tlv.value;
+		}
+	}
+	return NULL;
+}
+
+const uint8_t *origin_tlv(const struct session *session, int type, size_t *len)
+{
+	const uint8_t *ssl;
+	size_t ssl_len;
+
+	if (!session->tlvs)
+		return NULL;
+	if (type < PP_TLV_SSL_VERSION || type > PP_TLV_SSL_CLIENT_CERT)
+		return find_tlv(session->tlvs, session->tlvs_len, type, len);
+	ssl = find_tlv(session->tlvs, session->tlvs_len, PP_TLV_SSL, &ssl_len);
+	if (!ssl || ssl_len < PP_TLV_SSL_FIXED)
+		return NULL;
+	return find_tlv(ssl + PP_TLV_SSL_FIXED, ssl_len - PP_TLV_SSL_FIXED, type, len);
+}
+
+const char *sender_host_name(struct session *session)
+{
+	char *name = NULL;
+
+	if (session->name_looked_up)
+		return session->sender_host_name;
+	session->name_looked_up = 1;
+	session->sender_host_name = "";
+	if (session->sender_host_address[0] &&
+	    dns_name_of(session->config, session->sender_host_address, &session->kept, &name) ==
+		    DNS_OK)
+		session->sender_host_name = name;
+	return session->sender_host_name;
+}
