@@ -174,7 +174,7 @@ static void add_bytes(struct text *text, const uint8_t *bytes, size_t len)
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (bytes[i] >= 0x20 && bytes[i] != 0x7f && bytes[i] != '\\') {
+		if (bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\') {
 			text_add(text, (const char *)bytes + i, 1);
 		} else {
 			snprintf(escaped, sizeof(escaped), "\\x%02x", bytes[i]);
