@@ -122,9 +122,20 @@ static char *copy(const char *string)
 	return strdup(string ? string : "");
 }
 
-static void keep(struct spf *spf, SPF_response_t *response)
+/* Where the library comes to no result, the error says which (RFC 7208, sections 2.6.6 and 2.6.7). */
+static const char *result_name(SPF_response_t *response, SPF_errcode_t error)
 {
-	spf->result = copy(SPF_strresult(SPF_response_result(response)));
+	SPF_result_t result = SPF_response_result(response);
+
+	if (result != SPF_RESULT_INVALID)
+		return SPF_strresult(result);
+	return error == SPF_E_DNS_ERROR || error == SPF_E_NO_MEMORY ? "temperror" : "permerror";
+}
+
+static void keep(struct spf *spf, SPF_response_t *response, SPF_errcode_t error)
+{
+	debug("SPF: %s (%s)", result_name(response, error), SPF_strerror(error));
+	spf->result = copy(result_name(response, error));
 	spf->header_comment = copy(SPF_response_get_header_comment(response));
 	spf->smtp_comment = copy(SPF_response_get_smtp_comment(response));
 	spf->received = copy(SPF_response_get_received_spf(response));
@@ -137,6 +148,7 @@ static void check(struct session *session, struct spf *spf)
 	SPF_server_t *server = SPF_server_new_dns(&dns, 0);
 	SPF_response_t *response = NULL;
 	SPF_request_t *request;
+	SPF_errcode_t error;
 	char sender[PATH_LINE_MAX + DOMAIN_MAX];
 
 	if (!server)
@@ -154,9 +166,9 @@ static void check(struct session *session, struct spf *spf)
 		 session->sender[0] ? session->sender : "postmaster@",
 		 session->sender[0] ? "" : session->helo);
 	SPF_request_set_env_from(request, sender);
-	SPF_request_query_mailfrom(request, &response);
+	error = SPF_request_query_mailfrom(request, &response);
 	if (response)
-		keep(spf, response);
+		keep(spf, response, error);
 	SPF_response_free(response);
 	SPF_request_free(request);
 	SPF_server_free(server);

@@ -1,0 +1,154 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# ppmta and a real DNS server (Debian's dnsmasq): the origin's name, SPF by the origin and not by the
+# proxy, lists with names; and that an answer which does not come keeps nobody else waiting.
+. selftests/lib/tap.sh
+. selftests/lib/ppmta.sh
+
+cat >"$tap_work/dnsmasq.conf" <<'CONF'
+no-resolv
+no-hosts
+keep-in-foreground
+listen-address=127.0.0.1
+bind-interfaces
+user=root
+pid-file=
+local=/example/
+local=/example.net/
+host-record=mail.client.example,192.0.2.7
+host-record=six.example,2001:db8::7
+ptr-record=8.2.0.192.in-addr.arpa,liar.example
+host-record=liar.example,192.0.2.99
+host-record=none.example,192.0.2.1
+txt-record=pass.example,"v=spf1 ip4:192.0.2.7 ip6:2001:db8::/32 -all"
+txt-record=proxy.example,"v=spf1 ip4:127.0.0.2 -all"
+txt-record=softfail.example,"v=spf1 ~all"
+txt-record=neutral.example,"v=spf1 ?all"
+txt-record=permerror.example,"v=spf1 nonsense:x -all"
+txt-record=mx.example,"v=spf1 mx -all"
+mx-host=mx.example,mail.client.example,10
+txt-record=included.example,"v=spf1 include:pass.example -all"
+txt-record=long.example,"v=spf1 ip4:198.51.100.1 ip4:198.51.100.2 ip4:198.51.100.3 ip4:198.51.100.4 ip4:198.51.100.5 ip4:198.51.100.6 ip4:198.51.100.7 ip4:198.51.100.8 ip4:198.51.100.9 ip4:198.51.100.10 ip4:198.51.100.11 ip4:198.51.10","0.12 ip4:192.0.2.7 -all"
+server=/broken.example/127.0.0.9
+CONF
+dnsmasq -C "$tap_work/dnsmasq.conf" >"$tap_work/dnsmasq" 2>&1 &
+for _ in $(seq 100); do
+	grep -q ':0035 ' /proc/net/udp && break
+	sleep 0.1
+done
+
+cat >"$conf" <<CONF
+primary_hostname = mail.example.net
+local_interfaces = 127.0.0.1.2525
+delivery = maildir:$tap_work/Maildir
+user = nobody
+dns_servers = 127.0.0.1
+dns_timeout = 1.5s
+proxy_required_hosts = 127.0.0.2
+log_selector = +proxy
+host_lookup = *
+acl_smtp_connect = connect
+acl_smtp_mail = mail
+acl_smtp_rcpt = rcpt
+begin acl
+connect:
+ deny hosts = liar.example
+ accept
+mail:
+ warn spf = fail
+      logwrite = result is fail: \$spf_result
+ warn spf = ! pass
+      logwrite = not pass: \$spf_result
+ warn spf = pass : softfail : none : neutral : permerror : temperror : fail
+      logwrite = spf=\$spf_result from=\$sender_address_domain address=\$sender_host_address comment=<\$spf_header_comment> received=<\$spf_received>
+ deny spf = permerror
+      message = the record of \$sender_address_domain cannot be read
+ defer spf = temperror
+      message = no answer about \$sender_address_domain
+ deny spf = fail
+      message = \$spf_smtp_comment
+ accept
+rcpt:
+ accept hosts = *.client.example : six.example
+ deny message = relay not permitted
+CONF
+check ppmta_starts start_ppmta
+
+from() { # origin, sender, more commands
+	origin=$1 sender=$2
+	shift 2
+	case $origin in
+	*:*) header="PROXY TCP6 $origin 2001:db8::1 4711 25" ;;
+	*) header="PROXY TCP4 $origin 198.51.100.1 4711 25" ;;
+	esac
+	talk --from 127.0.0.2 --header "$header" 127.0.0.1 2525 'EHLO client.example' "MAIL FROM:<$sender>" "$@" QUIT
+}
+
+# "It also re-queries the DNS information for this new IP address so that the original sender's hostname and
+# IP get logged in the Exim logfile."
+name_is_logged() {
+	"$tools/smtp-send" --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.7 198.51.100.1 4711 25' 127.0.0.1 2525 >"$say" 2>&1
+	wait_log '<= me@example\.net H=mail\.client\.example \(client\.example\) \[192\.0\.2\.7\] P=esmtp PRX=127\.0\.0\.2 S='
+}
+check the_origins_name_is_logged name_is_logged
+ip6_name() {
+	from 2001:db8::7 a@none.example 'RCPT TO:<you@example.org>' && says "$say" '^250 Accepted'
+}
+check an_ip6_origin_has_a_name ip6_name
+not_confirmed() {
+	from 192.0.2.8 a@none.example 'RCPT TO:<you@example.org>'
+	says "$say" '^550 relay not permitted' && wait_log 'H=\(client\.example\) \[192\.0\.2\.8\] F=<a@none\.example> rejected RCPT'
+}
+check a_name_that_does_not_lead_back_is_no_name not_confirmed
+named_host() {
+	from 192.0.2.99 a@none.example
+	says "$say" '^554 Administrative prohibition'
+}
+check a_name_in_a_host_list_stands_for_its_addresses named_host
+
+result() { # origin, domain, result, reply
+	from "$1" "a@$2"
+	says "$say" "$4" && wait_log "spf=$3 from=$2 address=$1 "
+}
+check spf_pass result 192.0.2.7 pass.example pass '^250 OK'
+check spf_pass_ip6 result 2001:db8::7 pass.example pass '^250 OK'
+check spf_fail result 192.0.2.8 pass.example fail '^550 '
+check spf_is_about_the_origin_not_the_proxy result 192.0.2.7 proxy.example fail '^550 '
+check spf_softfail result 192.0.2.7 softfail.example softfail '^250 OK'
+check spf_neutral result 192.0.2.7 neutral.example neutral '^250 OK'
+check spf_none result 192.0.2.7 none.example none '^250 OK'
+check spf_permerror_may_be_denied result 192.0.2.7 permerror.example permerror '^550 the record of permerror\.example'
+check spf_temperror_may_be_deferred result 192.0.2.7 broken.example temperror '^451 no answer about broken\.example'
+check spf_by_mx result 192.0.2.7 mx.example pass '^250 OK'
+check spf_by_mx_fails result 192.0.2.8 mx.example fail '^550 '
+check spf_by_include result 192.0.2.7 included.example pass '^250 OK'
+check spf_in_several_strings result 192.0.2.7 long.example pass '^250 OK'
+check a_result_can_be_negated wait_log 'not pass: softfail'
+negated() {
+	! grep -q 'not pass: pass' "$log" && grep -q 'result is fail: fail' "$log" && ! grep -q 'result is fail: [^f]' "$log"
+}
+check a_result_matches_itself_only negated
+check received_spf wait_log 'received=<Received-SPF: pass .*192\.0\.2\.7'
+bounce() {
+	talk --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.7 198.51.100.1 4711 25' 127.0.0.1 2525 'EHLO pass.example' 'MAIL FROM:<>' QUIT
+	says "$say" '^250 OK' && wait_log 'spf=pass from= address=192\.0\.2\.7'
+}
+check a_bounce_is_checked_by_its_helo_name bounce
+
+# ten that wait for an answer, and one that does not
+patience() {
+	for n in 1 2 3 4 5 6 7 8 9 10; do
+		"$tools/talk" --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.7 198.51.100.1 4711 25' 127.0.0.1 2525 \
+			'EHLO x.example' "MAIL FROM:<a@broken.example>" QUIT >"$tap_work/waiting.$n" 2>&1 &
+	done
+	sleep 0.3
+	start=$(date +%s%N)
+	from 192.0.2.7 a@pass.example
+	took=$((($(date +%s%N) - start) / 1000000))
+	says "$say" '^250 OK' && [ $took -lt 1000 ] || {
+		echo "$took ms"
+		return 1
+	}
+}
+check dns_keeps_nobody_else_waiting patience
+tap_end

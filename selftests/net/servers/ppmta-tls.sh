@@ -1,0 +1,115 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# ppmta under TLS, behind a header and without one: STARTTLS, TLS on connect, variables, and that what
+# was sent in the clear is not taken for what is said under TLS.
+. selftests/lib/tap.sh
+. selftests/lib/ppmta.sh
+
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=mail.example.net \
+	-keyout "$tap_work/key.pem" -out "$tap_work/cert.pem" >"$tap_work/openssl" 2>&1
+chmod 644 "$tap_work/key.pem"
+cat >"$conf" <<CONF
+primary_hostname = mail.example.net
+local_interfaces = 127.0.0.1.2525 : 127.0.0.1.2465 : 127.0.0.1.2526
+delivery = maildir:$tap_work/Maildir
+user = nobody
+proxy_required_hosts = 127.0.0.2
+log_selector = +proxy
+tls_certificate = $tap_work/cert.pem
+tls_privatekey = $tap_work/key.pem
+tls_on_connect_ports = 2465
+acl_smtp_mail = mail
+begin acl
+mail:
+ warn logwrite = cipher=\$tls_in_cipher version=\$tls_in_ver sni=\$tls_in_sni port=\$received_port from=\$sender_host_address
+ deny senders = *@secret.example
+      !encrypted = *
+      message = under TLS only
+ accept
+CONF
+check ppmta_starts start_ppmta
+
+letter() {
+	sleep 0.7 # until the banner is there
+	printf 'EHLO client.example\r\n'
+	sleep 0.3
+	for line in 'MAIL FROM:<me@secret.example>' 'RCPT TO:<you@example.org>' DATA; do
+		printf '%s\r\n' "$line"
+		sleep 0.1
+	done
+	printf 'Subject: x\r\n\r\nx\r\n.\r\n'
+	sleep 0.2
+	printf 'QUIT\r\n'
+	sleep 0.3
+}
+
+starttls() {
+	letter | timeout 20 openssl s_client -quiet -starttls smtp -servername sni.example -bind 127.0.0.3 \
+		-connect 127.0.0.1:2525 >"$say" 2>&1
+	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.3\] P=esmtps X=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 S=' &&
+		wait_log 'cipher=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 version=TLSv1\.3 sni=sni\.example port=2525'
+}
+check starttls starttls
+in_the_clear() {
+	talk --from 127.0.0.3 127.0.0.1 2525 'EHLO client.example' 'MAIL FROM:<me@secret.example>' QUIT
+	says "$say" '^250-STARTTLS' && says "$say" '^550 under TLS only'
+}
+check what_needs_tls_is_refused_without in_the_clear
+
+# HAProxy sends the header, and passes the rest on as it is
+cat >"$tap_work/haproxy.cfg" <<'CONF'
+defaults
+	mode tcp
+	timeout connect 5s
+	timeout client 30s
+	timeout server 30s
+listen starttls
+	bind 127.0.0.9:10001
+	server mta 127.0.0.1:2525 send-proxy-v2 source 127.0.0.2
+listen smtps
+	bind 127.0.0.9:10002
+	server mta 127.0.0.1:2465 send-proxy source 127.0.0.2
+CONF
+haproxy -db -f "$tap_work/haproxy.cfg" >"$tap_work/haproxy" 2>&1 &
+for _ in $(seq 100); do
+	grep -q ':2712 .* 0A ' /proc/net/tcp && break
+	sleep 0.1
+done
+starttls_behind_a_proxy() {
+	letter | timeout 20 openssl s_client -quiet -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001 >"$say" 2>&1
+	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.7\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S='
+}
+on_connect_behind_a_proxy() {
+	letter | timeout 20 openssl s_client -quiet -bind 127.0.0.8 -connect 127.0.0.9:10002 >"$say" 2>&1
+	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.8\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S=' &&
+		wait_log 'port=2465 from=127\.0\.0\.8'
+}
+both() {
+	check "starttls_behind_a_proxy_$1" starttls_behind_a_proxy
+	check "tls_on_connect_behind_a_proxy_$1" on_connect_behind_a_proxy
+}
+both userspace
+stop_ppmta
+build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525,2465 --proxy 127.0.0.2 >"$tap_work/ppctl"
+check it_starts_again start_ppmta
+both kernel
+
+injection() {
+	talk --from 127.0.0.3 127.0.0.1 2525 'EHLO x.example' "$(printf 'STARTTLS\r\nMAIL FROM:<injected@x.example>')"
+	says "$say" '^554 SMTP synchronization error' && says_not "$log" 'from=injected'
+}
+check commands_behind_starttls_are_refused injection
+garbage() {
+	printf 'this is no TLS\r\n' | timeout 5 openssl s_client -quiet -no_tls1_3 -connect 127.0.0.1:2526 >"$say" 2>&1
+	"$tools/talk" --from 127.0.0.3 --header 'this is no TLS' 127.0.0.1 2465 >"$say" 2>&1
+	wait_log 'TLS error on connection from H=\[127\.0\.0\.3\] \(handshake\)'
+}
+check a_bad_handshake_is_logged garbage
+slow_handshake() { # one that never ends keeps nobody waiting
+	"$tools/talk" --from 127.0.0.3 --hold 3 127.0.0.1 2465 >"$tap_work/held" 2>&1 &
+	sleep 0.3
+	letter | timeout 20 openssl s_client -quiet -bind 127.0.0.3 -connect 127.0.0.1:2465 >"$say" 2>&1
+	says "$say" '^250 OK id='
+}
+check a_slow_handshake_keeps_nobody_waiting slow_handshake
+tap_end
