@@ -3,12 +3,12 @@
 
 UNIT_NAMES := decode tlv read_header
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
-TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(wildcard selftests/tools/*.c))
+TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 
 TEST_BIN := $(BUILD)/selftests
 UNIT_TESTS := $(UNIT_NAMES:%=$(TEST_BIN)/unit/%) $(UNIT_NAMES:%=$(TEST_BIN)/unit/%-asan)
 NET_TESTS := $(NET_NAMES:%=$(TEST_BIN)/net/%)
-TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%)
+TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
 
@@ -39,6 +39,10 @@ $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard 
 $(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h
 	@mkdir -p $(@D)
 	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $< -o $@
+
+$(TEST_BIN)/tools/fault.so: selftests/tools/fault.c
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) -fPIC -shared $< -o $@ -ldl
 
 BENCHES := $(patsubst selftests/bench/%.c,$(TEST_BIN)/bench/%,$(wildcard selftests/bench/*.c))
 

@@ -453,7 +453,8 @@ int spool_read_envelope(const char *directory, const char *id, struct envelope *
 /* Notes that @recipients of message @id are done. Return: 0, or an errno. */
 int spool_done(const char *directory, const char *id, char *const *recipients, int count);
 int spool_freeze(const char *directory, const char *id);
-void spool_remove(const char *directory, const char *id);
+/* Return: 0, or an errno: the message is there still. */
+int spool_remove(const char *directory, const char *id);
 /* Calls @each with each message's id. */
 void spool_list(const char *directory, void (*each)(const char *id, void *context), void *context);
 FILE *spool_open_data(const char *directory, const char *id);

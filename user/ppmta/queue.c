@@ -79,7 +79,7 @@ static int settle(const char *directory, const struct envelope *envelope,
 		  const struct client_result *results)
 {
 	int expired = time(NULL) - envelope->received > GIVE_UP_AFTER, i, count = 0, left = 0,
-	    refused = 0;
+	    refused = 0, failed;
 	char **done = calloc(envelope->count, sizeof(*done));
 
 	if (!done)
@@ -103,7 +103,11 @@ static int settle(const char *directory, const struct envelope *envelope,
 		log_line("%s Frozen: %d recipients were refused", envelope->id, refused);
 		return 0;
 	}
-	spool_remove(directory, envelope->id);
+	failed = spool_remove(directory, envelope->id);
+	if (failed) { /* all are in the journal: only this is left to do */
+		log_line("%s cannot be removed from the spool: %s", envelope->id, strerror(failed));
+		return 1;
+	}
 	log_line("%s Completed", envelope->id);
 	return 0;
 }

@@ -122,7 +122,8 @@ static char *copy(const char *string)
 	return strdup(string ? string : "");
 }
 
-/* Where the library comes to no result, the error says which (RFC 7208, sections 2.6.6 and 2.6.7). */
+/* Where the library comes to no result, the error says which (RFC 7208, sections 2.6.6 and 2.6.7).
+ */
 static const char *result_name(SPF_response_t *response, SPF_errcode_t error)
 {
 	SPF_result_t result = SPF_response_result(response);

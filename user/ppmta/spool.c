@@ -257,17 +257,22 @@ int spool_freeze(const char *directory, const char *id)
 	return failed;
 }
 
-void spool_remove(const char *directory, const char *id)
+int spool_remove(const char *directory, const char *id)
 {
 	char path[PATH_MAX];
+	int failed;
 
 	path_of(path, directory, id, "-H");
-	unlink(path);
-	sync_folder_of(path); /* or a crash could leave an envelope without its journal */
+	if (unlink(path) && errno != ENOENT)
+		return errno;
+	failed = sync_folder_of(path); /* or a crash could leave an envelope without its journal */
+	if (failed)
+		return failed;
 	path_of(path, directory, id, "-J");
 	unlink(path);
 	path_of(path, directory, id, "-D");
 	unlink(path);
+	return 0;
 }
 
 FILE *spool_open_data(const char *directory, const char *id)
