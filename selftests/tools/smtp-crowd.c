@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#define SESSIONS_MAX 1000
+#define SESSIONS_MAX 2500
 
 static FILE *streams[SESSIONS_MAX];
 
