@@ -87,7 +87,8 @@ fmt:
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp \
-		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man8
+		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/ppsplit
 	$(Q)install -m 755 $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta $(DESTDIR)$(PREFIX)/sbin
 	$(Q)install -m 644 include/pp/pp.h include/pp/abi.h $(DESTDIR)$(PREFIX)/include/pp
 	$(Q)install -m 644 $(BUILD)/lib/libpp.a $(DESTDIR)$(LIBDIR)
@@ -97,7 +98,9 @@ install: all
 	$(Q)install -m 644 $(BUILD)/lib/pp.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(Q)install -m 644 $(BPF_OBJECTS) $(DESTDIR)$(LIBDIR)/ppsplit
 	$(Q)install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	$(Q)install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	$(Q)install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	$(Q)install -m 644 docs/ppmta.service $(DESTDIR)$(PREFIX)/share/doc/ppsplit
 
 ## uninstall: take away what install put there
 uninstall:
@@ -108,8 +111,10 @@ uninstall:
 		$(DESTDIR)$(LIBDIR)/pkgconfig/pp.pc \
 		$(addprefix $(DESTDIR)$(LIBDIR)/ppsplit/,$(notdir $(BPF_OBJECTS))) \
 		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man3/,$(notdir $(wildcard docs/man/*.3))) \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man5/,$(notdir $(wildcard docs/man/*.5))) \
+		$(DESTDIR)$(PREFIX)/share/doc/ppsplit/ppmta.service \
 		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
-	$(Q)-rmdir $(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp 2>/dev/null
+	$(Q)-rmdir $(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/share/doc/ppsplit $(DESTDIR)$(PREFIX)/include/pp 2>/dev/null
 
 ## clean: remove what was built (what was downloaded stays: build/vm, build/servers)
 clean:

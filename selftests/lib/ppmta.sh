@@ -43,3 +43,7 @@ says_not() { # FILE PATTERN
 talk() {
 	"$tools/talk" "$@" >"$say" 2>&1
 }
+
+now_ms() {
+	awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime
+}

@@ -149,7 +149,7 @@ static char *make_folders(const struct config *config, uid_t uid, gid_t gid)
 	if (failed)
 		return pool_printf(&pool, "log_file_path %s: %s", config->log_file_path,
 				   strerror(failed));
-	if (config->log_file_path && *config->log_file_path == '/' &&
+	if (config->log_file_path && *config->log_file_path == '/' && uid != geteuid() &&
 	    chown(config->log_file_path, uid, gid))
 		return pool_printf(&pool, "log_file_path %s: %s", config->log_file_path,
 				   strerror(errno));

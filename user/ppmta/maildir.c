@@ -13,20 +13,26 @@
 #define LMTP_PORT 24
 #define SMTP_PORT 25
 
+int make_folder(const char *path, unsigned int mode, unsigned int uid, unsigned int gid)
+{
+	if (mkdir(path, mode))
+		return errno == EEXIST ? 0 : errno;
+	/* who is not root has made it its own, and may not even be allowed to ask */
+	return uid != geteuid() && chown(path, uid, gid) ? errno : 0;
+}
+
 int maildir_make(const char *path, unsigned int uid, unsigned int gid)
 {
 	static const char *const folders[] = {"", "/tmp", "/new", "/cur"};
 	char folder[PATH_MAX];
+	int failed;
 	size_t i;
 
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		snprintf(folder, sizeof(folder), "%s%s", path, folders[i]);
-		if (mkdir(folder, 0700)) {
-			if (errno != EEXIST)
-				return errno;
-		} else if (chown(folder, uid, gid)) {
-			return errno;
-		}
+		failed = make_folder(folder, 0700, uid, gid);
+		if (failed)
+			return failed;
 	}
 	return 0;
 }

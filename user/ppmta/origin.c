@@ -3,13 +3,17 @@
  * Who the client is: what accept() says, and where a proxy stands between, what its header says.
  * This is where ppmta uses libpp.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ppmta.h"
+
+#define PART_MS 5 /* between looks at a header that is there in part */
 
 /* Where a client's address has to be text: v4-mapped addresses are the IPv4 ones they hold. */
 void endpoint_text(const struct sockaddr_storage *endpoint, char address[INET6_ADDRSTRLEN],
@@ -48,47 +52,57 @@ static int is_required(struct session *session)
 	return result != 0;
 }
 
-static uint8_t *peek_tlvs(struct session *session, uint8_t header[PP_HEADER_MAX])
+static int64_t now_ms(void)
 {
-	struct pp_origin origin;
-	ssize_t len = recv(session->channel->fd, header, PP_HEADER_MAX, MSG_PEEK | MSG_DONTWAIT);
-	int header_len = len > 0 ? pp_parse(header, len, &origin) : 0;
+	struct timespec now;
 
-	if (header_len <= 0 || !origin.tlv_len || origin.command == PP_LOCAL)
-		return NULL;
-	session->tlvs_len = origin.tlv_len;
-	return header + header_len - origin.tlv_len;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* The header by user space alone. Its TLVs are in the stream only, so they are looked at first. */
+static void keep_tlvs(struct session *session, const uint8_t *tlvs, int len)
+{
+	session->tlvs = (uint8_t *)pool_copy(&session->kept, (const char *)tlvs, len);
+	session->tlvs_len = len;
+}
+
+/* Waits until the header is whole, and keeps its TLVs: pp_read_header() takes them away with it. */
+static int await_header(struct session *session, int64_t end)
+{
+	struct pollfd in = {.fd = session->channel->fd, .events = POLLIN | POLLRDHUP};
+	uint8_t header[PP_HEADER_MAX];
+	struct pp_origin origin;
+	int64_t left;
+	ssize_t len;
+	int parsed;
+
+	for (;;) {
+		left = end - now_ms();
+		if (left <= 0 || poll(&in, 1, left) == 0)
+			return -ETIMEDOUT;
+		len = recv(in.fd, header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
+		if (len == 0 || (len < 0 && errno != EAGAIN))
+			return -EBADMSG;
+		parsed = len > 0 ? pp_parse(header, len, &origin) : 0;
+		if (parsed < 0 || (parsed == 0 && in.revents & POLLRDHUP))
+			return -EBADMSG;
+		if (parsed > 0)
+			break;
+		poll(NULL, 0, PART_MS);
+	}
+	if (origin.tlv_len && origin.command != PP_LOCAL)
+		keep_tlvs(session, header + parsed - origin.tlv_len, origin.tlv_len);
+	return 0;
+}
+
+/* The header by user space alone. */
 static int read_header(struct session *session)
 {
-	uint8_t header[PP_HEADER_MAX], *tlvs;
-	int deadline = session->config->proxy_protocol_timeout, result;
-	struct pp_origin origin;
-	ssize_t len;
+	int result = await_header(session, now_ms() + session->config->proxy_protocol_timeout);
 
-	/* pp_read_header() takes the header as soon as it is whole: look at it at that moment */
-	for (;;) {
-		struct pollfd in = {.fd = session->channel->fd, .events = POLLIN};
-
-		if (poll(&in, 1, deadline) <= 0)
-			break;
-		len = recv(session->channel->fd, header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
-		if (len <= 0 || pp_parse(header, len, &origin) != 0)
-			break;
-		deadline -= 5;
-		if (deadline <= 0)
-			break;
-		poll(NULL, 0, 5);
-	}
-	tlvs = peek_tlvs(session, header);
-	if (tlvs)
-		session->tlvs =
-			(uint8_t *)pool_copy(&session->kept, (char *)tlvs, session->tlvs_len);
-	result =
-		pp_read_header(session->channel->fd, &session->origin, deadline > 0 ? deadline : 0);
-	return result;
+	if (result)
+		return result;
+	return pp_read_header(session->channel->fd, &session->origin, 0);
 }
 
 /* -ENOENT: an ordinary connection */
@@ -107,10 +121,8 @@ static int find(struct session *session, int required)
 		return required ? -EPROTO : -ENOENT;
 	if (result == 0) {
 		len = pp_tlvs(session->channel->fd, tlvs, sizeof(tlvs));
-		if (len > 0) {
-			session->tlvs = (uint8_t *)pool_copy(&session->kept, (char *)tlvs, len);
-			session->tlvs_len = len;
-		}
+		if (len > 0)
+			keep_tlvs(session, tlvs, len);
 	}
 	return result;
 }

@@ -405,7 +405,8 @@ int sync_folder_of(const char *file);
 void make_message_id(char id[MESSAGE_ID_LEN + 1]);
 
 /* maildir.c */
-/* Return: 0, or an errno. */
+/* A folder of that user's, unless it is there. Return: 0, or an errno. */
+int make_folder(const char *path, unsigned int mode, unsigned int uid, unsigned int gid);
 int maildir_make(const char *path, unsigned int uid, unsigned int gid);
 
 /* A message on its way from the client to where it is safe. */

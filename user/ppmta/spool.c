@@ -25,22 +25,13 @@ static void path_of(char path[PATH_MAX], const char *directory, const char *id, 
 
 int spool_make(const char *directory, unsigned int uid, unsigned int gid)
 {
+	int failed = make_folder(directory, 0750, uid, gid);
 	char folder[PATH_MAX];
 
-	if (mkdir(directory, 0750)) {
-		if (errno != EEXIST)
-			return errno;
-	} else if (chown(directory, uid, gid)) {
-		return errno;
-	}
+	if (failed)
+		return failed;
 	snprintf(folder, sizeof(folder), "%s/input", directory);
-	if (mkdir(folder, 0750)) {
-		if (errno != EEXIST)
-			return errno;
-	} else if (chown(folder, uid, gid)) {
-		return errno;
-	}
-	return 0;
+	return make_folder(folder, 0750, uid, gid);
 }
 
 static int is_id(const char *name)
