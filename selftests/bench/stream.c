@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "median.h"
@@ -45,14 +44,6 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "stream: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
 static struct sockaddr_in address(const char *ip, int port)
@@ -110,18 +101,18 @@ static void measure(const struct kind *kind, double *trip_us, double *mib_s)
 		fail("first byte");
 	if (send(fd, block, 1, 0) != 1 || recv(fd, block, 1, 0) != 1)
 		fail("banner");
-	start = now();
+	start = clock_seconds(CLOCK_MONOTONIC);
 	for (i = 0; i < TRIPS; i++) {
 		if (send(fd, block, 1, 0) != 1 || recv(fd, block, 1, 0) != 1)
 			fail("trips");
 	}
-	*trip_us = (now() - start) * 1e6 / TRIPS;
-	start = now();
+	*trip_us = (clock_seconds(CLOCK_MONOTONIC) - start) * 1e6 / TRIPS;
+	start = clock_seconds(CLOCK_MONOTONIC);
 	while ((part = recv(fd, block, sizeof(block), 0)) > 0)
 		got += part;
 	if (got != BULK)
 		fail("bulk");
-	*mib_s = got / (now() - start) / (1 << 20);
+	*mib_s = got / (clock_seconds(CLOCK_MONOTONIC) - start) / (1 << 20);
 	close(fd);
 	close(listener);
 	waitpid(child, NULL, 0);

@@ -47,3 +47,10 @@ talk() {
 now_ms() {
 	awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime
 }
+
+# make_certificate: key.pem and cert.pem in $tap_work
+make_certificate() {
+	openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=mail.example.net \
+		-keyout "$tap_work/key.pem" -out "$tap_work/cert.pem" >"$tap_work/openssl" 2>&1
+	chmod 644 "$tap_work/key.pem"
+}

@@ -1041,6 +1041,13 @@ static void the_command_line(void **state)
 	assert_non_null(strstr(run(0, "build/bin/ppctl status"), "proxy cgroups\n/"));
 	assert_non_null(strstr(run(0, "build/bin/ppctl status --json"), "\"proxy_cgroups\":["));
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE"); /* again: no harm */
+	/* a unit that is started again: its cgroup goes, and comes anew */
+	run(0, "mkdir $LAB_OUTSIDE/unit && build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE/unit");
+	run(0, "rmdir $LAB_OUTSIDE/unit");
+	assert_non_null(strstr(run(0, "build/bin/ppctl proxy-cgroup list"), "gone\n"));
+	run(0, "mkdir $LAB_OUTSIDE/unit && build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE/unit");
+	assert_null(strstr(run(0, "build/bin/ppctl proxy-cgroup list"), "gone"));
+	run(0, "build/bin/ppctl proxy-cgroup del $LAB_OUTSIDE/unit && rmdir $LAB_OUTSIDE/unit");
 	assert_non_null(strstr(run(1, "build/bin/ppctl proxy-cgroup add /nowhere"),
 			       "--proxy-cgroup /nowhere: /nowhere: No such file"));
 	assert_non_null(strstr(run(1, "build/bin/ppctl proxy-cgroup del $LAB_CGROUP"),

@@ -5,9 +5,7 @@
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=mail.example.net \
-	-keyout "$tap_work/key.pem" -out "$tap_work/cert.pem" >"$tap_work/openssl" 2>&1
-chmod 644 "$tap_work/key.pem"
+make_certificate
 cat >"$conf" <<CONF
 primary_hostname = mail.example.net
 local_interfaces = 127.0.0.1.2525

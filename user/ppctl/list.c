@@ -28,6 +28,14 @@ static int for_each_word(const char *words, int (*each)(int map, const char *wor
 	}
 }
 
+void list_print_strings(struct json_object *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(list); i++)
+		printf("%s\n", json_object_get_string(json_object_array_get_idx(list, i)));
+}
+
 int list_add(const struct list *list, const char *words)
 {
 	int map, result;

@@ -90,6 +90,8 @@ extern const struct list proxy_list, proxy_cgroup_list, port_list;
 
 /* Adds each of the comma-separated @words; NULL: none. */
 int list_add(const struct list *list, const char *words);
+/* A list whose entries are strings: one a line. */
+void list_print_strings(struct json_object *list);
 /* The commands add, del and list. */
 int list_command(const struct list *list, int argc, char **argv);
 

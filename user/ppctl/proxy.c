@@ -120,14 +120,6 @@ static struct json_object *proxies_read(int map)
 	return list;
 }
 
-static void proxies_print(struct json_object *list)
-{
-	size_t i;
-
-	for (i = 0; i < json_object_array_length(list); i++)
-		printf("%s\n", json_object_get_string(json_object_array_get_idx(list, i)));
-}
-
 const struct list proxy_list = {
 	.name = "proxy",
 	.word = "PREFIX",
@@ -135,7 +127,7 @@ const struct list proxy_list = {
 	.add = proxy_add,
 	.del = proxy_del,
 	.read = proxies_read,
-	.print = proxies_print,
+	.print = list_print_strings,
 };
 
 int command_proxy(int argc, char **argv)

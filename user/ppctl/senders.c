@@ -34,29 +34,6 @@ static int config_set(int map, __u32 flags)
 	return 0;
 }
 
-static int sender_add(int map, const char *word)
-{
-	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
-	int program, result;
-
-	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
-		return -1;
-	link_name(cgroup, name);
-	pin_path(path, "links", name);
-	if (access(path, F_OK) == 0)
-		return 0;
-	pin_path(path, "progs", SENDER_PROGRAM);
-	program = bpf_obj_get(path);
-	if (program < 0)
-		return error("%s: %s", path, strerror(errno));
-	/* first, or processes outside of the cgroup would be believed for a moment still */
-	result = config_set(map, PP_CONFIG_SENDERS);
-	if (!result)
-		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
-	close(program);
-	return result;
-}
-
 /* The path of the cgroup that link @name is on, or "" when it is gone. Return: 0, or -1. */
 static int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
 {
@@ -110,37 +87,72 @@ static struct json_object *senders_read(int map)
 	return list;
 }
 
+static void remove_link(const char *name)
+{
+	char path[PATH_MAX];
+	int link;
+
+	pin_path(path, "links", name);
+	link = bpf_obj_get(path);
+	if (link >= 0) {
+		bpf_link_detach(link);
+		close(link);
+	}
+	unlink(path);
+}
+
+/* A unit that is started again has a cgroup anew, under the same name. */
+static void remove_if_gone(const char *name, void *unused)
+{
+	char cgroup[PATH_MAX];
+
+	(void)unused;
+	if (!cgroup_of_link(name, cgroup) && !cgroup[0])
+		remove_link(name);
+}
+
+static int sender_add(int map, const char *word)
+{
+	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
+	int program, result;
+
+	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
+		return -1;
+	sender_links(remove_if_gone, NULL);
+	link_name(cgroup, name);
+	pin_path(path, "links", name);
+	if (access(path, F_OK) == 0)
+		return 0;
+	pin_path(path, "progs", SENDER_PROGRAM);
+	program = bpf_obj_get(path);
+	if (program < 0)
+		return error("%s: %s", path, strerror(errno));
+	/* first, or processes outside of the cgroup would be believed for a moment still */
+	result = config_set(map, PP_CONFIG_SENDERS);
+	if (!result)
+		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
+	close(program);
+	return result;
+}
+
 static int sender_del(int map, const char *word)
 {
 	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
 	struct json_object *left;
-	int link, result = 0;
+	int result = 0;
 
 	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
 		return -1;
 	link_name(cgroup, name);
 	pin_path(path, "links", name);
-	link = bpf_obj_get(path);
-	if (link < 0 && errno == ENOENT)
+	if (access(path, F_OK))
 		return error("%s is not a proxy's cgroup (ppctl proxy-cgroup list)", cgroup);
-	if (link < 0)
-		return error("%s: %s", path, strerror(errno));
-	bpf_link_detach(link);
-	close(link);
-	unlink(path);
+	remove_link(name);
 	left = senders_read(map);
 	if (!json_object_array_length(left))
 		result = config_set(map, 0);
 	json_object_put(left);
 	return result;
-}
-
-static void senders_print(struct json_object *list)
-{
-	size_t i;
-
-	for (i = 0; i < json_object_array_length(list); i++)
-		printf("%s\n", json_object_get_string(json_object_array_get_idx(list, i)));
 }
 
 const struct list proxy_cgroup_list = {
@@ -150,7 +162,7 @@ const struct list proxy_cgroup_list = {
 	.add = sender_add,
 	.del = sender_del,
 	.read = senders_read,
-	.print = senders_print,
+	.print = list_print_strings,
 };
 
 int command_proxy_cgroup(int argc, char **argv)

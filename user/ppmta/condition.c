@@ -42,17 +42,6 @@ static int both(struct expansion *expansion, char **left, char **right)
 	return *right ? 0 : -1;
 }
 
-static char *trimmed(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t\n");
-	len = strlen(text);
-	while (len && isspace((unsigned char)text[len - 1]))
-		text[--len] = 0;
-	return text;
-}
-
 static int test_bool(struct expansion *expansion, int lax)
 {
 	char *value = expand_braced(expansion);
@@ -62,7 +51,7 @@ static int test_bool(struct expansion *expansion, int lax)
 		return -1;
 	if (!evaluates(expansion))
 		return 0;
-	value = trimmed(value);
+	value = string_trim(value);
 	is = lax ? truth_is_lax(value) : truth(value);
 	if (is < 0)
 		expand_fail(expansion, "bool: '%s' is neither true nor false", value);

@@ -101,17 +101,6 @@ static char *replace_macros(struct reader *reader, const char *line)
 	return text_get(&text);
 }
 
-static char *trim(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t\r\n");
-	len = strlen(text);
-	while (len && isspace((unsigned char)text[len - 1]))
-		text[--len] = 0;
-	return text;
-}
-
 /* The next logical line, trimmed, or NULL. */
 static char *read_line(struct reader *reader)
 {
@@ -122,7 +111,7 @@ static char *read_line(struct reader *reader)
 
 	while (getline(&physical, &room, reader->stream) >= 0) {
 		reader->line++;
-		line = trim(physical);
+		line = string_trim(physical);
 		if (*line == '#' || (!*line && !goes_on))
 			continue;
 		if (!goes_on)
@@ -134,7 +123,7 @@ static char *read_line(struct reader *reader)
 			break;
 	}
 	free(physical);
-	return text.bytes ? trim(text.bytes) : NULL;
+	return text.bytes ? string_trim(text.bytes) : NULL;
 }
 
 static void set_macro(struct reader *reader, const char *name, size_t len, const char *value)
@@ -199,7 +188,7 @@ static int parse_list(struct reader *reader, char *line)
 	list = pool_alloc(&reader->config->pool, sizeof(*list));
 	list->kind = list_kinds[i];
 	list->name = pool_copy(&reader->config->pool, name, end - name);
-	list->value = pool_string(&reader->config->pool, trim(line + 1));
+	list->value = pool_string(&reader->config->pool, string_trim(line + 1));
 	list->next = reader->config->lists;
 	reader->config->lists = list;
 	return 1;
@@ -228,7 +217,7 @@ static void parse_main(struct reader *reader, char *line)
 	      strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 	value = end + strspn(end, " \t");
 	if (isupper((unsigned char)*line) && *value == '=') {
-		set_macro(reader, line, end - line, replace_macros(reader, trim(value + 1)));
+		set_macro(reader, line, end - line, replace_macros(reader, string_trim(value + 1)));
 		return;
 	}
 	line = replace_macros(reader, line);
@@ -253,7 +242,7 @@ static void parse_main(struct reader *reader, char *line)
 		reader->wrong = pool_printf(reader->pool, "'%s': not an option", line);
 		return;
 	}
-	value = unquote(reader, trim(value + 1));
+	value = unquote(reader, string_trim(value + 1));
 	if (!option_exists(name))
 		unknown_option(reader, name);
 	else if (!reader->wrong)
@@ -278,7 +267,7 @@ static void begin_section(struct reader *reader, const char *name)
 static void parse_line(struct reader *reader, char *line)
 {
 	if (!strncmp(line, "begin", 5) && isblank((unsigned char)line[5])) {
-		begin_section(reader, trim(line + 5));
+		begin_section(reader, string_trim(line + 5));
 	} else if (reader->acl) {
 		reader->wrong = acl_parse_line(reader->acl, reader->file, reader->first_line,
 					       replace_macros(reader, line));

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <ares.h>
 
@@ -76,20 +75,12 @@ char *dns_check_servers(const char *servers, struct pool *pool)
 	return NULL;
 }
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000L + now.tv_nsec / 1000000;
-}
-
 static void wait_for_answer(ares_channel channel, int timeout_ms, const int *done)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
 	struct pollfd fds[ARES_GETSOCK_MAXNUM];
 	struct timeval limit, *wait;
-	long end = now_ms() + timeout_ms;
+	int64_t end = now_ms() + timeout_ms;
 	int bits, i, count;
 
 	while (!*done) {

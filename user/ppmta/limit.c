@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ppmta.h"
 
@@ -85,14 +84,6 @@ void limit_leave(const char *address)
 	pthread_mutex_unlock(&lock);
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 static void forget_old(double time)
 {
 	struct rate **at, *rate;
@@ -138,7 +129,7 @@ static struct rate *get_rate(const char *key, double period, double time)
 /* Exim's: an exponentially weighted moving average, with events per period. */
 double limit_rate(const char *key, double limit, double period, double count, int strict)
 {
-	double time = now(), interval, old, value;
+	double time = now_ms() / 1000.0, interval, old, value;
 	struct rate *rate;
 
 	pthread_mutex_lock(&lock);

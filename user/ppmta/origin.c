@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ppmta.h"
 
@@ -50,14 +49,6 @@ static int is_required(struct session *session)
 	if (result < 0)
 		log_line("proxy_required_hosts: %s", error);
 	return result != 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 static void keep_tlvs(struct session *session, const uint8_t *tlvs, int len)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,17 @@ char *pool_printf(struct pool *pool, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(string, len + 1, format, arguments);
 	va_end(arguments);
+	return string;
+}
+
+char *string_trim(char *string)
+{
+	size_t len;
+
+	string += strspn(string, " \t\r\n");
+	len = strlen(string);
+	while (len && isspace((unsigned char)string[len - 1]))
+		string[--len] = 0;
 	return string;
 }
 

@@ -20,6 +20,9 @@ char *pool_string(struct pool *pool, const char *string);
 char *pool_printf(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void pool_free(struct pool *pool);
 
+/* @string without the white space around it, in place. */
+char *string_trim(char *string);
+
 /* A string that grows in a pool. */
 struct text {
 	struct pool *pool;
