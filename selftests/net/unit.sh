@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # docs/ppmta.service: systemd finds nothing wrong with it, and its sandbox is a tight one; and ppmta runs as
-# an unprivileged user without any right, on a port above 1023.
+# an unprivileged user without any right, on a port above 1023, and logs to syslog.
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
@@ -49,4 +49,29 @@ unprivileged() {
 		wait_log '<= me@example\.net H=\(client\.example\) \[192\.0\.2\.7\]' && wait_log '== you@example\.org: Connection refused'
 }
 check it_runs_without_any_right unprivileged
+
+to_syslog() { # with a /dev of the lab's own, and busybox' syslogd
+	mkdir "$tap_work/dev"
+	cp -a /dev/null /dev/urandom /dev/zero "$tap_work/dev"
+	mount --bind "$tap_work/dev" /dev || return 1
+	busybox syslogd -n -O "$tap_work/syslog" &
+	for _ in $(seq 50); do
+		[ -S /dev/log ] && break
+		sleep 0.1
+	done
+	build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody --log syslog >"$tap_work/ppmta.out" 2>&1 &
+	ppmta=$!
+	for _ in $(seq 50); do
+		grep -qs 'daemon started' "$tap_work/syslog" && break
+		sleep 0.1
+	done
+	"$tools/smtp-send" --from 127.0.0.3 127.0.0.1 2526 >"$say" 2>&1
+	sleep 0.3
+	says "$tap_work/syslog" 'mail.info ppmta\[[0-9]+\]: [0-9A-Za-z-]{16} <= me@example\.net H=\(client\.example\)'
+	result=$?
+	kill $ppmta
+	umount /dev
+	return $result
+}
+check it_logs_to_syslog to_syslog
 tap_end
