@@ -44,6 +44,14 @@ talk() {
 	"$tools/talk" "$@" >"$say" 2>&1
 }
 
+# await_banner: until $say has one; what talks before it is no mail client
+await_banner() {
+	for _ in $(seq 200); do
+		grep -qs '^220 ' "$say" && return 0
+		sleep 0.1
+	done
+}
+
 now_ms() {
 	awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime
 }

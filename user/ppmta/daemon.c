@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -24,6 +25,7 @@
 #define SPARE_FDS      64
 #define FDS_A_SESSION  3 /* its socket, a message, a DNS query */
 #define STOP_SECONDS   30
+#define ARENAS	       4
 
 static struct pollfd listeners[LISTENERS_MAX];
 static int listener_count;
@@ -338,6 +340,7 @@ static void serve(const sigset_t *while_waiting)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, SESSION_STACK);
+	mallopt(M_ARENA_MAX, ARENAS); /* or each core's threads keep memory of their own */
 	while (!stopping) {
 		if (reloading) {
 			reloading = 0;
