@@ -819,6 +819,71 @@ static void a_segment_that_overtakes_is_dropped(void **state)
 	close(listener);
 }
 
+static int connect_from(const char *source, unsigned int port, unsigned int to_port)
+{
+	struct sockaddr_storage from, to;
+	socklen_t from_len = address_fill(&from, source, port),
+		  to_len = address_fill(&to, SERVER, to_port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, from_len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, to_len), 0);
+	return fd;
+}
+
+static void put_outgoing(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing)
+{
+	const void *parts[] = {key, outgoing};
+	const size_t sizes[] = {sizeof(*key), sizeof(*outgoing)};
+	char hex[2][512];
+	size_t i, k;
+
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < sizes[i]; k++)
+			sprintf(hex[i] + 3 * k, "%02x ", ((const uint8_t *)parts[i])[k]);
+	}
+	run(0, "bpftool map update pinned /sys/fs/bpf/pp/maps/pp_outgoing key hex %s value hex %s",
+	    hex[0], hex[1]);
+}
+
+/* What a connection left behind, on the same addresses and ports: it began with another sequence
+ * number. The new one comes from outside of the cgroup. */
+static void an_old_record_does_not_meet_a_new_connection(void **state)
+{
+	struct pp_handoff_key key = {
+		.remote = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\5",
+		.local = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1",
+		.local_port = OPEN,
+	};
+	struct pp_outgoing outgoing = {.first_seq = 12345,
+				       .record = {.state = PP_STATE_VALID,
+						  .version = 1,
+						  .command = PP_PROXY,
+						  .family = AF_INET,
+						  .header_len = LINE_LEN}};
+	int listener = listen_on(SERVER, OPEN), client, server;
+	socklen_t len = sizeof(key.netns_cookie);
+	struct pp_origin origin;
+
+	(void)state;
+	client = connect_to(LOCAL, SERVER, OPEN); /* for its port */
+	server = accept_within(listener, SOON_MS);
+	key.remote_port = port_of(client);
+	assert_int_equal(getsockopt(client, SOL_SOCKET, SO_NETNS_COOKIE, &key.netns_cookie, &len),
+			 0);
+	reset(client);
+	close(server);
+	put_outgoing(&key, &outgoing);
+	client = connect_from(LOCAL, key.remote_port, OPEN);
+	server = accept_within(listener, SOON_MS);
+	send_text(client, LINE);
+	assert_reads_text(server, LINE);
+	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
+	close_both(client, server);
+	close(listener);
+}
+
 static void mixed_with_remote_proxies(void **state)
 {
 	int listener = listen_on("::", PORT), client, server, ready[2], i;
@@ -1078,6 +1143,7 @@ int main(void)
 		cmocka_unit_test(the_proxy_keeps_its_wake_ups),
 		cmocka_unit_test(a_process_outside_of_the_cgroup_is_refused),
 		cmocka_unit_test(a_segment_that_overtakes_is_dropped),
+		cmocka_unit_test(an_old_record_does_not_meet_a_new_connection),
 		cmocka_unit_test(mixed_with_remote_proxies),
 		cmocka_unit_test(across_network_namespaces),
 		cmocka_unit_test(behind_address_translation_the_address_counts),
