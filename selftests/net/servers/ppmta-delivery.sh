@@ -168,6 +168,19 @@ source() {
 	[ "$(grep -c 'H=.*\[198.51.100.25\] P=smtp' "$log")" -eq 200 ]
 }
 check smtp_source_holds_sessions source
+long_sessions() { # five, of 80 messages each
+	smtp-source -d -s 5 -m 400 -l 2000 -f me@example.net -t her@example.org 198.51.100.25:2525 >"$say" 2>&1 || {
+		cat "$say"
+		return 1
+	}
+	for _ in $(seq 300); do
+		[ "$(grep -c 'P=smtp S=2' "$log")" -ge 400 ] && return 0
+		sleep 0.1
+	done
+	grep -c 'P=smtp S=2' "$log"
+	return 1
+}
+check smtp_source_holds_long_sessions long_sessions
 emptied() {
 	for _ in $(seq 600); do
 		[ "$(find "$tap_work/spool/input" -name '*-H' | wc -l)" -le 1 ] && return 0 # the one with later@
