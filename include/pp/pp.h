@@ -35,8 +35,8 @@ struct pp_origin {
 	struct sockaddr_storage src, dst;
 	/* The process that sent the header, where it is one of a proxy cgroup on this host (ppctl
 	 * proxy-cgroup), from pp_lookup(): the id of its cgroup (the inode number of the cgroup's
-	 * directory), its process and user id as the initial namespaces number them. Else all 0; the
-	 * process id alone is 0 where its send() could not be seen (TCP Fast Open, say). */
+	 * directory), its process and user id as the initial namespaces number them. Else all 0;
+	 * the process id alone is 0 where its send() could not be seen (TCP Fast Open, say). */
 	uint64_t sender_cgroup;
 	uint32_t sender_pid;
 	uint32_t sender_uid;

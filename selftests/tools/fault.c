@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A library to be preloaded (LD_PRELOAD): at the FAULT_AT-th call on a file below a folder that FAULT_IN
- * names, the process is killed, or, with FAULT_ERROR, the call fails with that errno. Counted are calls
- * that write: open to write, write, fsync, close, rename, unlink. FAULT_COUNT names a file that says, in
- * the end, how many there were.
+ * A library to be preloaded (LD_PRELOAD): at the FAULT_AT-th call on a file below a folder that
+ * FAULT_IN names, the process is killed, or, with FAULT_ERROR, the call fails with that errno.
+ * Counted are calls that write: open to write, write, fsync, close, rename, unlink. FAULT_COUNT
+ * names a file that says, in the end, how many there were.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

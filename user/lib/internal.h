@@ -35,8 +35,8 @@ int64_t pp_deadline(int timeout_ms);
  * -ETIMEDOUT; -EINTR. */
 int pp_wait_readable(int fd, uint32_t need, int64_t deadline);
 
-/* The same where input is not sure to come: waits 0.1 ms the first time (@times 0), longer each time,
- * up to 10 ms. */
+/* The same where input is not sure to come: waits 0.1 ms the first time (@times 0), longer each
+ * time, up to 10 ms. */
 int pp_wait_silent(int fd, unsigned int times, int64_t deadline);
 
 /* A millisecond, where poll() sees progress and there is none. */

@@ -88,8 +88,8 @@ int pp_lookup(int fd, struct pp_origin *origin)
 	return lookup(fd, origin, &need);
 }
 
-/* Waits until it helps to ask again. @needed, @pauses: of the wait before, 0 at first. Return: 0, or a
- * negative errno. */
+/* Waits until it helps to ask again. @needed, @pauses: of the wait before, 0 at first. Return: 0,
+ * or a negative errno. */
 static int wait_for_header(int fd, uint32_t need, uint32_t *needed, unsigned int *pauses,
 			   int64_t deadline)
 {
