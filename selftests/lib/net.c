@@ -284,3 +284,11 @@ size_t make_v2(uint8_t *bytes, size_t len)
 	}
 	return len;
 }
+
+void fill_pattern(uint8_t *bytes, size_t len, unsigned int seed)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		bytes[i] = (i * 2654435761U + seed) >> 13;
+}

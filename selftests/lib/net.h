@@ -82,6 +82,9 @@ void await_acknowledged(int client);
 
 void sysctl_set(const char *name, const char *value);
 
+/* Bytes that differ from place to place, and by @seed. */
+void fill_pattern(uint8_t *bytes, size_t len, unsigned int seed);
+
 /* Writes a v2 header for TCP over IPv4 with one TLV that makes it @len bytes long. */
 size_t make_v2(uint8_t *bytes, size_t len);
 #define V2_ORIGIN "PROXY v2 TCP 192.0.2.7:4711 -> 198.51.100.1:25"

@@ -135,14 +135,6 @@ static void tcp_fast_open(void **state)
 	close(listener);
 }
 
-static void fill_pattern(uint8_t *bytes, size_t len, unsigned int seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		bytes[i] = (i * 2654435761U + seed) >> 13;
-}
-
 static void a_header_in_front_of_segments_as_large_as_they_get(void **state)
 {
 	enum { BULK = 300000 };

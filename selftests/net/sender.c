@@ -630,14 +630,6 @@ static void a_proxy_that_closes_at_once(void **state)
 
 #define BULK (8 << 20)
 
-static void fill_pattern(uint8_t *bytes, size_t len, unsigned int seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		bytes[i] = (i * 2654435761U + seed) >> 13;
-}
-
 static void a_full_send_buffer(void **state)
 {
 	static uint8_t bytes[LINE_LEN + BULK];

@@ -91,6 +91,25 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 	return 0;
 }
 
+int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int link, failed;
+
+	cgroup[0] = 0;
+	pin_path(path, "links", name);
+	link = bpf_obj_get(path);
+	if (link < 0)
+		return -1;
+	failed = bpf_obj_get_info_by_fd(link, &info, &len);
+	close(link);
+	if (!failed && cgroup_path_of_id(info.cgroup.cgroup_id, cgroup))
+		cgroup[0] = 0;
+	return failed ? -1 : 0;
+}
+
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin)
 {

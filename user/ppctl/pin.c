@@ -70,14 +70,15 @@ int pin_make_directories(void)
 	return 0;
 }
 
-static void detach(const char *path)
+void pin_remove_link(const char *path)
 {
 	int link = bpf_obj_get(path);
 
-	if (link < 0)
-		return;
-	bpf_link_detach(link);
-	close(link);
+	if (link >= 0) {
+		bpf_link_detach(link);
+		close(link);
+	}
+	unlink(path);
 }
 
 void pin_remove_all(void)
@@ -95,8 +96,9 @@ void pin_remove_all(void)
 				continue;
 			pin_path(path, kinds[i], entry->d_name);
 			if (!strcmp(kinds[i], "links"))
-				detach(path);
-			unlink(path);
+				pin_remove_link(path);
+			else
+				unlink(path);
 		}
 		if (dir)
 			closedir(dir);

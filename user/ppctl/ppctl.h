@@ -59,12 +59,17 @@ void pin_path(char path[PATH_MAX], const char *kind, const char *name);
 int pin_open_map(const char *name);
 int pin_is_up(void);
 int pin_make_directories(void);
+/* Detaches a link, and removes its pin. */
+void pin_remove_link(const char *path);
 /* Detaches the links, and removes all there is. */
 void pin_remove_all(void);
 
 /* cgroup.c; @option: for the error */
 int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX]);
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
+/* The path of the cgroup that the pinned link @name is on, or "" when that is gone. Return: 0, or
+ * -1. */
+int cgroup_of_link(const char *name, char cgroup[PATH_MAX]);
 /* Attaches a program to a cgroup, and pins the link as links/@pin. */
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin);

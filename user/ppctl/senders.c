@@ -34,26 +34,6 @@ static int config_set(int map, __u32 flags)
 	return 0;
 }
 
-/* The path of the cgroup that link @name is on, or "" when it is gone. Return: 0, or -1. */
-static int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
-{
-	struct bpf_link_info info = {};
-	__u32 len = sizeof(info);
-	char path[PATH_MAX];
-	int link, failed;
-
-	cgroup[0] = 0;
-	pin_path(path, "links", name);
-	link = bpf_obj_get(path);
-	if (link < 0)
-		return -1;
-	failed = bpf_obj_get_info_by_fd(link, &info, &len);
-	close(link);
-	if (!failed && cgroup_path_of_id(info.cgroup.cgroup_id, cgroup))
-		cgroup[0] = 0;
-	return failed ? -1 : 0;
-}
-
 void sender_links(void (*each)(const char *link, void *context), void *context)
 {
 	char folder[PATH_MAX];
@@ -87,28 +67,16 @@ static struct json_object *senders_read(int map)
 	return list;
 }
 
-static void remove_link(const char *name)
-{
-	char path[PATH_MAX];
-	int link;
-
-	pin_path(path, "links", name);
-	link = bpf_obj_get(path);
-	if (link >= 0) {
-		bpf_link_detach(link);
-		close(link);
-	}
-	unlink(path);
-}
-
 /* A unit that is started again has a cgroup anew, under the same name. */
 static void remove_if_gone(const char *name, void *unused)
 {
-	char cgroup[PATH_MAX];
+	char cgroup[PATH_MAX], path[PATH_MAX];
 
 	(void)unused;
-	if (!cgroup_of_link(name, cgroup) && !cgroup[0])
-		remove_link(name);
+	if (cgroup_of_link(name, cgroup) || cgroup[0])
+		return;
+	pin_path(path, "links", name);
+	pin_remove_link(path);
 }
 
 static int sender_add(int map, const char *word)
@@ -147,7 +115,7 @@ static int sender_del(int map, const char *word)
 	pin_path(path, "links", name);
 	if (access(path, F_OK))
 		return error("%s is not a proxy's cgroup (ppctl proxy-cgroup list)", cgroup);
-	remove_link(name);
+	pin_remove_link(path);
 	left = senders_read(map);
 	if (!json_object_array_length(left))
 		result = config_set(map, 0);

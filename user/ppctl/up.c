@@ -192,30 +192,11 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 	return attach_to_cgroup(skeleton, cgroup);
 }
 
-/* cgroup that the link of pp_gate is on. */
-static int attached_cgroup(char path[PATH_MAX])
-{
-	struct bpf_link_info info = {};
-	__u32 len = sizeof(info);
-	char link[PATH_MAX];
-	int fd, result;
-
-	pin_path(link, "links", "pp_gate");
-	fd = bpf_obj_get(link);
-	if (fd < 0)
-		return -1;
-	result = bpf_obj_get_info_by_fd(fd, &info, &len);
-	close(fd);
-	if (result)
-		return -1;
-	return cgroup_path_of_id(info.cgroup.cgroup_id, path);
-}
-
 static int already_up(const char *cgroup_path)
 {
 	char path[PATH_MAX];
 
-	if (attached_cgroup(path))
+	if (cgroup_of_link("pp_gate", path) || !path[0])
 		return error("%s: links to a cgroup that is gone: 'ppctl down' first", options.pin);
 	if (strcmp(path, cgroup_path))
 		return error("already up on %s: 'ppctl down' first, or another directory with "

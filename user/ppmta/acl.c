@@ -367,12 +367,11 @@ static char *begin_acl(struct acl_parser *parser, const char *name)
 	return NULL;
 }
 
-char *acl_parse_line(struct acl_parser *parser, const char *file, int line, char *text)
+char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 {
 	char *rest = text, *word = read_word(parser->pool, &rest);
 	size_t i;
 
-	(void)file;
 	if (*word && *rest == ':')
 		return begin_acl(parser, word);
 	if (!parser->acl)

@@ -20,7 +20,6 @@ struct macro {
 struct reader {
 	struct config *config;
 	struct pool *pool;
-	const char *file;
 	FILE *stream;
 	int line;		/* last line read */
 	int first_line;		/* of the logical line */
@@ -269,7 +268,7 @@ static void parse_line(struct reader *reader, char *line)
 	if (!strncmp(line, "begin", 5) && isblank((unsigned char)line[5])) {
 		begin_section(reader, string_trim(line + 5));
 	} else if (reader->acl) {
-		reader->wrong = acl_parse_line(reader->acl, reader->file, reader->first_line,
+		reader->wrong = acl_parse_line(reader->acl, reader->first_line,
 					       replace_macros(reader, line));
 	} else {
 		parse_main(reader, line);
@@ -279,7 +278,7 @@ static void parse_line(struct reader *reader, char *line)
 struct config *config_read(const char *file, struct pool *pool, char **error)
 {
 	struct config *config = config_new();
-	struct reader reader = {.config = config, .pool = pool, .file = file};
+	struct reader reader = {.config = config, .pool = pool};
 	char *line;
 
 	if (!file)

@@ -311,6 +311,20 @@ int list_match_host(struct session *session, const char *list, char **error)
 	return run_search(&search, list, error);
 }
 
+int list_option_matches(struct session *session, const char *option, const char *list)
+{
+	char *error = NULL;
+	int result;
+
+	if (!list)
+		return 0;
+	list = expand(session, list, &error);
+	result = list ? list_match_host(session, list, &error) : -1;
+	if (result < 0)
+		log_line("%s: %s", option, error);
+	return result;
+}
+
 int list_match_ip(struct session *session, const char *address, const char *list, char **error)
 {
 	struct search search = {.session = session,

@@ -35,22 +35,6 @@ void endpoint_text(const struct sockaddr_storage *endpoint, char address[INET6_A
 	}
 }
 
-/* Is the peer in proxy_required_hosts? A list that cannot be expanded requires everybody. */
-static int is_required(struct session *session)
-{
-	const char *list = session->config->proxy_required_hosts;
-	char *error = NULL;
-	int result;
-
-	if (!list)
-		return 0;
-	list = expand(session, list, &error);
-	result = list ? list_match_host(session, list, &error) : -1;
-	if (result < 0)
-		log_line("proxy_required_hosts: %s", error);
-	return result != 0;
-}
-
 static void keep_tlvs(struct session *session, const uint8_t *tlvs, int len)
 {
 	session->tlvs = (uint8_t *)pool_copy(&session->kept, (const char *)tlvs, len);
@@ -146,7 +130,9 @@ void origin_find(struct session *session)
 	int required, result;
 
 	endpoint_text(&session->peer, session->sender_host_address, &session->sender_host_port);
-	required = is_required(session);
+	/* a list that cannot be expanded requires everybody */
+	required = list_option_matches(session, "proxy_required_hosts",
+				       session->config->proxy_required_hosts) != 0;
 	result = find(session, required);
 	if (result == -ENOENT)
 		return;

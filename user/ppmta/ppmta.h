@@ -262,6 +262,9 @@ void variable_set(struct session *session, const char *name, const char *value);
 char *list_next(struct pool *pool, const char **list, char *separator);
 /* Does the list match? Return: 1, 0, or -1 with @error set. @list is expanded already. */
 int list_match_host(struct session *session, const char *list, char **error);
+/* Is the client in the host list that @option has, which is expanded here? NULL: no. An error is
+ * logged. Return: 1, 0, or -1. */
+int list_option_matches(struct session *session, const char *option, const char *list);
 int list_match_ip(struct session *session, const char *address, const char *list, char **error);
 int list_match_domain(struct session *session, const char *domain, const char *list, char **error);
 int list_match_local_part(struct session *session, const char *local_part, const char *list,
@@ -287,7 +290,7 @@ struct acl_parser {
 };
 
 /* A logical line of the ACL section. Return: NULL, or what is wrong, in parser->pool. */
-char *acl_parse_line(struct acl_parser *parser, const char *file, int line, char *text);
+char *acl_parse_line(struct acl_parser *parser, int line, char *text);
 /* Checks all strings and references. Return: NULL, or what is wrong, in @pool. */
 char *acl_check(struct config *config, struct pool *pool);
 /* Runs the ACL for @point; without one: ACL_ACCEPT. @message: what the client is to be told, with a

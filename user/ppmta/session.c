@@ -148,22 +148,7 @@ static int check_sync(struct session *session, const char *where)
 	return CLOSE;
 }
 
-static void forget_early_input(struct session *session)
-{
-	session->channel->start = session->channel->end = 0;
-}
-
 /* ---- commands ---- */
-
-static int is_advertised(struct session *session, const char *list)
-{
-	char *error = NULL, *expanded = list ? expand(session, list, &error) : NULL;
-	int result = expanded ? list_match_host(session, expanded, &error) : 0;
-
-	if (error)
-		log_line("tls_advertise_hosts: %s", error);
-	return result == 1;
-}
 
 static int command_helo(struct session *session, const char *arguments, int extended)
 {
@@ -197,7 +182,8 @@ static int command_helo(struct session *session, const char *arguments, int exte
 	channel_reply(channel, "250-8BITMIME");
 	channel_reply(channel, "250-PIPELINING");
 	if (session->config->tls && !channel->ssl &&
-	    is_advertised(session, session->config->tls_advertise_hosts))
+	    list_option_matches(session, "tls_advertise_hosts",
+				session->config->tls_advertise_hosts) == 1)
 		channel_reply(channel, "250-STARTTLS");
 	channel_reply(channel, "250 HELP");
 	return 0;
@@ -660,9 +646,7 @@ static int too_many(struct session *session)
 
 static void look_up_host(struct session *session)
 {
-	if (!session->config->host_lookup)
-		return;
-	if (is_advertised(session, session->config->host_lookup))
+	if (list_option_matches(session, "host_lookup", session->config->host_lookup) == 1)
 		sender_host_name(session);
 }
 
@@ -693,10 +677,8 @@ static int greet(struct session *session)
 		reply_refusal(session, result, message);
 		return CLOSE;
 	}
-	if (check_sync(session, "input sent without waiting for greeting")) {
-		forget_early_input(session);
+	if (check_sync(session, "input sent without waiting for greeting"))
 		return CLOSE;
-	}
 	send_banner(session);
 	return 0;
 }
