@@ -12,15 +12,24 @@
 #include <linux/types.h>
 
 /* getsockopt(fd, SOL_PP, option, buf, &len): errors are ENOBUFS (buf is too small), ENODATA
- * (nothing of that kind is kept) and, where no programs are attached to the socket's cgroup, the
- * kernel's own EOPNOTSUPP (AF_INET) or ENOPROTOOPT (AF_INET6). */
-#define SOL_PP		0x5050
-#define PP_ORIGIN	1 /* struct pp_record */
-#define PP_TAKE		2 /* struct pp_record; record.take says how many bytes to discard, once */
-#define PP_TLVS		3 /* raw TLVs of a v2 header */
-#define PP_TAKE_CHECKED 4 /* as PP_TAKE, for a header that the caller has checked itself */
+ * (nothing of that kind is kept), ENOTCONN (a listening socket) and, where no programs are attached
+ * to the socket's cgroup, the kernel's own EOPNOTSUPP (AF_INET) or ENOPROTOOPT (AF_INET6). PP_TAKE
+ * says EBUSY when the application has read bytes of the header from the socket itself.
+ *
+ * PP_TAKE: record.take says how many bytes of the stream are header and have to be discarded now,
+ * by recv(MSG_TRUNC). While the header is incomplete (PP_STATE_FRAGMENTED) these are the bytes that
+ * have arrived: without them the socket is not readable before the next ones come. A header is gone
+ * from the stream when PP_RECORD_TAKEN is set, or once the bytes are discarded. A take of 0 without
+ * it, in state VALID or LOCAL, means that another process is about to discard them. */
+#define SOL_PP	  0x5050
+#define PP_ORIGIN 1 /* struct pp_record */
+#define PP_TAKE	  2 /* struct pp_record, and record.take bytes are the caller's to discard */
+#define PP_TLVS	  3 /* raw TLVs of a v2 header: the first PP_PAGE bytes of them */
 #define PP_HEADER \
-	5 /* the raw header, when it has TLVs or UNIX addresses; its first PP_WINDOW bytes */
+	5 /* the raw header, when it has TLVs or UNIX addresses: the first PP_PAGE bytes */
+#define PP_PAGE		  4096		/* bytes in an answer, at most */
+#define PP_TLVS_PAGE(n)	  (0x100 + (n)) /* TLV bytes from n * PP_PAGE on; n is 0 to 3 */
+#define PP_HEADER_PAGE(n) (0x200 + (n)) /* the same for the header */
 
 enum pp_state {
 	PP_STATE_NONE = 0,    /* the peer is not a marked proxy */
@@ -29,42 +38,41 @@ enum pp_state {
 	PP_STATE_VALID = 3,   /* the origin is in the record */
 	PP_STATE_LOCAL = 4,   /* v2 LOCAL or UNSPEC, v1 UNKNOWN: the origin is the proxy itself */
 	PP_STATE_BAD = 5,     /* not a valid header: reason says which rule it breaks */
-	PP_STATE_FRAGMENTED = 6, /* the header goes on behind what the kernel has decoded */
+	PP_STATE_FRAGMENTED = 6, /* part of a header is there, the rest is not */
 };
 
 /* Why a header is bad. The numbers are also offsets into pp_stats, from PP_STAT_BAD on. */
 enum pp_reason {
 	PP_REASON_NONE = 0,
-	PP_BAD_SIGNATURE = 1,  /* neither "PROXY " nor the v2 signature */
-	PP_BAD_VERSION = 2,    /* v2: version nibble is not 2 */
-	PP_BAD_COMMAND = 3,    /* v2: command is neither LOCAL nor PROXY */
-	PP_BAD_FAMILY = 4,     /* v1: not TCP4, TCP6, UNKNOWN; v2: family or transport not known */
-	PP_BAD_ADDRESS = 5,    /* v1: address malformed or of another family */
-	PP_BAD_PORT = 6,       /* v1: port malformed or over 65535 */
-	PP_BAD_LINE = 7,       /* v1: no CR LF where it has to be, or not within 107 bytes */
-	PP_BAD_LENGTH = 8,     /* v2: length too short for the address family */
-	PP_BAD_TLV = 9,	       /* v2: a TLV runs past its end, or has a size its type forbids */
-	PP_BAD_CHECKSUM = 10,  /* v2: CRC32C is there and wrong */
-	PP_BAD_TOO_LARGE = 11, /* v2: header larger than PP_HEADER_MAX */
-	PP_BAD_CLOSED = 12,    /* the peer closed before the header was complete */
-	PP_BAD_MISSED = 13,    /* bytes reached the socket that the programs did not see */
-	PP_BAD_SENDER = 14,    /* from this host, by a process outside of the proxies' cgroups */
+	PP_BAD_SIGNATURE = 1,	/* neither "PROXY " nor the v2 signature */
+	PP_BAD_VERSION = 2,	/* v2: version nibble is not 2 */
+	PP_BAD_COMMAND = 3,	/* v2: command is neither LOCAL nor PROXY */
+	PP_BAD_FAMILY = 4,	/* v1: not TCP4, TCP6, UNKNOWN; v2: family or transport not known */
+	PP_BAD_ADDRESS = 5,	/* v1: address malformed or of another family */
+	PP_BAD_PORT = 6,	/* v1: port malformed or over 65535 */
+	PP_BAD_LINE = 7,	/* v1: no CR LF where it has to be, or not within 107 bytes */
+	PP_BAD_LENGTH = 8,	/* v2: length too short for the address family */
+	PP_BAD_TLV = 9,		/* v2: a TLV runs past its end, or has a size its type forbids */
+	PP_BAD_CHECKSUM = 10,	/* v2: CRC32C is there and wrong */
+	PP_BAD_TOO_LARGE = 11,	/* v2: header larger than PP_HEADER_MAX */
+	PP_BAD_CLOSED = 12,	/* the peer closed before the header was complete */
+	PP_BAD_MISSED = 13,	/* bytes reached the socket that the programs did not see */
+	PP_BAD_SENDER = 14,	/* from this host, by a process outside of the proxies' cgroups */
+	PP_BAD_UNRECORDED = 15, /* the connection is older than the programs, the port or the mark
+				 * of its proxy, or there was no memory for its record */
+	PP_BAD_MPTCP = 16, /* a Multipath TCP connection: its bytes did not pass the programs */
 	PP_REASON_COUNT
 };
 
 #define PP_HEADER_MAX 16384 /* largest header that ppsplit takes, bytes */
-#define PP_WINDOW     1024  /* largest header that the kernel side checks and keeps whole, bytes */
+#define PP_WINDOW     1024  /* a header of up to this many bytes is small: see struct pp_extra */
 
 /* record.flags */
-#define PP_RECORD_LARGE	 0x01 /* larger than PP_WINDOW: TLVs and checksum are not checked */
+#define PP_RECORD_LARGE	 0x01 /* larger than PP_WINDOW */
 #define PP_RECORD_KEPT	 0x02 /* PP_HEADER and PP_TLVS have the bytes */
 #define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
 #define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
 #define PP_RECORD_IN_MAP 0x10 /* split: the socket is in pp_split still, not native yet */
-#define PP_RECORD_POPPED \
-	0x20 /* pp_msg took the header out at its sender: it never was in the stream */
-#define PP_RECORD_SILENT \
-	0x40 /* PENDING, and the header may come without waking anybody: ask again */
 
 /* record.path: who decoded the header */
 enum pp_path {
@@ -116,8 +124,8 @@ struct pp_record {
 	__u8 source[16];      /* AF_INET: the first four bytes; AF_UNIX: see PP_HEADER */
 	__u8 destination[16]; /* likewise */
 	__u32 take;	      /* PP_TAKE: bytes that the caller has to discard now */
-	__u32 need;	    /* PENDING, FRAGMENTED: stream bytes needed before asking again helps */
-	__u64 netns_cookie; /* network namespace of the socket */
+	__u32 need;	      /* PENDING, FRAGMENTED: length that the header has at least, bytes */
+	__u64 netns_cookie;   /* network namespace of the socket */
 	/* The process that sent the header, when it is one of a proxy cgroup on this host. */
 	__u64 sender_cgroup; /* id of its cgroup v2, as bpf_get_current_cgroup_id(); 0: none such */
 	__u32 sender_pid;    /* in the initial process namespace; 0: its send() was not seen */
@@ -148,7 +156,6 @@ enum pp_on_bad {
 #define PP_PORT_V1_MIXED    0x01 /* an IPv4 address in a TCP6 line is taken (nginx stream) */
 #define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
 #define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
-#define PP_PORT_POP	    0x08 /* a proxy on this host: the header never gets into the stream */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split_way */
@@ -169,12 +176,13 @@ struct pp_socket {
 	__u64 cookie;	 /* split: the socket's key in pp_split and pp_cut, else 0 */
 	__u32 first_seq; /* sequence number of the stream's first byte */
 	__u32 have;	 /* bytes of the header seen so far, while FRAGMENTED */
-	__u32 taken;	 /* 1: PP_TAKE has been answered */
+	__u32 told;	 /* PP_TAKE: bytes of the header that somebody was told to discard */
 	__u8 on_bad;	 /* copied from the port's policy */
 	__u8 split;
 	__u16 port_flags;
 	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
-	__u32 unused;
+	__u32 settled;	 /* 1: TCP has taken what the record is about: nothing undoes that */
+	__u64 told_ns;	 /* when that was, CLOCK_MONOTONIC */
 };
 
 /* pp_cut: socket cookie -> how pp_strip and pp_sockops stand with a socket of pp_split */
@@ -193,6 +201,12 @@ struct pp_extra {
 	__u8 bytes[PP_WINDOW];
 };
 
+/* pp_large: SK_STORAGE, in its place for headers larger than PP_WINDOW */
+struct pp_large {
+	__u64 len; /* bytes used */
+	__u8 bytes[PP_HEADER_MAX];
+};
+
 /* Which connection a hand-over is for. Addresses are v4-mapped where they are IPv4; ports in host
  * order. The sequence number of the stream's first byte is part of it: what a forger sends under
  * another number never meets the connection. */
@@ -206,13 +220,15 @@ struct pp_handoff_key {
 };
 
 /* pp_outgoing: what the sending side knows of a connection that a process of a proxy cgroup makes
- * to a served port, from its connect() until the receiving side has taken it over. The key's
- * first_seq is 0; its netns_cookie is 0 too, since the two ends may be in different namespaces of
- * the host, unless the addresses are loopback ones, which mean something else in each namespace. */
+ * to a port with a served number, from its connect() until the receiving side has taken it over.
+ * The key's netns_cookie is 0, since the two ends may be in different namespaces of the host,
+ * unless the addresses are loopback ones, which mean something else in each namespace. */
 struct pp_outgoing {
 	struct pp_record
 		record;	 /* PENDING until pp_msg has decoded a header; VALID or LOCAL then */
-	__u32 first_seq; /* sequence number of the stream's first byte */
+	__u64 cookie;	 /* of the proxy's socket */
+	__u64 made_ns;	 /* when it was announced, CLOCK_MONOTONIC */
+	__u32 confirmed; /* 1: the gate has seen its SYN, so the port is one that is served */
 	__u32 unused;
 };
 
@@ -228,10 +244,10 @@ struct pp_config {
 struct pp_handoff {
 	struct pp_handoff_key key;
 	struct pp_socket socket;
-	__u32 ack; /* acknowledgement number of the segment */
-	__u8 syn;  /* 1: came in a SYN (TCP Fast Open), so there is no acknowledgement number */
-	__u8 full; /* 1: not taken yet */
-	__u8 more; /* 1: payload follows the header in its segment */
+	__u32 ack;     /* acknowledgement number of the segment */
+	__u8 stranger; /* 1: the peer is no proxy, which is known where there is a proxy cgroup */
+	__u8 full;     /* 1: not taken yet */
+	__u8 more;     /* 1: payload follows the header in its segment */
 	__u8 pad;
 	struct pp_extra extra;
 };
@@ -258,21 +274,26 @@ enum pp_stat {
 	PP_STAT_SENDERS,	    /* connections of proxy cgroups to served ports */
 	PP_STAT_SENT,		    /* of these: headers decoded at their send() */
 	PP_STAT_UNSEEN,		    /* of these: headers left to the receiving side */
-	PP_STAT_POPPED,		    /* headers taken out before they reached TCP */
 	PP_STAT_SENDERS_NATIVE,	    /* sockets that have left pp_senders */
-	PP_STAT_BAD = 32,	    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
-	PP_STAT_COUNT = 48,
+	PP_STAT_DROPPED_UNREADABLE, /* segments whose TCP header is behind too many IPv6 extensions
+				     */
+	PP_STAT_DROPPED_FASTOPEN,   /* SYNs of proxies with TCP Fast Open, dropped */
+	PP_STAT_DROPPED_MPTCP,	    /* SYNs of proxies with Multipath TCP, dropped */
+	PP_STAT_UNANNOUNCED, /* segments of connections whose announcement is lost, dropped */
+	PP_STAT_UNCONFIRMED, /* connections of proxy cgroups to ports that are not served */
+	PP_STAT_BAD = 32,    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
+	PP_STAT_COUNT = 64,
 };
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct pp_record) == 80, "the record is 80 bytes");
 _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
-_Static_assert(sizeof(struct pp_socket) == 112, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_socket) == 120, "no padding in a socket's entry");
 _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
-_Static_assert(sizeof(struct pp_handoff) == 48 + 112 + 8 + 8 + PP_WINDOW,
+_Static_assert(sizeof(struct pp_handoff) == 48 + 120 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
-_Static_assert(sizeof(struct pp_outgoing) == 88, "no padding in an entry");
+_Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 
