@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 typedef _Bool bool;
+typedef __u8 u8;
 typedef __u32 u32;
 typedef __u64 u64;
 
@@ -40,11 +41,13 @@ struct sock_cgroup_data {
 
 struct sock_common {
 	possible_net_t skc_net;
+	long unsigned int skc_flags;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	kuid_t sk_uid;
+	u8 sk_shutdown;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -52,11 +55,17 @@ struct inet_sock {
 	struct sock sk;
 };
 
+struct fastopen_queue {
+	int max_qlen;
+};
+
+struct request_sock_queue {
+	struct fastopen_queue fastopenq;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
-	struct {
-		__u8 pending;
-	} icsk_ack;
+	struct request_sock_queue icsk_accept_queue;
 };
 
 struct tcp_sock {
@@ -64,6 +73,7 @@ struct tcp_sock {
 	u32 copied_seq;
 	u32 write_seq;
 	u32 rcv_nxt;
+	bool is_mptcp;
 };
 
 struct request_sock {

@@ -6,8 +6,6 @@
 #ifndef PP_CONNECTION_H
 #define PP_CONNECTION_H
 
-#define LOOPBACK_IFINDEX 1 /* of lo, in each network namespace */
-
 static int is_loopback(const __u8 *address)
 {
 	const __u32 *word = (const __u32 *)address;
@@ -19,11 +17,11 @@ static int is_loopback(const __u8 *address)
 	return !word[2] && word[3] == bpf_htonl(1);
 }
 
-/* @key, of one connection and in the namespace @netns_cookie, as pp_outgoing has it. */
-static void outgoing_key(struct pp_handoff_key *key, __u64 netns_cookie)
+/* Sets what else is in the key that pp_outgoing has for the connection @key. */
+static void outgoing_key(struct pp_handoff_key *key, __u64 netns_cookie, __u32 first_seq)
 {
 	key->netns_cookie = is_loopback(key->remote) ? netns_cookie : 0;
-	key->first_seq = 0;
+	key->first_seq = first_seq;
 }
 
 /* Functions of their own, here and below: in branches of one, the compiler joins the loads at a

@@ -36,6 +36,13 @@ struct {
 } pp_extra SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_large);
+} pp_large SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -69,14 +76,27 @@ struct {
 	__type(value, __u64);
 } pp_senders SEC(".maps");
 
-/* What pp_sender and pp_msg know of a socket in pp_senders. The decoder works here: a sk_msg
- * program can be preempted, so nothing per CPU would do, but its socket is locked. */
+/* A socket of a proxy cgroup that connects, or has connected, to a served port number. It goes with
+ * the socket, and no other entry can push it out. */
+struct pp_announced {
+	__u32 first_seq;  /* sequence number of the stream's first byte */
+	__u32 in_senders; /* 1: pp_sender has put the socket into pp_senders, and takes it out */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_announced);
+} pp_announced SEC(".maps");
+
+/* What pp_sender and pp_msg know of a socket in pp_senders until its first message. The decoder
+ * works here: a sk_msg program can be preempted, so nothing per CPU would do, but its socket is
+ * locked. */
 struct pp_sending {
 	struct pp_handoff_key key; /* in pp_outgoing */
 	struct pp_socket socket;
 	struct pp_decoder decoder;
-	__u32 seen; /* 1: the first message has been looked at */
-	__u32 unused;
 	struct pp_extra extra;
 };
 
@@ -87,23 +107,30 @@ struct {
 	__type(value, struct pp_sending);
 } pp_sending SEC(".maps");
 
-/* An entry goes when the receiving side has taken it over, or its sender is closed and everything
- * it sent was acknowledged. What a reset connection leaves behind the map, a LRU, forgets. */
+/* Not an LRU: a connection whose entry is gone would look like a stranger's. An entry goes when the
+ * receiving side has taken it over, when it turns out to be for another's port, or when its socket
+ * is closed and everything it sent was acknowledged. What a reset connection leaves behind is swept
+ * when the map is full. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 32768);
 	__type(key, struct pp_handoff_key);
 	__type(value, struct pp_outgoing);
 } pp_outgoing SEC(".maps");
 
-/* The raw header of an entry in pp_outgoing that was popped and has TLVs: it is nowhere else. */
+/* One entry. CLOCK_MONOTONIC, nanoseconds; 0: never. */
+struct pp_loss {
+	__u64 lost_ns;	/* when an announcement last had no place in pp_outgoing */
+	__u64 swept_ns; /* when pp_outgoing was last swept */
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 4096);
-	__type(key, struct pp_handoff_key);
-	__type(value, struct pp_extra);
-} pp_popped SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pp_loss);
+} pp_loss SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -123,8 +150,11 @@ struct {
  * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
 struct pp_work {
 	struct pp_decoder decoder;
-	struct pp_socket socket;    /* while its record is being decoded anew */
-	__u8 joined[2 * PP_WINDOW]; /* a header's first part, and behind it the segment's */
+	struct pp_socket socket; /* while its record is being decoded anew */
+	struct {
+		__u64 len;
+		__u8 bytes[2 * PP_WINDOW];
+	} joined; /* as struct pp_extra: a header's first part, and after it the segment's */
 };
 
 struct {
@@ -133,6 +163,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct pp_work);
 } pp_work SEC(".maps");
+
+/* The same for the header of a hand-over that is larger than PP_WINDOW. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pp_large);
+} pp_large_work SEC(".maps");
 
 static void count(__u32 stat)
 {
@@ -147,6 +185,20 @@ static struct pp_work *working_memory(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&pp_work, &zero);
+}
+
+static struct pp_large *large_working_memory(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&pp_large_work, &zero);
+}
+
+static struct pp_loss *loss(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&pp_loss, &zero);
 }
 
 static struct pp_handoff *handoff_of_this_cpu(void)

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * pp_msg, sk_msg on pp_senders: sees the first message of a proxy on this host inside its send(),
- * decodes the header that it begins with, and notes who sends it. The header stays in the stream,
- * unless the port has PP_PORT_POP.
+ * decodes the header that it begins with, and notes who sends it. The header stays in the stream.
  *
  * Nothing is redirected: docs/sk_msg.md says why.
  */
 #ifndef PP_MSG_H
 #define PP_MSG_H
-
-#define ICSK_ACK_SCHED 1 /* include/net/inet_connection_sock.h */
 
 #define WORD 8
 
@@ -70,41 +67,6 @@ static __u32 msg_load(struct sk_msg_md *msg, struct pp_sending *sending)
 	return copy.len;
 }
 
-/* Taking the header away takes away the ACK that its segment would have carried: where one is owed
- * (tcp-smart-connect delays the handshake's), the connection would wait for it, 40 to 200 ms. */
-static int msg_pop(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_sending *sending)
-{
-	struct pp_record *record = &sending->socket.record;
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
-
-	if (!(sending->socket.port_flags & PP_PORT_POP) || !tcp ||
-	    tcp->inet_conn.icsk_ack.pending & ICSK_ACK_SCHED)
-		return 0;
-	if (record_wants_bytes(record)) {
-		sending->extra.len = sending->socket.have;
-		if (bpf_map_update_elem(&pp_popped, &sending->key, &sending->extra, BPF_ANY)) {
-			count(PP_STAT_NO_MEMORY);
-			return 0;
-		}
-	}
-	if (bpf_msg_pop_data(msg, 0, record->header_len, 0))
-		return 0;
-	record->flags |= PP_RECORD_POPPED;
-	count(PP_STAT_POPPED);
-	return 1;
-}
-
-/* To pop a header it has to be there whole: hold what there is until the next byte comes. */
-static int msg_wait(struct sk_msg_md *msg, struct pp_sending *sending)
-{
-	const struct pp_record *record = &sending->socket.record;
-	__u32 have = sending->socket.have;
-
-	if (!(sending->socket.port_flags & PP_PORT_POP) || have >= PP_WINDOW)
-		return 0;
-	return !bpf_msg_cork_bytes(msg, record->need > have ? record->need : have + 1);
-}
-
 static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_sending *sending)
 {
 	struct pp_record *record = &sending->socket.record;
@@ -112,20 +74,13 @@ static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_send
 	struct pp_outgoing *outgoing;
 	__u32 len = 0;
 
-	sending->seen = 1;
 	/* a send() that waited for the connection went another way */
 	if (tcp && tcp->write_seq == sending->socket.first_seq)
 		len = msg_load(msg, sending);
 	if (len)
-		record_decode(&sending->decoder, &sending->socket, sending->extra.bytes, len);
-	if (len && record->state == PP_STATE_FRAGMENTED && msg_wait(msg, sending)) {
-		sending->seen = 0;
-		return;
-	}
-	if (sending->socket.port_flags & PP_PORT_POP)
-		bpf_msg_cork_bytes(msg, 0); /* or what follows would wait too */
+		record_decode(&sending->decoder, &sending->socket, &sending->extra, len);
 	outgoing = bpf_map_lookup_elem(&pp_outgoing, &sending->key);
-	if (!len || !outgoing || outgoing->first_seq != sending->socket.first_seq ||
+	if (!len || !outgoing ||
 	    (record->state != PP_STATE_VALID && record->state != PP_STATE_LOCAL)) {
 		count(PP_STAT_UNSEEN);
 		return;
@@ -134,7 +89,6 @@ static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_send
 	record->sender_cgroup = bpf_get_current_cgroup_id();
 	record->sender_pid = bpf_get_current_pid_tgid() >> 32;
 	record->sender_uid = bpf_get_current_uid_gid();
-	msg_pop(msg, sk, sending);
 	record_write(&outgoing->record, record);
 	count(PP_STAT_SENT);
 }
@@ -147,8 +101,10 @@ static int message(struct sk_msg_md *msg)
 	if (!sk)
 		return SK_PASS;
 	sending = bpf_sk_storage_get(&pp_sending, sk, 0, 0);
-	if (sending && !sending->seen)
-		msg_first(msg, sk, sending);
+	if (!sending)
+		return SK_PASS;
+	msg_first(msg, sk, sending);
+	bpf_sk_storage_delete(&pp_sending, sk);
 	return SK_PASS;
 }
 

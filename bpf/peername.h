@@ -60,18 +60,18 @@ static void endpoint_fill(struct endpoint *endpoint, const struct pp_record *rec
 	endpoint->is_ip4 = word[0] == 0 && word[1] == 0 && word[2] == bpf_htonl(0xffff);
 }
 
-/* A marked proxy on a transparent port, and no record: there was no memory for one, or the
- * connection is older than the programs. Its own address must not be told here either. */
+/* On a transparent port and without a record, a connection may be a proxy's (see record_absent()):
+ * its own address must not be told here either. */
 static int is_unrecorded(struct bpf_sock *sk)
 {
 	__u16 port = CONTEXT_FIELD(sk->src_port);
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-	__u32 address[4];
+	struct pp_record record = {};
 
 	if (!policy || !(policy->flags & PP_PORT_TRANSPARENT))
 		return 0;
-	peer_of_socket(sk, (__u8 *)address);
-	return is_marked((__u8 *)address);
+	record_absent(&record, sk);
+	return record.state == PP_STATE_BAD;
 }
 
 /* Return: 1 when @endpoint is to be told in place of the socket's own. */
@@ -96,7 +96,7 @@ static int endpoint_of(struct bpf_sock_addr *ctx, int local, struct endpoint *en
 	if (!(socket->port_flags & (local ? PP_PORT_LOCAL : PP_PORT_TRANSPARENT)))
 		return 0;
 	record = &socket->record;
-	if (record->state == PP_STATE_LOCAL)
+	if (record->state == PP_STATE_LOCAL || record->state == PP_STATE_NONE)
 		return 0;
 	if (record->state != PP_STATE_VALID ||
 	    (record->family != PP_AF_INET && record->family != PP_AF_INET6)) {

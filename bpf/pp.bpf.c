@@ -29,6 +29,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
 #include <pp/header.h>
@@ -39,12 +40,15 @@
 #include "record.h"
 #include "connection.h"
 #include "outgoing.h"
-#include "gate.h"
+#include "handshake.h"
+#include "listener.h"
+#include "established.h"
 #include "strip.h"
+#include "sender.h"
 #include "sockops.h"
+#include "stream.h"
 #include "sockopt.h"
 #include "peername.h"
-#include "sender.h"
 #include "msg.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -52,7 +56,16 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("cgroup_skb/ingress")
 int pp_gate(struct __sk_buff *skb)
 {
-	return gate(skb);
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PASS;
+	if (sk->state == BPF_TCP_LISTEN)
+		return gate_listener(skb, sk);
+	return gate_established(skb, sk);
 }
 
 SEC("sockops")

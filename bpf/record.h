@@ -29,26 +29,36 @@ static void record_write(struct pp_record *to, const struct pp_record *from)
 	to->destination_port = from->destination_port;
 	__builtin_memcpy(to->source, from->source, 16);
 	__builtin_memcpy(to->destination, from->destination, 16);
-	to->take = from->take;
 	to->need = from->need;
 	record_set_sender(to, from);
 	barrier();
 	*(volatile __u8 *)&to->state = from->state;
 }
 
-/* Decodes @bytes into @socket: state, reason, flags. Keeps record.netns_cookie, path and sender.
- * The record is no record meanwhile: nobody else may be reading it. */
-static void record_decode(struct pp_decoder *decoder, struct pp_socket *socket, const __u8 *bytes,
-			  __u32 len)
+/* Decodes @len bytes of @stream into @socket: state, reason, flags. Keeps record.netns_cookie, path
+ * and sender. The record is not one while that goes on: nobody else may be reading it.
+ *
+ * Not static, so that the verifier goes through it once, and not once for each way that leads here.
+ */
+__noinline int record_decode(struct pp_decoder *decoder, struct pp_socket *socket,
+			     const struct pp_extra *stream, __u32 len)
 {
-	struct pp_record *record = &socket->record;
-	__u64 netns_cookie = record->netns_cookie, cgroup = record->sender_cgroup;
-	__u32 pid = record->sender_pid, uid = record->sender_uid;
-	__u8 path = record->path;
+	struct pp_record *record;
+	__u64 netns_cookie, cgroup;
+	__u32 pid, uid;
+	__u8 path;
 	int result;
 
+	if (!decoder || !socket || !stream)
+		return 0;
+	record = &socket->record;
+	netns_cookie = record->netns_cookie;
+	cgroup = record->sender_cgroup;
+	pid = record->sender_pid;
+	uid = record->sender_uid;
+	path = record->path;
 	decoder->flags = socket->port_flags;
-	result = pp_decode(decoder, record, bytes, len);
+	result = pp_decode(decoder, record, stream->bytes, len);
 	record->netns_cookie = netns_cookie;
 	record->path = path;
 	record->sender_cgroup = cgroup;
@@ -60,18 +70,49 @@ static void record_decode(struct pp_decoder *decoder, struct pp_socket *socket, 
 		record->reason = -result;
 	} else if (result == PP_MORE) {
 		record->state = PP_STATE_FRAGMENTED;
-		if (record->header_len > PP_WINDOW && len >= PP_WINDOW)
+		if (record->header_len > PP_WINDOW)
 			record->flags |= PP_RECORD_LARGE;
 	} else {
 		record->state = pp_decoded_state(record);
 	}
+	return 0;
 }
 
-/* Must the raw header be kept, beside the record? */
+/* Is @record the beginning of a header that is larger than PP_WINDOW? */
+static int record_continues_large(const struct pp_record *record)
+{
+	return record->state == PP_STATE_FRAGMENTED && record->flags & PP_RECORD_LARGE;
+}
+
+/* After record_decode() for such a header, of which @len bytes are in @stream: checks it, if it is
+ * complete. */
+__noinline int record_finish_large(struct pp_decoder *decoder, struct pp_socket *socket,
+				   const struct pp_large *stream, __u32 len)
+{
+	struct pp_record *record;
+	int result;
+
+	if (!decoder || !socket || !stream)
+		return 0;
+	record = &socket->record;
+	socket->have = len;
+	if (!record_continues_large(record) || len < record->header_len)
+		return 0;
+	result = pp_decode_large(decoder, record, stream->bytes);
+	if (result < 0) {
+		record->state = PP_STATE_BAD;
+		record->reason = -result;
+	} else {
+		record->state = pp_decoded_state(record);
+	}
+	return 0;
+}
+
+/* Must the raw header be kept, beside the record, in pp_extra? */
 static int record_wants_bytes(const struct pp_record *record)
 {
 	if (record->flags & PP_RECORD_LARGE)
-		return record->family == PP_AF_UNIX;
+		return 0;
 	return record->state == PP_STATE_FRAGMENTED ||
 	       (record->state == PP_STATE_VALID &&
 		(record->tlv_len || record->family == PP_AF_UNIX));
@@ -80,8 +121,7 @@ static int record_wants_bytes(const struct pp_record *record)
 /* Nothing that comes later on the connection changes the record any more. */
 static int record_is_settled(const struct pp_record *record)
 {
-	return record->state != PP_STATE_PENDING &&
-	       (record->state != PP_STATE_FRAGMENTED || record->flags & PP_RECORD_LARGE);
+	return record->state != PP_STATE_PENDING && record->state != PP_STATE_FRAGMENTED;
 }
 
 /* Counts a record that has become a socket's. */
@@ -93,12 +133,14 @@ static void record_count(const struct pp_record *record)
 		__attribute__((fallthrough));
 	case PP_STATE_VALID:
 		count(record->version == 1 ? PP_STAT_V1 : PP_STAT_V2);
+		if (record->flags & PP_RECORD_LARGE)
+			count(PP_STAT_LARGE);
 		break;
 	case PP_STATE_BAD:
-		count(PP_STAT_BAD + (record->reason & 15));
+		count(PP_STAT_BAD + (record->reason & 31));
 		break;
 	case PP_STATE_FRAGMENTED:
-		count(record->flags & PP_RECORD_LARGE ? PP_STAT_LARGE : PP_STAT_FRAGMENTED);
+		count(PP_STAT_FRAGMENTED);
 		break;
 	case PP_STATE_EXPIRED:
 		count(PP_STAT_GATES_EXPIRED);

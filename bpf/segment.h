@@ -12,7 +12,19 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+#define PASS 1
+#define DROP 0
+
 #define IP6_EXTENSIONS_MAX 8
+
+#define TCP_OPTION_END	    0
+#define TCP_OPTION_NOP	    1
+#define TCP_OPTION_MPTCP    30
+#define TCP_OPTION_FASTOPEN 34
+#define TCP_OPTION_EXP	    254	   /* followed by a number that says what for (RFC 6994) */
+#define TCP_EXP_FASTOPEN    0xf989 /* as Linux sent it before RFC 7413 */
+#define TCP_OPTIONS_MAX	    40	   /* bytes */
+#define MPTCP_CAPABLE	    0	   /* subtype, high half of the third byte (RFC 8684) */
 
 struct segment {
 	__u8 source[16]; /* v4-mapped where it is IPv4 */
@@ -22,6 +34,7 @@ struct segment {
 	__u32 seq; /* of the first payload byte */
 	__u32 ack;
 	__u32 flags;   /* TCP_* */
+	__u32 options; /* offset of the TCP options in the skb */
 	__u32 payload; /* offset in the skb */
 	__u32 payload_len;
 };
@@ -78,7 +91,8 @@ static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment)
 	return 0;
 }
 
-/* 0, or -1 when this is not a TCP segment. */
+/* Return: 0; or -1 when its TCP header cannot be found. The addresses are there all the same, where
+ * the skb is long enough for them. */
 static int segment_read(struct __sk_buff *skb, struct segment *segment)
 {
 	struct tcphdr tcp;
@@ -99,9 +113,68 @@ static int segment_read(struct __sk_buff *skb, struct segment *segment)
 	segment->ack = bpf_ntohl(tcp.ack_seq);
 	segment->flags = (tcp.fin ? TCP_FIN : 0) | (tcp.syn ? TCP_SYN : 0) |
 			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
+	segment->options = offset + sizeof(tcp);
 	segment->payload = offset + tcp.doff * 4;
 	segment->payload_len = skb->len > segment->payload ? skb->len - segment->payload : 0;
 	return 0;
+}
+
+/* Moves the beginning of @segment forward by @len bytes of payload, which it has. */
+static void segment_skip(struct segment *segment, __u32 len)
+{
+	segment->seq += len;
+	segment->payload += len;
+	segment->payload_len -= len;
+}
+
+struct option_scan {
+	struct __sk_buff *skb;
+	__u32 at;
+	__u32 end;
+	int mptcp_capable; /* answers: 1 when the option is there */
+	int fastopen;
+};
+
+static long option_step(__u32 round, void *context)
+{
+	struct option_scan *scan = context;
+	__u8 option[4] = {};
+
+	(void)round;
+	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, option, 1))
+		return 1;
+	if (option[0] == TCP_OPTION_END)
+		return 1;
+	if (option[0] == TCP_OPTION_NOP) {
+		scan->at++;
+		return 0;
+	}
+	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2)
+		return 1;
+	if (option[0] == TCP_OPTION_FASTOPEN)
+		scan->fastopen = 1;
+	/* fails for an option that ends the segment and is shorter than four bytes: neither of
+	 * these */
+	if (option[1] >= 4 && !bpf_skb_load_bytes(scan->skb, scan->at, option, 4)) {
+		if (option[0] == TCP_OPTION_MPTCP && option[2] >> 4 == MPTCP_CAPABLE)
+			scan->mptcp_capable = 1;
+		if (option[0] == TCP_OPTION_EXP && (option[2] << 8 | option[3]) == TCP_EXP_FASTOPEN)
+			scan->fastopen = 1;
+	}
+	scan->at += option[1];
+	return 0;
+}
+
+/* Which options of a SYN concern us. */
+static void segment_options(struct __sk_buff *skb, const struct segment *segment,
+			    struct option_scan *scan)
+{
+	scan->skb = skb;
+	scan->at = segment->options;
+	scan->end = segment->payload;
+	scan->mptcp_capable = 0;
+	scan->fastopen = 0;
+	bpf_loop(TCP_OPTIONS_MAX, option_step, scan, 0);
 }
 
 /* Copies up to PP_WINDOW payload bytes to @to. Return: how many, or -1. */
@@ -121,6 +194,50 @@ static int segment_load(struct __sk_buff *skb, const struct segment *segment, __
 	if (bpf_skb_load_bytes(skb, segment->payload, to, len))
 		return -1;
 	return len;
+}
+
+struct large_copy {
+	struct __sk_buff *skb;
+	struct pp_large *to;
+	__u32 from; /* offset in the skb */
+	__u32 at;   /* offset in @to */
+	__u32 end;  /* of it */
+	int failed;
+};
+
+static long large_step(__u32 round, void *context)
+{
+	struct large_copy *copy = context;
+	__u32 len = copy->end - copy->at, at = copy->at;
+
+	(void)round;
+	if (copy->at >= copy->end)
+		return 1;
+	if (len > PP_LARGE_SLACK)
+		len = PP_LARGE_SLACK;
+	copy->at += len;
+	/* for the verifier: see segment_load() */
+	len -= 1;
+	pp_opaque(len);
+	len &= PP_LARGE_SLACK - 1;
+	len += 1;
+	at &= PP_HEADER_MAX - 1;
+	copy->failed = bpf_skb_load_bytes(copy->skb, copy->from, copy->to->bytes + at, len) != 0;
+	copy->from += len;
+	return copy->failed;
+}
+
+/* Copies the payload to @to, from byte @at of it on, up to byte @end. Return: offset behind the
+ * last byte copied, or -1. */
+static int segment_load_large(struct __sk_buff *skb, const struct segment *segment,
+			      struct pp_large *to, __u32 at, __u32 end)
+{
+	struct large_copy copy = {skb, to, segment->payload, at, at + segment->payload_len, 0};
+
+	if (copy.end > end)
+		copy.end = end;
+	bpf_loop(PP_HEADER_MAX / PP_LARGE_SLACK, large_step, &copy, 0);
+	return copy.failed ? -1 : (int)copy.at;
 }
 
 #endif

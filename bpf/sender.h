@@ -3,21 +3,40 @@
  * pp_sender, sock_ops on a proxy cgroup: announces its connections to served ports before the first
  * SYN leaves, takes them into pp_senders for their first message, and out again.
  *
+ * A port is known here by its number alone. Whether a connection goes to a server that is served is
+ * for the receiving side to say: the gate confirms the announcement when it sees the SYN.
+ *
  * A program of its own, and not part of pp_sockops: a mail server makes outgoing connections too,
  * and is no proxy.
  */
 #ifndef PP_SENDER_H
 #define PP_SENDER_H
 
-static void sender_flags(struct bpf_sock_ops *ops, __u32 clear, __u32 set)
+#define TCP_SYNCNT 7 /* include/uapi/linux/tcp.h */
+
+#define SECOND_NS	1000000000ULL
+#define OUTGOING_OLD_NS (300 * SECOND_NS) /* longer than a handshake lasts */
+
+/* Adds to the socket's callbacks. They are the socket's and not a program's, so none is ever taken
+ * away: another program may have asked for it. For the same reason another may take ours: nothing
+ * that matters depends on one. */
+static void sender_wants(struct bpf_sock_ops *ops, __u32 flags)
 {
-	bpf_sock_ops_cb_flags_set(ops, (CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) & ~clear) | set);
+	bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) | flags);
 }
 
-static void sender_key(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
+/* The socket @cookie has nothing more to say in pp_senders. From any program of sock_ops, whichever
+ * socket it runs for. */
+static void sender_dismiss(__u64 cookie)
+{
+	if (!bpf_map_delete_elem(&pp_senders, &cookie))
+		count(PP_STAT_SENDERS_NATIVE);
+}
+
+static void sender_key(struct bpf_sock_ops *ops, struct pp_handoff_key *key, __u32 first_seq)
 {
 	connection_of_sender(ops, key);
-	outgoing_key(key, bpf_get_netns_cookie(ops));
+	outgoing_key(key, bpf_get_netns_cookie(ops), first_seq);
 }
 
 static struct pp_port *sender_policy(struct bpf_sock_ops *ops)
@@ -27,11 +46,54 @@ static struct pp_port *sender_policy(struct bpf_sock_ops *ops)
 	return bpf_map_lookup_elem(&pp_ports, &port);
 }
 
+static long sweep_old(void *map, struct pp_handoff_key *key, struct pp_outgoing *outgoing,
+		      __u64 *now)
+{
+	(void)map;
+	if (*now - outgoing->made_ns > OUTGOING_OLD_NS)
+		bpf_map_delete_elem(&pp_outgoing, key);
+	return 0;
+}
+
+/* pp_outgoing is full: entries that nobody took, and whose socket's end was not seen. */
+static void sweep(void)
+{
+	struct pp_loss *loss_of = loss();
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!loss_of || now - loss_of->swept_ns < SECOND_NS)
+		return;
+	loss_of->swept_ns = now;
+	bpf_for_each_map_elem(&pp_outgoing, sweep_old, &now, 0);
+}
+
+static int outgoing_store(struct pp_handoff_key *key, struct pp_outgoing *outgoing)
+{
+	if (!bpf_map_update_elem(&pp_outgoing, key, outgoing, BPF_ANY))
+		return 0;
+	sweep();
+	return bpf_map_update_elem(&pp_outgoing, key, outgoing, BPF_ANY);
+}
+
+/* A connection that cannot be announced must not be taken for a stranger's: see standing_of(). Two
+ * SYNs, and it gives up. */
+static void sender_lost(struct bpf_sock_ops *ops)
+{
+	struct pp_loss *loss_of = loss();
+	int tries = 1;
+
+	count(PP_STAT_NO_MEMORY);
+	if (loss_of)
+		loss_of->lost_ns = bpf_ktime_get_ns();
+	bpf_setsockopt(ops, IPPROTO_TCP, TCP_SYNCNT, &tries, sizeof(tries));
+}
+
 /* TCP_CONNECT: addresses, ports and the first sequence number are chosen, nothing has been sent. So
  * the receiving side finds the entry with the first packet that it sees, also where data comes in
  * the SYN. */
 static void sender_connect(struct bpf_sock_ops *ops)
 {
+	struct pp_announced *announced;
 	struct pp_outgoing outgoing = {};
 	struct pp_handoff_key key = {};
 	struct bpf_sock *sk = ops->sk;
@@ -42,19 +104,35 @@ static void sender_connect(struct bpf_sock_ops *ops)
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
-	sender_key(ops, &key);
-	outgoing.first_seq = tcp->write_seq + 1;
+	announced = bpf_sk_storage_get(&pp_announced, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!announced) {
+		sender_lost(ops);
+		return;
+	}
+	announced->first_seq = tcp->write_seq + 1;
+	announced->in_senders = 0;
+	sender_key(ops, &key, announced->first_seq);
+	outgoing.cookie = bpf_get_socket_cookie(ops);
+	outgoing.made_ns = bpf_ktime_get_ns();
 	outgoing.record.state = PP_STATE_PENDING;
 	outgoing.record.need = 1;
 	/* what the socket knows; pp_msg sees the process */
 	outgoing.record.sender_cgroup = tcp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup->kn->id;
 	outgoing.record.sender_uid = tcp->inet_conn.icsk_inet.sk.sk_uid.val;
-	if (bpf_map_update_elem(&pp_outgoing, &key, &outgoing, BPF_ANY)) {
-		count(PP_STAT_NO_MEMORY);
+	if (outgoing_store(&key, &outgoing)) {
+		sender_lost(ops);
 		return;
 	}
 	count(PP_STAT_SENDERS);
-	sender_flags(ops, 0, BPF_SOCK_OPS_STATE_CB_FLAG);
+	sender_wants(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* The port is one that only has the number of a served one: another server's, here or elsewhere. */
+static void sender_is_elsewhere(struct bpf_sock *sk, const struct pp_handoff_key *key)
+{
+	bpf_map_delete_elem(&pp_outgoing, key);
+	bpf_sk_storage_delete(&pp_announced, sk);
+	count(PP_STAT_UNCONFIRMED);
 }
 
 /* ACTIVE_ESTABLISHED. Where data has gone out already (TCP Fast Open), the first message that
@@ -62,6 +140,7 @@ static void sender_connect(struct bpf_sock_ops *ops)
 static void sender_established(struct bpf_sock_ops *ops)
 {
 	__u64 cookie = bpf_get_socket_cookie(ops);
+	struct pp_announced *announced;
 	struct pp_handoff_key key = {};
 	struct bpf_sock *sk = ops->sk;
 	struct pp_outgoing *outgoing;
@@ -71,13 +150,18 @@ static void sender_established(struct bpf_sock_ops *ops)
 
 	if (!sk)
 		return;
-	policy = sender_policy(ops);
+	announced = bpf_sk_storage_get(&pp_announced, sk, 0, 0);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!policy || !tcp)
+	policy = sender_policy(ops);
+	if (!announced || !tcp || !policy)
 		return;
-	sender_key(ops, &key);
+	sender_key(ops, &key, announced->first_seq);
 	outgoing = bpf_map_lookup_elem(&pp_outgoing, &key);
-	if (!outgoing || outgoing->first_seq != tcp->write_seq) {
+	if (outgoing && !outgoing->confirmed) {
+		sender_is_elsewhere(sk, &key);
+		return;
+	}
+	if (!outgoing || announced->first_seq != tcp->write_seq) {
 		count(PP_STAT_UNSEEN);
 		return;
 	}
@@ -85,15 +169,16 @@ static void sender_established(struct bpf_sock_ops *ops)
 	if (!sending)
 		goto full;
 	sending->key = key;
-	sending->socket.first_seq = outgoing->first_seq;
-	sending->socket.split = policy->split;
+	sending->socket.first_seq = announced->first_seq;
 	sending->socket.port_flags = policy->flags;
-	sending->seen = 0;
 	if (bpf_sock_hash_update(ops, &pp_senders, &cookie, BPF_NOEXIST)) {
 		bpf_sk_storage_delete(&pp_sending, sk);
 		goto full;
 	}
-	sender_flags(ops, 0, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+	if (policy->gate_ms || policy->split != PP_SPLIT_NONE)
+		return; /* leaves when the receiving side's socket is made: see pp_sockops */
+	announced->in_senders = 1;
+	sender_wants(ops, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 	return;
 full:
 	count(PP_STAT_NO_MEMORY);
@@ -106,44 +191,42 @@ full:
  * has to be read first. */
 static void sender_leave(struct bpf_sock_ops *ops)
 {
+	struct pp_announced *announced;
 	struct bpf_sock *sk = ops->sk;
-	struct pp_sending *sending;
 	struct tcp_sock *tcp;
-	__u64 cookie;
 
 	if (!ops->skb_len || !sk)
 		return;
-	sending = bpf_sk_storage_get(&pp_sending, sk, 0, 0);
-	if (!sending)
+	announced = bpf_sk_storage_get(&pp_announced, sk, 0, 0);
+	if (!announced || !announced->in_senders)
 		return;
-	if (!sending->seen) {
-		sending->seen = 1;
-		count(PP_STAT_UNSEEN);
-	}
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || tcp->copied_seq != tcp->rcv_nxt)
 		return;
-	cookie = bpf_get_socket_cookie(ops);
-	bpf_map_delete_elem(&pp_senders, &cookie);
-	bpf_sk_storage_delete(&pp_sending, sk);
-	sender_flags(ops, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG, 0);
-	count(PP_STAT_SENDERS_NATIVE);
+	announced->in_senders = 0;
+	if (bpf_sk_storage_get(&pp_sending, sk, 0, 0)) { /* pp_msg saw no message */
+		bpf_sk_storage_delete(&pp_sending, sk);
+		count(PP_STAT_UNSEEN);
+	}
+	sender_dismiss(bpf_get_socket_cookie(ops));
 }
 
 /* The socket is closed. Where everything has been acknowledged, or the connection never was, nobody
  * can need the entry any more. Else the header may be on its way to the receiving side still, and
- * without the entry it would be taken for a stranger's. */
+ * without the entry it would be refused. */
 static void sender_closed(struct bpf_sock_ops *ops)
 {
+	struct pp_announced *announced;
 	struct pp_handoff_key key = {};
+	struct bpf_sock *sk = ops->sk;
 
-	if (ops->args[1] != BPF_TCP_CLOSE || !sender_policy(ops))
+	if (ops->args[1] != BPF_TCP_CLOSE || !sk)
 		return;
-	if (ops->args[0] != BPF_TCP_SYN_SENT && ops->snd_una != ops->snd_nxt)
+	announced = bpf_sk_storage_get(&pp_announced, sk, 0, 0);
+	if (!announced || (ops->args[0] != BPF_TCP_SYN_SENT && ops->snd_una != ops->snd_nxt))
 		return;
-	sender_key(ops, &key);
+	sender_key(ops, &key, announced->first_seq);
 	bpf_map_delete_elem(&pp_outgoing, &key);
-	bpf_map_delete_elem(&pp_popped, &key);
 }
 
 #endif

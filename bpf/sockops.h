@@ -6,57 +6,87 @@
 #ifndef PP_SOCKOPS_H
 #define PP_SOCKOPS_H
 
-static int same_key(const struct pp_handoff_key *one, const struct pp_handoff_key *other)
+static int same_connection(const struct pp_handoff_key *one, const struct pp_handoff_key *other)
 {
 	const __u64 *left = (const __u64 *)one, *right = (const __u64 *)other;
 
 	return left[0] == right[0] && left[1] == right[1] && left[2] == right[2] &&
-	       left[3] == right[3] && left[4] == right[4] && left[5] == right[5];
+	       left[3] == right[3] && left[4] == right[4] &&
+	       one->remote_port == other->remote_port && one->local_port == other->local_port;
 }
 
-/* The segment must have acknowledged our SYN-ACK, which only who received that can do; unless it
- * was the SYN itself, whose TCP Fast Open cookie the kernel has checked. */
+/* The segment must have acknowledged our SYN-ACK, which only its receiver can do. What came in a
+ * SYN (TCP Fast Open) says no more than that the peer is a stranger; so does a segment that
+ * overtook others. */
 static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_handoff_key *key,
 			 struct bpf_sock_ops *ops)
 {
-	if (!handoff->full || !same_key(&handoff->key, key))
+	if (!handoff->full || !same_connection(&handoff->key, key))
 		return 0;
-	if (ops->skb_tcp_flags & TCP_SYN)
-		return handoff->syn;
-	return !handoff->syn && handoff->ack == ops->snd_nxt;
+	if (handoff->stranger)
+		return ops->skb_tcp_flags & TCP_SYN || handoff->ack == ops->snd_nxt;
+	return !(ops->skb_tcp_flags & TCP_SYN) && handoff->ack == ops->snd_nxt &&
+	       handoff->key.first_seq == key->first_seq;
+}
+
+/* The header's raw bytes, where they are to be kept. */
+static void keep_handed_over(struct bpf_sock *sk, struct pp_handoff *handoff)
+{
+	struct pp_record *record = &handoff->socket.record;
+	void *kept;
+
+	if (record->flags & PP_RECORD_LARGE)
+		kept = bpf_sk_storage_get(&pp_large, sk, large_working_memory(),
+					  BPF_SK_STORAGE_GET_F_CREATE);
+	else if (record_wants_bytes(record))
+		kept = bpf_sk_storage_get(&pp_extra, sk, &handoff->extra,
+					  BPF_SK_STORAGE_GET_F_CREATE);
+	else
+		return;
+	if (kept) {
+		record->flags |= PP_RECORD_KEPT;
+		return;
+	}
+	count(PP_STAT_NO_MEMORY);
+	if (record->state == PP_STATE_FRAGMENTED) { /* its rest can be joined to nothing */
+		record->state = PP_STATE_BAD;
+		record->reason = PP_BAD_UNRECORDED;
+		handoff->socket.settled = 1;
+	}
 }
 
 static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				struct pp_handoff *handoff)
 {
 	struct pp_handoff_key key = handoff->key;
+	struct pp_outgoing *outgoing;
 	struct pp_socket *socket;
 
 	handoff->socket.cookie = 0;
-	if (handoff->socket.split == PP_SPLIT_SOCKMAP)
+	if (handoff->socket.split == PP_SPLIT_SOCKMAP && !handoff->stranger)
 		split_enter(ops, handoff);
-
-	if (record_wants_bytes(&handoff->socket.record)) {
-		if (bpf_sk_storage_get(&pp_extra, sk, &handoff->extra, BPF_SK_STORAGE_GET_F_CREATE))
-			handoff->socket.record.flags |= PP_RECORD_KEPT;
-		else
-			count(PP_STAT_NO_MEMORY);
-	}
+	keep_handed_over(sk, handoff);
 	socket = bpf_sk_storage_get(&pp_origins, sk, &handoff->socket, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket) {
+	if (!socket) { /* sockopt.h and peername.h refuse what has no record */
 		count(PP_STAT_NO_MEMORY);
 		return;
 	}
+	if (handoff->stranger)
+		return;
 	record_count(&socket->record);
-	if (socket->announced && record_is_settled(&socket->record)) {
-		outgoing_key(&key, key.netns_cookie);
-		outgoing_forget(&key, &socket->record);
+	if (!socket->announced)
+		return;
+	outgoing = outgoing_find(&key, key.netns_cookie, key.first_seq);
+	if (outgoing)
+		sender_dismiss(outgoing->cookie);
+	if (record_is_settled(&socket->record)) {
+		outgoing_forget(&key);
 		socket->announced = 0;
 	}
 }
 
 /* Only a gate whose time is up lets a bare ACK through. A FIN passes at any time, and a segment
- * that overtook the header has one behind it. */
+ * that overtook the header has one after it. */
 static int gate_expired(struct bpf_sock_ops *ops, const struct pp_port *policy)
 {
 	struct tcphdr *tcp = (struct tcphdr *)(long)CONTEXT_FIELD(ops->skb_data);
@@ -70,7 +100,6 @@ static int gate_expired(struct bpf_sock_ops *ops, const struct pp_port *policy)
 static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				  const struct pp_port *policy, const struct pp_outgoing *outgoing)
 {
-	int popped = outgoing && policy->flags & PP_PORT_POP;
 	struct pp_socket *socket =
 		bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
@@ -84,11 +113,13 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	socket->port_flags = policy->flags;
 	socket->record.netns_cookie = bpf_get_netns_cookie(ops);
 	socket->record.need = 1;
-	socket->record.state =
-		!popped && gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;
+	socket->record.state = gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;
 	if (outgoing) {
 		socket->announced = 1;
 		record_set_sender(&socket->record, &outgoing->record);
+		/* Without a gate this comes before the proxy's first message. */
+		if (policy->gate_ms)
+			sender_dismiss(outgoing->cookie);
 	}
 	record_count(&socket->record);
 }
@@ -110,7 +141,8 @@ static void passive_established(struct bpf_sock_ops *ops)
 	handoff = handoff_of_this_cpu();
 	if (handoff && handoff_is_of(handoff, &key, ops)) {
 		handoff->full = 0;
-		count(PP_STAT_CONNECTIONS);
+		if (!handoff->stranger)
+			count(PP_STAT_CONNECTIONS);
 		socket_from_handoff(ops, sk, handoff);
 		return;
 	}
@@ -118,6 +150,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 		outgoing_at = key;
 		outgoing = outgoing_find(&outgoing_at, key.netns_cookie, key.first_seq);
 	}
+	/* Not a stranger either, or the gate would have said so: it stays without a record. */
 	if (!outgoing && !is_marked(key.remote))
 		return;
 	count(PP_STAT_CONNECTIONS);

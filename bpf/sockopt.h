@@ -21,78 +21,125 @@ static int answer_length(struct bpf_sockopt *ctx, __u32 len)
 	return 1;
 }
 
-/* PENDING and FRAGMENTED are what the programs know; the socket knows more. */
-static void record_refresh(struct pp_record *record, const struct pp_socket *socket,
-			   struct bpf_sock *sk)
-{
-	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
-	__u32 accepted = tcp ? tcp->rcv_nxt - socket->first_seq : 0;
-	int open = sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_SYN_RECV ||
-		   sk->state == BPF_TCP_FIN_WAIT1 || sk->state == BPF_TCP_FIN_WAIT2;
+#define TAKE_AGAIN_NS 100000000ULL /* a taker that has not taken in this time is dead */
 
-	if (!open && accepted) /* the peer's FIN has a sequence number of its own */
-		accepted--;
-	if (record->flags & PP_RECORD_POPPED || record->reason == PP_BAD_SENDER)
+/* The socket has no record. Return: the state and reason that say what that means. On a served port
+ * the peer may be a proxy all the same: the connection is older than the programs, the port or the
+ * mark, or there was no memory. Where there is a proxy cgroup, each stranger has a record that says
+ * so; else its address tells. */
+static void record_absent(struct pp_record *record, struct bpf_sock *sk)
+{
+	__u16 port = CONTEXT_FIELD(sk->src_port);
+	__u32 peer[4] = {};
+
+	if (!bpf_map_lookup_elem(&pp_ports, &port))
 		return;
-	if (record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL ||
-	    record->state == PP_STATE_BAD) {
-		/* Decoded, but not in the receive queue yet: TCP may still refuse the segment. */
-		if (!accepted || accepted < record->header_len) {
-			__builtin_memset(record, 0, sizeof(*record));
-			record->state = PP_STATE_PENDING;
-			record->need = 1;
-		}
-	} else if (record->state == PP_STATE_PENDING || record->state == PP_STATE_FRAGMENTED) {
-		if (!(record->flags & PP_RECORD_LARGE) && accepted > socket->have) {
-			record->state = PP_STATE_BAD;
-			record->reason = PP_BAD_MISSED;
-		} else if (!open &&
-			   !(record->flags & PP_RECORD_LARGE && accepted >= record->header_len)) {
-			record->state = PP_STATE_BAD;
-			record->reason = PP_BAD_CLOSED;
-		}
+	peer_of_socket(sk, (__u8 *)peer);
+	if (!has_senders() && !is_marked((__u8 *)peer))
+		return;
+	record->state = PP_STATE_BAD;
+	record->reason = sk->protocol == IPPROTO_TCP ? PP_BAD_UNRECORDED : PP_BAD_MPTCP;
+}
+
+/* A decoded header counts once TCP has it: TCP may still refuse its segment. And what has not come
+ * before the stream's end does not come. */
+static void record_refresh(struct pp_record *record, const struct pp_socket *socket,
+			   const struct stream *stream)
+{
+	int decoded = record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL ||
+		      record->state == PP_STATE_BAD;
+
+	if (socket->settled || record->state == PP_STATE_NONE || record->state == PP_STATE_EXPIRED)
+		return;
+	if (decoded && stream->accepted && stream->accepted >= record->header_len)
+		return;
+	if (decoded) {
+		__builtin_memset(record, 0, sizeof(*record));
+		record->state = PP_STATE_PENDING;
+		record->need = 1;
+	}
+	if (stream->accepted > socket->have) {
+		record->state = PP_STATE_BAD;
+		record->reason = PP_BAD_MISSED;
+	} else if (!stream->open) {
+		record->state = PP_STATE_BAD;
+		record->reason = PP_BAD_CLOSED;
 	}
 }
 
-/* How many bytes the caller has to discard: the header's, but to the first who asks only. */
-static __u32 record_take(struct pp_record *record, struct pp_socket *socket, int checked)
+/* How many bytes at the stream's beginning are header, as far as they have arrived. */
+static __u64 header_arrived(const struct pp_record *record, const struct stream *stream)
 {
-	int complete = record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL;
+	if (record->flags & PP_RECORD_SPLIT) /* it is not in the stream */
+		return 0;
+	if (record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL)
+		return record->header_len;
+	return record->state == PP_STATE_FRAGMENTED ? stream->accepted : 0;
+}
 
-	if (checked)
-		complete = record->flags & PP_RECORD_LARGE;
-	if (record->flags & (PP_RECORD_SPLIT | PP_RECORD_POPPED)) /* it is not in the stream */
+/*
+ * What the caller has to discard now. How much has been discarded is asked of the socket, so
+ * nothing is lost or discarded twice where a caller dies after the answer. Bytes that one caller
+ * was told about are not another's for a while.
+ *
+ * Return: 0; -EBUSY: the application has read bytes of the header that nobody was told to discard.
+ */
+static int record_take(struct pp_record *record, struct pp_socket *socket,
+		       const struct stream *stream)
+{
+	__u64 arrived = header_arrived(record, stream), from = socket->told;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (from < arrived && stream->copied > from)
+		return -EBUSY;
+	if (stream->copied >= arrived)
 		return 0;
-	if (!complete || __sync_lock_test_and_set(&socket->taken, 1))
-		return 0;
-	return record->header_len;
+	if (from > stream->copied) {
+		if (from >= arrived && now - socket->told_ns < TAKE_AGAIN_NS)
+			return 0;
+		if (now - socket->told_ns >= TAKE_AGAIN_NS)
+			from = stream->copied;
+	}
+	record->take = arrived - from;
+	socket->told = arrived;
+	socket->told_ns = now;
+	return 0;
 }
 
 static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_socket *socket)
 {
 	struct pp_record *record = ctx->optval;
 	struct pp_record now = {};
-	int silent;
+	struct stream stream;
+	__u8 state;
+	int error;
 
 	if ((void *)(record + 1) > ctx->optval_end)
 		return answer_error(ctx, -ENOBUFS);
-	if (socket) {
-		silent = socket->announced && socket->port_flags & PP_PORT_POP;
-		if (silent && socket->record.state == PP_STATE_PENDING)
-			outgoing_poll(sk, socket);
-		now = socket->record;
-		if (silent && now.state == PP_STATE_PENDING)
-			now.flags |= PP_RECORD_SILENT;
+	if (!socket) {
+		record_absent(&now, sk);
+	} else {
 		__u64 cookie = socket->cookie;
 
+		if (stream_of(sk, &stream))
+			return answer_error(ctx, -EIO);
+		/* the gate, on another CPU, writes the state last: see record_write() */
+		state = *(volatile __u8 *)&socket->record.state;
+		barrier();
+		now = socket->record;
+		now.state = state;
 		if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))
 			now.flags |= PP_RECORD_IN_MAP;
-		if (socket->taken)
-			now.flags |= PP_RECORD_TAKEN;
-		else
-			record_refresh(&now, socket, sk);
-		if (ctx->optname != PP_ORIGIN)
-			now.take = record_take(&now, socket, ctx->optname == PP_TAKE_CHECKED);
+		record_refresh(&now, socket, &stream);
+		if (ctx->optname == PP_TAKE) {
+			error = record_take(&now, socket, &stream);
+			if (error)
+				return answer_error(ctx, error);
+		}
+		if (now.state == PP_STATE_VALID || now.state == PP_STATE_LOCAL) {
+			if (stream.copied >= header_arrived(&now, &stream))
+				now.flags |= PP_RECORD_TAKEN;
+		}
 	}
 	*record = now;
 	return answer_length(ctx, sizeof(*record));
@@ -100,76 +147,106 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 
 struct byte_copy {
 	struct bpf_sockopt *ctx;
-	const struct pp_extra *extra;
-	__u32 from;
+	const __u8
+		*from; /* a buffer of PP_WINDOW bytes, or with more than that, of PP_HEADER_MAX */
+	__u32 at;
 	__u32 len;
 	__u32 copied;
 };
 
-static long copy_byte(__u32 i, void *context)
+static inline __attribute__((always_inline)) long copy_byte_of(__u32 i, struct byte_copy *copy,
+							       __u32 size)
 {
-	struct byte_copy *copy = context;
-	__u8 *to = copy->ctx->optval + (i & (PP_WINDOW - 1));
+	__u8 *to = copy->ctx->optval + (i & (PP_PAGE - 1));
 
 	if (i >= copy->len || to + 1 > (__u8 *)copy->ctx->optval_end)
 		return 1;
-	*to = copy->extra->bytes[(copy->from + i) & (PP_WINDOW - 1)];
+	*to = copy->from[(copy->at + i) & (size - 1)];
 	copy->copied = i + 1;
 	return 0;
 }
 
-/* The header from byte @from on. */
-static int answer_bytes(struct bpf_sockopt *ctx, const struct pp_extra *extra, __u32 from,
-			__u32 len)
+static long copy_byte(__u32 i, void *copy)
 {
-	struct byte_copy copy = {ctx, extra, from, len, 0};
+	return copy_byte_of(i, copy, PP_WINDOW);
+}
 
-	bpf_loop(PP_WINDOW, copy_byte, &copy, 0);
-	if (copy.copied != len)
+static long copy_byte_large(__u32 i, void *copy)
+{
+	return copy_byte_of(i, copy, PP_HEADER_MAX);
+}
+
+/* The header's bytes from @from to @end, of which a page is answered: the one that begins @page
+ * pages after @from. */
+static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
+			const struct pp_record *record, __u32 from, __u32 page)
+{
+	struct byte_copy copy = {ctx, NULL, from + page * PP_PAGE, PP_PAGE, 0};
+	struct pp_extra *small;
+	struct pp_large *large;
+
+	if (copy.at >= record->header_len)
+		return answer_error(ctx, -ENODATA);
+	if (copy.at + copy.len > record->header_len)
+		copy.len = record->header_len - copy.at;
+	if (record->flags & PP_RECORD_LARGE) {
+		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
+		if (!large)
+			return answer_error(ctx, -ENODATA);
+		copy.from = large->bytes;
+		bpf_loop(PP_PAGE, copy_byte_large, &copy, 0);
+	} else {
+		small = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
+		if (!small)
+			return answer_error(ctx, -ENODATA);
+		copy.from = small->bytes;
+		bpf_loop(PP_WINDOW, copy_byte, &copy, 0);
+	}
+	if (copy.copied != copy.len)
 		return answer_error(ctx, -ENOBUFS);
-	return answer_length(ctx, len);
+	return answer_length(ctx, copy.len);
 }
 
 static int answer_header(struct bpf_sockopt *ctx, struct bpf_sock *sk,
-			 const struct pp_socket *socket)
+			 const struct pp_socket *socket, int tlvs, __u32 page)
 {
 	const struct pp_record *record;
-	struct pp_extra *extra;
 
 	if (!socket)
 		return answer_error(ctx, -ENODATA);
 	record = &socket->record;
-	if (ctx->optname == PP_TLVS &&
-	    !record->tlv_len) /* an optlen of 0 would not be copied out */
+	if (record->state != PP_STATE_VALID || !(record->flags & PP_RECORD_KEPT))
 		return answer_error(ctx, -ENODATA);
-	extra = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
-	if (!extra || !(record->flags & PP_RECORD_KEPT))
+	if (!tlvs)
+		return answer_bytes(ctx, sk, record, 0, page);
+	if (!record->tlv_len) /* an optlen of 0 would not be copied out */
 		return answer_error(ctx, -ENODATA);
-	if (ctx->optname == PP_HEADER && record->flags & PP_RECORD_LARGE)
-		return answer_bytes(ctx, extra, 0, PP_WINDOW);
-	if (record->state != PP_STATE_VALID)
-		return answer_error(ctx, -ENODATA);
-	if (ctx->optname == PP_HEADER)
-		return answer_bytes(ctx, extra, 0, record->header_len);
-	return answer_bytes(ctx, extra, record->header_len - record->tlv_len, record->tlv_len);
+	return answer_bytes(ctx, sk, record, record->header_len - record->tlv_len, page);
 }
 
 static int answer(struct bpf_sockopt *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
+	__u32 option = ctx->optname;
 	struct pp_socket *socket;
 
-	if (!sk || sk->protocol != IPPROTO_TCP)
+	if (!sk || (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP))
 		return 1;
+	if (sk->state == BPF_TCP_LISTEN)
+		return answer_error(ctx, -ENOTCONN);
 	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	switch (ctx->optname) {
+	switch (option) {
 	case PP_ORIGIN:
 	case PP_TAKE:
-	case PP_TAKE_CHECKED:
 		return answer_record(ctx, sk, socket);
 	case PP_TLVS:
+		return answer_header(ctx, sk, socket, 1, 0);
 	case PP_HEADER:
-		return answer_header(ctx, sk, socket);
+		return answer_header(ctx, sk, socket, 0, 0);
+	case PP_TLVS_PAGE(0)... PP_TLVS_PAGE(PP_PAGES - 1):
+		return answer_header(ctx, sk, socket, 1, option - PP_TLVS_PAGE(0));
+	case PP_HEADER_PAGE(0)... PP_HEADER_PAGE(PP_PAGES - 1):
+		return answer_header(ctx, sk, socket, 0, option - PP_HEADER_PAGE(0));
 	}
 	return 1;
 }

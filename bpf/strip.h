@@ -52,11 +52,12 @@ full:
 	socket->record.reason = PP_BAD_MISSED;
 }
 
+/* Callbacks are the socket's and not a program's: STATE_CB stays, another program may have asked
+ * for it, too. */
 static void split_forget(struct bpf_sock_ops *ops)
 {
 	bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) &
-					       ~(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG |
-						 BPF_SOCK_OPS_STATE_CB_FLAG));
+					       ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }
 
 /*

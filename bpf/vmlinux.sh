@@ -16,40 +16,27 @@ BEGIN {
 	want("kernfs_node", "id")
 	want("cgroup", "kn")
 	want("sock_cgroup_data", "cgroup")
-	want("sock_common", "skc_net")
-	want("sock", "__sk_common sk_uid sk_cgrp_data")
+	want("sock_common", "skc_flags skc_net")
+	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data")
 	want("inet_sock", "sk")
-	want("inet_connection_sock", "icsk_inet icsk_ack.pending")
-	want("tcp_sock", "inet_conn rcv_nxt copied_seq write_seq")
+	want("fastopen_queue", "max_qlen")
+	want("request_sock_queue", "fastopenq")
+	want("inet_connection_sock", "icsk_inet icsk_accept_queue")
+	want("tcp_sock", "inet_conn rcv_nxt copied_seq write_seq is_mptcp")
 	want("request_sock", "__req_common")
 	want("inet_request_sock", "req")
 	want("tcp_request_sock", "req snt_synack rcv_isn snt_isn")
 }
 /^struct [a-z_0-9]+ \{$/ { type = $2; next }
 /^};?/ { type = "" }
-type != "" && /^\tstruct \{$/ { inner = "" }
-type != "" && /^\t\t[^\t}]/ { inner = inner $0 "\n" }
-# a member of a struct without a name of its own
-type != "" && /^\t\} [a-z_0-9]+;$/ {
-	outer = $2
-	sub(/;/, "", outer)
-	lines = split(inner, line, "\n")
-	for (i = 1; i <= lines; i++) {
-		member = line[i]
-		sub(/;.*/, "", member)
-		sub(/.*[ *]/, "", member)
-		if ((type, outer "." member) in wanted) {
-			body[type] = body[type] "\tstruct {\n" line[i] "\n\t} " outer ";\n"
-			delete wanted[type, outer "." member]
-		}
-	}
-}
-type != "" && /^\t[^\t}]/ {
+# a member, or one of a union without a name at all: CO-RE looks into that by itself
+type != "" && /^\t\t?[^\t}]/ {
 	member = $0
 	sub(/;.*/, "", member)
 	sub(/\[.*/, "", member)
 	sub(/.*[ *]/, "", member)
 	if ((type, member) in wanted) {
+		sub(/^\t+/, "\t")
 		body[type] = body[type] $0 "\n"
 		delete wanted[type, member]
 	}
@@ -67,7 +54,7 @@ END {
 	print " */"
 	print "#ifndef VMLINUX_H\n#define VMLINUX_H\n"
 	print "#include <linux/types.h>\n"
-	print "typedef _Bool bool;\ntypedef __u32 u32;\ntypedef __u64 u64;\n"
+	print "typedef _Bool bool;\ntypedef __u8 u8;\ntypedef __u32 u32;\ntypedef __u64 u64;\n"
 	print "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n"
 	print "typedef struct {\n\tstruct net *net;\n} possible_net_t;\n"
 	print "typedef struct {\n\t__u32 val;\n} kuid_t;\n"

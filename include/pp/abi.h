@@ -27,7 +27,8 @@
 #define PP_TLVS	  3 /* raw TLVs of a v2 header: the first PP_PAGE bytes of them */
 #define PP_HEADER \
 	5 /* the raw header, when it has TLVs or UNIX addresses: the first PP_PAGE bytes */
-#define PP_PAGE		  4096		/* bytes in an answer, at most */
+#define PP_PAGE		  4096 /* bytes in an answer, at most */
+#define PP_PAGES	  (PP_HEADER_MAX / PP_PAGE)
 #define PP_TLVS_PAGE(n)	  (0x100 + (n)) /* TLV bytes from n * PP_PAGE on; n is 0 to 3 */
 #define PP_HEADER_PAGE(n) (0x200 + (n)) /* the same for the header */
 
@@ -201,10 +202,13 @@ struct pp_extra {
 	__u8 bytes[PP_WINDOW];
 };
 
-/* pp_large: SK_STORAGE, in its place for headers larger than PP_WINDOW */
+/* pp_large: SK_STORAGE, in its place for headers larger than PP_WINDOW. What follows PP_HEADER_MAX
+ * is for the verifier, which does not see that a copy of up to PP_LARGE_SLACK bytes ends there. */
+#define PP_LARGE_SLACK 256
+
 struct pp_large {
 	__u64 len; /* bytes used */
-	__u8 bytes[PP_HEADER_MAX];
+	__u8 bytes[PP_HEADER_MAX + PP_LARGE_SLACK];
 };
 
 /* Which connection a hand-over is for. Addresses are v4-mapped where they are IPv4; ports in host

@@ -7,7 +7,8 @@
  * pp_loop(), which is bpf_loop() there (Linux 5.17), so that its body is verified once and not once
  * a round; the state of a loop lives in struct pp_decoder, which BPF keeps in a map, so that all
  * paths through one round meet again at its end (Linux 6.1 gives up after a million instructions
- * otherwise); bytes are read through PP_BYTE(), which keeps the index inside the window.
+ * otherwise); bytes are read through PP_BYTE(), which keeps the index inside the window, or where a
+ * header may be larger than that, through PP_BYTE_OF() with the buffer's size.
  */
 #ifndef PP_DECODER_H
 #define PP_DECODER_H
@@ -16,12 +17,12 @@
 #include <pp/crc32c.h>
 
 #ifdef __bpf__
-#define PP_BYTE(bytes, i)	    ((bytes)[(i) & (PP_WINDOW - 1)])
+#define PP_BYTE_OF(bytes, i, size)  ((bytes)[(i) & ((size)-1)])
 #define PP_LIMIT		    PP_WINDOW
 #define pp_loop(rounds, step, scan) bpf_loop(rounds, step, scan, 0)
 #else
-#define PP_BYTE(bytes, i) ((bytes)[i])
-#define PP_LIMIT	  PP_HEADER_MAX
+#define PP_BYTE_OF(bytes, i, size) ((bytes)[i])
+#define PP_LIMIT		   PP_HEADER_MAX
 /* Calls @step until it answers 1, @rounds times at most. */
 static inline void pp_loop(__u32 rounds, long (*step)(__u32 round, void *scan), void *scan)
 {
@@ -32,6 +33,8 @@ static inline void pp_loop(__u32 rounds, long (*step)(__u32 round, void *scan), 
 			break;
 }
 #endif
+
+#define PP_BYTE(bytes, i) PP_BYTE_OF(bytes, i, PP_WINDOW)
 
 /* Linux' numbers, spelled out because BPF programs have no <sys/socket.h>. */
 #define PP_AF_UNSPEC   0
@@ -453,13 +456,12 @@ static inline int pp_tlv_enter(struct pp_decoder *d, __u32 type, __u32 len)
 	return PP_MORE;
 }
 
-static long pp_tlv_step(__u32 round, void *context)
+/* @size: of the buffer, a constant. */
+static inline __attribute__((always_inline)) long pp_tlv_step_in(struct pp_scan *scan, __u32 size)
 {
-	struct pp_scan *scan = context;
 	struct pp_decoder *d = scan->d;
 	__u32 at = d->at, left, len;
 
-	(void)round;
 	if (d->inner_end && at == d->inner_end)
 		d->inner_end = 0;
 	if (at == scan->end) {
@@ -470,11 +472,18 @@ static long pp_tlv_step(__u32 round, void *context)
 	left = (d->inner_end ? d->inner_end : scan->end) - at;
 	if (left < PP_TLV_HEAD)
 		return 1;
-	len = (__u32)PP_BYTE(scan->bytes, at + 1) << 8 | PP_BYTE(scan->bytes, at + 2);
+	len = (__u32)PP_BYTE_OF(scan->bytes, at + 1, size) << 8 |
+	      PP_BYTE_OF(scan->bytes, at + 2, size);
 	if (len > left - PP_TLV_HEAD)
 		return 1;
-	scan->result = pp_tlv_enter(d, PP_BYTE(scan->bytes, at), len);
+	scan->result = pp_tlv_enter(d, PP_BYTE_OF(scan->bytes, at, size), len);
 	return scan->result != PP_MORE;
+}
+
+static long pp_tlv_step(__u32 round, void *scan)
+{
+	(void)round;
+	return pp_tlv_step_in(scan, PP_WINDOW);
 }
 
 /* Section 2.2.1: each TLV, and each sub-TLV of SSL, ends where its container does or before. */
@@ -486,18 +495,23 @@ static inline int pp_tlv_walk(struct pp_decoder *d, const __u8 *bytes, __u32 end
 	return scan.result;
 }
 
-static long pp_checksum_step(__u32 i, void *context)
+static inline __attribute__((always_inline)) long pp_checksum_step_in(__u32 i, struct pp_scan *scan,
+								      __u32 size)
 {
-	struct pp_scan *scan = context;
 	__u8 byte;
 
 	if (i >= scan->end)
 		return 1;
-	byte = PP_BYTE(scan->bytes, i);
+	byte = PP_BYTE_OF(scan->bytes, i, size);
 	if (i - scan->d->crc_at < 4)
 		byte = 0;
 	scan->d->crc = pp_crc32c_byte(scan->d->crc, byte);
 	return 0;
+}
+
+static long pp_checksum_step(__u32 i, void *scan)
+{
+	return pp_checksum_step_in(i, scan, PP_WINDOW);
 }
 
 /* Section 2.2.3: computed over the whole header with the checksum's own bytes zero. */
@@ -678,6 +692,47 @@ static inline int pp_decode(struct pp_decoder *d, struct pp_record *record, cons
 	}
 	return result == PP_MORE ? PP_MORE : -PP_BAD_SIGNATURE;
 }
+
+#ifdef __bpf__
+static long pp_tlv_step_large(__u32 round, void *scan)
+{
+	(void)round;
+	return pp_tlv_step_in(scan, PP_HEADER_MAX);
+}
+
+static long pp_checksum_step_large(__u32 i, void *scan)
+{
+	return pp_checksum_step_in(i, scan, PP_HEADER_MAX);
+}
+
+/**
+ * pp_decode_large - check what pp_decode() does not see of a header larger than PP_WINDOW
+ * @d: as pp_decode() left it
+ * @record: likewise; the header's length and addresses are there
+ * @bytes: the whole header, in a buffer of PP_HEADER_MAX bytes
+ *
+ * Return: PP_DONE, or minus an enum pp_reason.
+ */
+static inline int pp_decode_large(struct pp_decoder *d, struct pp_record *record, const __u8 *bytes)
+{
+	struct pp_scan scan = {d, 0, bytes, 0, record->header_len, 0, PP_MORE};
+	__u32 i, sent = 0;
+
+	if (record->command == PP_LOCAL || record->family == PP_AF_UNSPEC)
+		return PP_DONE;
+	d->at = record->header_len - record->tlv_len;
+	bpf_loop(PP_HEADER_MAX / PP_TLV_HEAD + 1, pp_tlv_step_large, &scan, 0);
+	if (scan.result < 0)
+		return scan.result;
+	if (!d->crc_at)
+		return PP_DONE;
+	d->crc = PP_CRC32C_START;
+	bpf_loop(PP_HEADER_MAX, pp_checksum_step_large, &scan, 0);
+	for (i = 0; i < 4; i++)
+		sent = sent << 8 | PP_BYTE_OF(bytes, d->crc_at + i, PP_HEADER_MAX);
+	return sent == ~d->crc ? PP_DONE : -PP_BAD_CHECKSUM;
+}
+#endif
 
 /* PP_STATE_VALID, or PP_STATE_LOCAL where the header leaves the proxy itself as the origin. */
 static inline __u8 pp_decoded_state(const struct pp_record *record)

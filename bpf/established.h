@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * pp_gate on an established socket: decodes a header that comes after the handshake, or the rest of
+ * one.
+ */
+#ifndef PP_ESTABLISHED_H
+#define PP_ESTABLISHED_H
+
+/* work->joined becomes the first @have bytes, from @kept, and after them the segment's payload.
+ * Return: how many bytes of the stream that is, PP_WINDOW at most; or -1. */
+static int join_segments(struct __sk_buff *skb, const struct segment *segment, struct pp_work *work,
+			 const struct pp_extra *kept, __u32 have)
+{
+	int len;
+
+	if (have >= PP_WINDOW)
+		return -1;
+	if (kept)
+		__builtin_memcpy(work->joined.bytes, kept->bytes, PP_WINDOW);
+	pp_opaque(have); /* or the compiler takes the mask, which the 6.1 verifier needs, away */
+	have &= PP_WINDOW - 1;
+	len = segment_load(skb, segment, work->joined.bytes + have);
+	if (len < 0)
+		return -1;
+	return have + len > PP_WINDOW ? PP_WINDOW : have + len;
+}
+
+/* Keeps work->joined with the socket. Return: 0, or -1. */
+static int keep_bytes(struct bpf_sock *sk, struct pp_work *work, struct pp_record *record,
+		      __u32 len)
+{
+	struct pp_extra *kept = bpf_sk_storage_get(&pp_extra, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!kept) {
+		count(PP_STAT_NO_MEMORY);
+		return -1;
+	}
+	__builtin_memcpy(kept->bytes, work->joined.bytes, PP_WINDOW);
+	kept->len = len;
+	record->flags |= PP_RECORD_KEPT;
+	return 0;
+}
+
+/* Where the header of @sk is put together, when it is larger than PP_WINDOW; or NULL. */
+static struct pp_large *large_of(struct bpf_sock *sk)
+{
+	struct pp_large *large = bpf_sk_storage_get(&pp_large, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!large)
+		count(PP_STAT_NO_MEMORY);
+	return large;
+}
+
+/* Decodes such a header: byte @start of it is where @segment begins. Return: how many of its bytes
+ * are there, or -1. */
+static int decode_large(struct __sk_buff *skb, struct pp_work *work, struct pp_large *large,
+			const struct segment *segment, __u32 start)
+{
+	int len = segment_load_large(skb, segment, large, start, work->socket.record.header_len);
+
+	if (len < 0)
+		return -1;
+	large->len = len;
+	/* both kinds of buffer begin alike */
+	record_decode(&work->decoder, &work->socket, (const struct pp_extra *)large,
+		      len < PP_WINDOW ? len : PP_WINDOW);
+	record_finish_large(&work->decoder, &work->socket, large, len);
+	work->socket.record.flags |= PP_RECORD_KEPT;
+	return len;
+}
+
+/* The header is lost for the programs: what there is of it cannot be read, or kept. */
+static void record_give_up(struct pp_socket *socket)
+{
+	socket->record.reason = PP_BAD_UNRECORDED;
+	socket->settled = 1;
+	barrier();
+	*(volatile __u8 *)&socket->record.state = PP_STATE_BAD;
+	record_count(&socket->record);
+}
+
+/* @segment is in sequence, and begins with byte @start of the header, of which the first part has
+ * been seen. */
+static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
+		       const struct segment *segment, __u32 start)
+{
+	struct pp_extra *kept = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
+	struct pp_work *work = working_memory();
+	struct pp_large *large;
+	int len;
+
+	if (!work)
+		return DROP;
+	work->socket = *socket;
+	work->socket.record.path = PP_PATH_SEGMENT;
+	if (start && record_continues_large(&socket->record)) {
+		large = large_of(sk);
+		if (!large)
+			goto lost;
+		len = decode_large(skb, work, large, segment, start);
+	} else {
+		if (start && !kept)
+			goto lost;
+		len = join_segments(skb, segment, work, kept, start);
+		if (len < 0)
+			goto lost;
+		record_decode(&work->decoder, &work->socket, (const struct pp_extra *)&work->joined,
+			      len);
+		if (record_continues_large(&work->socket.record)) {
+			large = large_of(sk);
+			if (!large)
+				goto lost;
+			__builtin_memcpy(large->bytes, work->joined.bytes, PP_WINDOW);
+			len = decode_large(skb, work, large, segment, start);
+		} else if (record_wants_bytes(&work->socket.record) &&
+			   keep_bytes(sk, work, &work->socket.record, len) &&
+			   work->socket.record.state == PP_STATE_FRAGMENTED) {
+			goto lost;
+		}
+	}
+	if (len < 0)
+		goto lost;
+	if (work->socket.record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
+		count(PP_STAT_DROPPED_BAD);
+		return DROP;
+	}
+	socket->have = len;
+	record_write(&socket->record, &work->socket.record);
+	if (!start || record_is_settled(&socket->record))
+		record_count(&socket->record);
+	return PASS;
+lost:
+	record_give_up(socket);
+	return PASS;
+}
+
+/* The sending side may have decoded what this segment, of a socket without a header, begins with.
+ * Return: 1 when that settles the socket's record. */
+static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
+		      const struct segment *segment, struct pp_handoff_key *key)
+{
+	struct pp_outgoing *outgoing;
+	struct pp_work *work;
+	int len;
+
+	outgoing = outgoing_find(key, socket->record.netns_cookie, socket->first_seq);
+	if (!outgoing)
+		return 0;
+	record_set_sender(&socket->record, &outgoing->record);
+	if (!outgoing_covers(outgoing, segment->payload_len))
+		return 0;
+	if (record_wants_bytes(&outgoing->record)) {
+		work = working_memory();
+		len = work ? join_segments(skb, segment, work, NULL, 0) : -1;
+		if (len > 0)
+			keep_bytes(sk, work, &outgoing->record, len);
+	}
+	outgoing_take(&socket->record, outgoing);
+	record_count(&socket->record);
+	outgoing_forget(key);
+	socket->announced = 0;
+	return 1;
+}
+
+/* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
+ * again: what was decoded counts once TCP has taken it. */
+static int is_settled(const struct pp_record *record, __u64 accepted)
+{
+	switch (record->state) {
+	case PP_STATE_VALID:
+	case PP_STATE_LOCAL:
+		return accepted >= record->header_len;
+	case PP_STATE_BAD:
+		return accepted > 0;
+	case PP_STATE_PENDING:
+	case PP_STATE_FRAGMENTED:
+		return 0;
+	}
+	return 1;
+}
+
+/*
+ * Sequence numbers decide. A segment counts when it goes on where the socket goes on reading, or
+ * where what was decoded last ends, while the socket's owner keeps it locked and segments wait in
+ * the backlog; and when it acknowledges what TCP would accept. What TCP has is cut off its front.
+ * One that leaves a hole is dropped: it is sent again, and in order.
+ */
+static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	struct pp_handoff_key key = {};
+	__u64 accepted, have, start;
+	struct segment segment = {};
+	struct bpf_tcp_sock *tcp;
+	__s64 offset;
+	int verdict;
+
+	if (!socket || socket->settled)
+		return PASS;
+	tcp = bpf_tcp_sock(sk);
+	if (!tcp)
+		return PASS;
+	/* 64 bits wide, and with the peer's FIN, after which nothing is accepted any more */
+	accepted = tcp->bytes_received;
+	if (is_settled(&socket->record, accepted)) {
+		socket->settled = 1; /* for good: 2^32 bytes later sequence numbers begin again */
+		return PASS;
+	}
+	if (segment_read(skb, &segment)) {
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return DROP;
+	}
+	if (!segment.payload_len || segment.flags & (TCP_RST | TCP_SYN))
+		return PASS;
+	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
+	 * that. The range asked for is at most a window wide, so 32 bits are enough. */
+	if (segment.ack - tcp->snd_una > tcp->snd_nxt - tcp->snd_una) {
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
+
+	have = socket->have;
+	/* TCP takes only what is less than a window away from rcv_nxt, so 32 bits are enough */
+	offset = (__s64)accepted + (__s32)(segment.seq - tcp->rcv_nxt);
+	if (offset + segment.payload_len <= (__s64)accepted)
+		return PASS;
+	if (accepted > have) /* TCP took bytes that were not seen here */
+		return PASS;
+	if (offset > (__s64)have) {
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
+	start = offset < (__s64)accepted ? accepted : (__u64)offset;
+	segment_skip(&segment, start - offset);
+	if (!socket->announced)
+		return gate_decode(skb, sk, socket, &segment, start);
+	connection_of_segment(&segment, &key);
+	if (!start && gate_adopt(skb, sk, socket, &segment, &key))
+		return PASS;
+	verdict = gate_decode(skb, sk, socket, &segment, start);
+	if (record_is_settled(&socket->record)) {
+		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
+		outgoing_forget(&key);
+		socket->announced = 0;
+	}
+	return verdict;
+}
+
+#endif

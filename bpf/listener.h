@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * pp_gate while the socket is the listener: the SYN, the handshake's bare ACK, and the segment with
+ * the header, which ends the handshake in its place.
+ */
+#ifndef PP_LISTENER_H
+#define PP_LISTENER_H
+
+/* A held ACK is repeated when the SYN-ACK is retransmitted, 1, 3, 7 s after the first one and a
+ * round trip later: one that comes this much before the gate time is the one that was meant. */
+#define GATE_SLACK_MS 250
+
+/* Has the handshake waited for its header as long as @policy allows? Under SYN cookies the kernel
+ * sends no second SYN-ACK, so no second ACK comes either: the gate stays shut until a header comes.
+ */
+static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
+			   const struct pp_port *policy)
+{
+	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
+	struct handshake handshake;
+
+	return handshake_of(skb, segment, &handshake) && handshake.waited_us >= 1000 * allowed;
+}
+
+/* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
+ * which carries the same ACK, ends the handshake instead. */
+static int gate_hold(struct __sk_buff *skb, const struct segment *segment,
+		     const struct pp_port *policy)
+{
+	if (policy->split == PP_SPLIT_NONE &&
+	    (!policy->gate_ms || gate_time_is_up(skb, segment, policy)))
+		return PASS;
+	count(PP_STAT_ACKS_HELD);
+	return DROP;
+}
+
+/* With a split, no connection reaches the MTA without a complete header: once there is a socket,
+ * nothing can take it away again. So all that TCP will look at is looked at here first. */
+static int split_admits(struct __sk_buff *skb, const struct segment *segment,
+			const struct pp_record *record)
+{
+	struct handshake handshake;
+
+	if (handshake_of(skb, segment, &handshake) &&
+	    (segment->seq != handshake.next_seq || segment->ack != handshake.next_ack)) {
+		count(PP_STAT_DROPPED_HOLE);
+		return 0;
+	}
+	if (record->state == PP_STATE_BAD) {
+		count(PP_STAT_DROPPED_BAD);
+		record_count(record);
+		return 0;
+	}
+	if (record->state == PP_STATE_FRAGMENTED) {
+		count(PP_STAT_DROPPED_INCOMPLETE);
+		return 0;
+	}
+	return 1;
+}
+
+static void handoff_key(struct pp_handoff *handoff, const struct segment *segment)
+{
+	handoff->key.netns_cookie = handoff->socket.record.netns_cookie;
+	connection_of_segment(segment, &handoff->key);
+	handoff->key.first_seq = segment->seq;
+	handoff->ack = segment->ack;
+	handoff->stranger = 0;
+	handoff->more = segment->payload_len > handoff->socket.record.header_len;
+	handoff->full = 1;
+}
+
+static void handoff_socket(struct pp_handoff *handoff, struct bpf_sock *listener,
+			   const struct segment *segment, const struct pp_port *policy)
+{
+	handoff->full = 0;
+	handoff->socket.first_seq = segment->seq;
+	handoff->socket.told = 0;
+	handoff->socket.told_ns = 0;
+	handoff->socket.settled = 0;
+	handoff->socket.announced = 0;
+	handoff->socket.on_bad = policy->on_bad;
+	handoff->socket.split = policy->split;
+	handoff->socket.port_flags = policy->flags;
+	handoff->socket.record.netns_cookie = netns_cookie(listener);
+	handoff->socket.record.path = PP_PATH_HANDSHAKE;
+	handoff->socket.record.sender_cgroup = 0;
+	handoff->socket.record.sender_pid = 0;
+	handoff->socket.record.sender_uid = 0;
+}
+
+/* Where there is a proxy cgroup, a connection without a record may be a proxy's (see sockopt.h), so
+ * a stranger's is given one that says so. */
+static void hand_over_stranger(struct bpf_sock *listener, const struct segment *segment,
+			       const struct pp_port *policy)
+{
+	struct pp_handoff *handoff;
+
+	if (!has_senders())
+		return;
+	handoff = handoff_of_this_cpu();
+	if (!handoff)
+		return;
+	__builtin_memset(&handoff->socket, 0, sizeof(handoff->socket));
+	handoff_socket(handoff, listener, segment, policy);
+	handoff->socket.settled = 1;
+	handoff->socket.record.state = PP_STATE_NONE;
+	handoff_key(handoff, segment);
+	handoff->stranger = 1;
+}
+
+/* The record is what the sending side has decoded. Return: 1, or 0 when that is for the decoder. */
+static int hand_over_announced(struct __sk_buff *skb, struct pp_handoff *handoff,
+			       const struct segment *segment, struct pp_outgoing *outgoing)
+{
+	int len;
+
+	handoff->socket.announced = 1;
+	if (!outgoing_covers(outgoing, segment->payload_len)) {
+		record_set_sender(&handoff->socket.record, &outgoing->record);
+		return 0;
+	}
+	outgoing_take(&handoff->socket.record, outgoing);
+	handoff->socket.have = segment->payload_len;
+	if (record_wants_bytes(&outgoing->record)) {
+		len = segment_load(skb, segment, handoff->extra.bytes);
+		handoff->extra.len = len < 0 ? 0 : len;
+	}
+	return 1;
+}
+
+/* Return: 0; or -1 when the segment cannot be read. */
+static int hand_over_decoded(struct __sk_buff *skb, struct pp_handoff *handoff,
+			     const struct segment *segment)
+{
+	struct pp_work *work = working_memory();
+	struct pp_large *large = large_working_memory();
+	int len;
+
+	if (!work || !large)
+		return -1;
+	len = segment_load(skb, segment, handoff->extra.bytes);
+	if (len < 0)
+		return -1;
+	handoff->extra.len = len;
+	record_decode(&work->decoder, &handoff->socket, &handoff->extra, len);
+	if (!record_continues_large(&handoff->socket.record))
+		return 0;
+	len = segment_load_large(skb, segment, large, 0, handoff->socket.record.header_len);
+	if (len < 0)
+		return -1;
+	large->len = len;
+	record_finish_large(&work->decoder, &handoff->socket, large, len);
+	return 0;
+}
+
+/* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
+ * sequence number, in this same softirq. */
+static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment,
+			  const struct pp_port *policy, struct pp_outgoing *outgoing)
+{
+	struct pp_handoff *handoff = handoff_of_this_cpu();
+	__u32 seq = segment->seq;
+
+	if (!handoff)
+		return DROP;
+	handoff_socket(handoff, listener, segment, policy);
+	if ((!outgoing || !hand_over_announced(skb, handoff, segment, outgoing)) &&
+	    hand_over_decoded(skb, handoff, segment))
+		goto unreadable;
+	if (handoff->socket.record.state == PP_STATE_BAD) {
+		/* only now is it worth a look-up: is it the stream's beginning at all? */
+		if (place_of(skb, segment) == OVERTAKING) {
+			count(PP_STAT_DROPPED_HOLE);
+			return DROP;
+		}
+		if (segment->seq != seq) {
+			if (!segment->payload_len)
+				return gate_hold(skb, segment, policy);
+			handoff->socket.first_seq = segment->seq;
+			if (hand_over_decoded(skb, handoff, segment))
+				goto unreadable;
+		}
+	}
+	if (policy->split != PP_SPLIT_NONE && !split_admits(skb, segment, &handoff->socket.record))
+		return DROP;
+	if (handoff->socket.record.state == PP_STATE_BAD && policy->on_bad == PP_ON_BAD_DROP) {
+		count(PP_STAT_DROPPED_BAD);
+		record_count(&handoff->socket.record);
+		return DROP;
+	}
+	handoff_key(handoff, segment);
+	return PASS;
+unreadable:
+	count(PP_STAT_DROPPED_UNREADABLE);
+	return DROP;
+}
+
+/* Whatever an outsider sends, the MTA is told that it is not to be believed, or never sees it. */
+static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
+		       const struct pp_port *policy)
+{
+	struct pp_handoff *handoff = handoff_of_this_cpu();
+
+	count(PP_STAT_OUTSIDERS);
+	if (!handoff || policy->split != PP_SPLIT_NONE || policy->on_bad == PP_ON_BAD_DROP)
+		return DROP;
+	__builtin_memset(&handoff->socket, 0, sizeof(handoff->socket));
+	handoff_socket(handoff, listener, segment, policy);
+	handoff->socket.settled = 1;
+	handoff->socket.record.state = PP_STATE_BAD;
+	handoff->socket.record.reason = PP_BAD_SENDER;
+	handoff_key(handoff, segment);
+	return PASS;
+}
+
+/* What a listener may make of a SYN besides plain TCP. */
+struct listener_ways {
+	int mptcp;
+	int fastopen; /* a socket before the handshake is complete */
+};
+
+static void listener_ways_of(struct bpf_sock *listener, struct listener_ways *ways)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(listener);
+
+	ways->mptcp = 0;
+	ways->fastopen = 0;
+	if (!tcp)
+		return;
+	if (bpf_core_field_exists(tcp->is_mptcp))
+		ways->mptcp = tcp->is_mptcp;
+	ways->fastopen = tcp->inet_conn.icsk_accept_queue.fastopenq.max_qlen > 0;
+}
+
+/*
+ * Multipath TCP: the bytes of a second subflow would pass no hook, and the socket that accept()
+ * returns is not one of TCP. Dropped; the client falls back to plain TCP when its SYN is not
+ * answered. TCP Fast Open: nothing proves that the sender of a SYN has the address that it names,
+ * and the MTA would get a socket before the header. Dropped; a second SYN comes without it. Both
+ * only where the listener would use it: a plain listener ignores the option.
+ *
+ * Return: the counter of what is refused, or 0.
+ */
+static __u32 syn_refused(struct __sk_buff *skb, const struct segment *segment,
+			 const struct listener_ways *ways, int proxy)
+{
+	struct option_scan found;
+
+	segment_options(skb, segment, &found);
+	if (ways->mptcp && found.mptcp_capable)
+		return PP_STAT_DROPPED_MPTCP;
+	if (proxy && ways->fastopen && (found.fastopen || segment->payload_len))
+		return PP_STAT_DROPPED_FASTOPEN;
+	return 0;
+}
+
+/* A SYN. The gate sees it before its sender sees the answer, so what it writes into the
+ * announcement is there when pp_sender asks: this connection is to a port that is served. */
+static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment,
+		    const struct pp_port *policy)
+{
+	struct pp_outgoing *outgoing;
+	struct listener_ways ways;
+	enum standing standing;
+	__u32 refused;
+
+	listener_ways_of(listener, &ways);
+	if (!ways.mptcp && !ways.fastopen && !has_senders())
+		return PASS;
+	standing = standing_of(skb, listener, segment, &outgoing);
+	if (standing == UNANNOUNCED) {
+		count(PP_STAT_UNANNOUNCED);
+		return DROP;
+	}
+	/* Over lo the header's segment will find the socket still. In a VRF it may be closed by
+	 * then, and its address would be believed. */
+	if (standing == OUTSIDER && skb->ifindex != LOOPBACK_IFINDEX) {
+		count(PP_STAT_OUTSIDERS);
+		return DROP;
+	}
+	if (outgoing)
+		outgoing->confirmed = 1;
+	if (ways.mptcp || ways.fastopen) {
+		/* with a proxy cgroup, an MPTCP socket that has no record would say nothing */
+		if (standing != STRANGER || has_senders()) {
+			refused = syn_refused(skb, segment, &ways, standing != STRANGER);
+			if (refused) {
+				count(refused);
+				return DROP;
+			}
+		}
+	}
+	if (standing == STRANGER)
+		hand_over_stranger(listener, segment, policy);
+	return PASS;
+}
+
+static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
+{
+	__u16 port = listener->src_port;
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_outgoing *outgoing;
+	struct segment segment = {};
+
+	if (!policy)
+		return PASS;
+	if (segment_read(skb, &segment)) {
+		if (!has_senders() && !is_marked(segment.source))
+			return PASS;
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return DROP;
+	}
+	if (segment.flags & TCP_RST)
+		return PASS;
+	if (segment.flags & TCP_SYN)
+		return gate_syn(skb, listener, &segment, policy);
+	switch (standing_of(skb, listener, &segment, &outgoing)) {
+	case STRANGER:
+		hand_over_stranger(listener, &segment, policy);
+		return PASS;
+	case AHEAD:
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	case UNANNOUNCED:
+		count(PP_STAT_UNANNOUNCED);
+		return DROP;
+	case OUTSIDER:
+		return gate_refuse(listener, &segment, policy);
+	case PROXY:
+		break;
+	}
+	if (segment.payload_len)
+		return gate_hand_over(skb, listener, &segment, policy, outgoing);
+	/* a proxy that closes without a header: with a split, the MTA is not to know */
+	if (segment.flags & TCP_FIN && policy->split == PP_SPLIT_NONE)
+		return PASS;
+	return gate_hold(skb, &segment, policy);
+}
+
+#endif
