@@ -191,6 +191,7 @@ static void what_is_missing_is_named(void **state)
 	assert_says(run(1, PPCTL "up"), "usage: ppctl up --cgroup PATH");
 	assert_says(run(1, PPCTL "frobnicate"), "no such command");
 	assert_says(run(1, PPCTL "status --frob"), "no such option");
+	assert_says(run(1, PPCTL "port add 25 --pop"), "--pop: no such option (ppctl --help)");
 	assert_says(run(1, PPCTL "up --cgroup"), "--cgroup needs a value");
 	assert_says(run(1, PPCTL), "which command?");
 	assert_says(run(0, PPCTL "--help"), "--v1-mixed");

@@ -23,7 +23,6 @@
 #include "../lib/net.h"
 #include "../lib/raw.h"
 
-#define POPPING	     2540
 #define SPLIT	     2541
 #define LOCAL	     "127.0.0.5" /* no marked address */
 #define LINE6	     "PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n"
@@ -36,7 +35,6 @@ static const char payload[] = "EHLO x\r\nMAIL FROM:<>\r\n";
 static int setup(void **state)
 {
 	net_setup(state);
-	run(0, "build/bin/ppctl port add %d --pop", POPPING);
 	run(0, "build/bin/ppctl port add %d --split sockmap", SPLIT);
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
 	return 0;
@@ -422,59 +420,6 @@ static void a_split_takes_the_header_out(void **state)
 	close_both(client, server);
 }
 
-static void popped(const char *source, const char *address, const struct header *header,
-		   const char *more, const struct way *way)
-{
-	int listener = listen_on(address, POPPING), client, server;
-	char bytes[512];
-	struct pp_origin origin;
-	size_t len = header->len + strlen(more);
-
-	client = proxy_connects(source, address, POPPING);
-	server = accept_within(listener, SOON_MS); /* the gate does not hold it */
-	assert_true(server >= 0);
-	assert_int_equal(pp_lookup(server, &origin), -EAGAIN);
-	memcpy(bytes, header->bytes, header->len);
-	strcpy(bytes + header->len, more);
-	print_message("%s, %zu bytes behind it, %s\n", header->origin, strlen(more), way->name);
-	way->send(client, bytes, header->len, len);
-	assert_origin(server, header->origin);
-	assert_int_equal(record_of(server).flags & PP_RECORD_POPPED, PP_RECORD_POPPED);
-	assert_tlvs(server, header);
-	assert_reads_text(server, more);
-	assert_nothing_to_read(server);
-	send_text(client, payload);
-	assert_reads_text(server, payload);
-	send_text(server, payload);
-	assert_reads_text(client, payload);
-	assert_origin(server, header->origin);
-	close_both(client, server);
-	close(listener);
-}
-
-static void pop_keeps_the_header_out_of_the_stream(void **state)
-{
-	static const struct way whole = {"whole", one_send, 1},
-				halves = {"halves", the_header_in_two, 0},
-				bytes = {"bytes", byte_by_byte, 0},
-				file = {"file", with_sendfile, 1},
-				parts = {"parts", with_writev, 1};
-	long count = counter("popped");
-	size_t k;
-
-	(void)state;
-	for (k = 0; k < HEADERS; k++) {
-		popped(LOCAL, SERVER, &headers[k], "", &whole);
-		popped(LOCAL, SERVER, &headers[k], payload, &whole);
-		popped(LOCAL, SERVER, &headers[k], payload, &parts);
-		popped(LOCAL, SERVER, &headers[k], payload, &halves);
-		popped(LOCAL, SERVER, &headers[k], payload, &bytes);
-		popped(LOCAL, SERVER, &headers[k], payload, &file);
-	}
-	popped(OTHER6, SERVER6, &headers[0], payload, &whole);
-	assert_int_equal(counter("popped"), count + 6 * HEADERS + 1);
-}
-
 static int delayed_ack_client(const char *source, unsigned int port)
 {
 	struct sockaddr_storage from, to;
@@ -492,11 +437,10 @@ static int delayed_ack_client(const char *source, unsigned int port)
 	return fd;
 }
 
-/* The handshake's ACK travels with the header: popped, it would come 40 to 200 ms later. */
+/* The handshake's ACK travels with the header. */
 static void tcp_smart_connect(void **state)
 {
 	int listener = listen_on(SERVER, PORT), client, server;
-	long count;
 
 	(void)state;
 	client = delayed_ack_client(LOCAL, PORT);
@@ -506,31 +450,19 @@ static void tcp_smart_connect(void **state)
 	assert_int_equal(record_of(server).path, PP_PATH_SENDER);
 	close_both(client, server);
 	close(listener);
-
-	listener = listen_on(SERVER, POPPING);
-	count = counter("popped");
-	client = delayed_ack_client(LOCAL, POPPING);
-	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
-	assert_int_equal(counter("popped"), count);
-	send_text(client, payload);
-	assert_reads_text(server, payload);
-	close_both(client, server);
-	close(listener);
 }
 
 static void tcp_fast_open(void **state)
 {
 	struct sockaddr_storage from, to;
 	socklen_t from_len = address_fill(&from, LOCAL, 0), to_len;
-	unsigned int ports[] = {PORT, POPPING, SPLIT};
+	unsigned int ports[] = {PORT, SPLIT};
 	int listener, client, server;
 	size_t i;
 
 	(void)state;
 	sysctl_set("net/ipv4/tcp_fastopen", "1543");
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 2; i++) {
 		listener = listen_on(SERVER, ports[i]);
 		to_len = address_fill(&to, SERVER, ports[i]);
 		become_proxy();
@@ -1030,7 +962,7 @@ static void random_streams(void **state)
 {
 	static uint8_t bytes[65536 + 64], got[65536];
 	int rounds = getenv("PP_SOAK") ? 20000 : 300, round, listener, client, server, status;
-	unsigned int seed = 1, ports[] = {PORT, OPEN, POPPING}, port;
+	unsigned int seed = 1, ports[] = {PORT, OPEN}, port;
 	const struct header *header;
 	size_t len, at, part, have;
 	ssize_t more;
@@ -1039,7 +971,7 @@ static void random_streams(void **state)
 	(void)state;
 	for (round = 0; round < rounds; round++) {
 		header = &headers[rand_r(&seed) % HEADERS];
-		port = ports[rand_r(&seed) % 3];
+		port = ports[rand_r(&seed) % 2];
 		len = rand_r(&seed) % (rand_r(&seed) % 4 ? 300 : sizeof(got));
 		memcpy(bytes, header->bytes, header->len);
 		fill_pattern(bytes + header->len, len, round);
@@ -1082,7 +1014,7 @@ static void nothing_is_left_behind(void **state)
 
 	(void)state;
 	for (tries = 0; tries < 100; tries++) { /* until the last FIN has been acknowledged */
-		if (!entries("pp_popped") && !entries("pp_senders"))
+		if (!entries("pp_senders"))
 			break;
 		usleep(20000);
 	}
@@ -1109,9 +1041,6 @@ static void the_command_line(void **state)
 			       "--proxy-cgroup /nowhere: /nowhere: No such file"));
 	assert_non_null(strstr(run(1, "build/bin/ppctl proxy-cgroup del $LAB_CGROUP"),
 			       "is not a proxy's cgroup (ppctl proxy-cgroup list)"));
-	assert_non_null(strstr(run(1, "build/bin/ppctl port add 1 --pop --transparent"),
-			       "--pop is for servers that ask"));
-	assert_non_null(strstr(run(0, "build/bin/ppctl port list"), "2540  split none, gate"));
 	run(0, "build/bin/ppctl down");
 	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port 25 --proxy-cgroup $LAB_OUTSIDE");
 	assert_non_null(strstr(run(0, "build/bin/ppctl proxy-cgroup list"), "/outside\n"));
@@ -1125,7 +1054,6 @@ int main(void)
 		cmocka_unit_test(every_way_to_send),
 		cmocka_unit_test(every_way_to_send_without_a_gate),
 		cmocka_unit_test(a_split_takes_the_header_out),
-		cmocka_unit_test(pop_keeps_the_header_out_of_the_stream),
 		cmocka_unit_test(tcp_smart_connect),
 		cmocka_unit_test(tcp_fast_open),
 		cmocka_unit_test(a_send_that_waits_for_the_connection),

@@ -204,8 +204,6 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 	json_object_object_add(
 		object, "path",
 		json_object_new_string(name_in(path_names, COUNT(path_names), record->path)));
-	json_object_object_add(object, "popped",
-			       json_object_new_boolean(record->flags & PP_RECORD_POPPED));
 	json_object_object_add(object, "tlvs", tlvs_read(fd));
 	return object;
 }

@@ -122,22 +122,11 @@ static int set_local(const char *value)
 	return 0;
 }
 
-static int set_pop(const char *value)
-{
-	(void)value;
-	options.policy.flags |= PP_PORT_POP;
-	return 0;
-}
-
 /* What goes together, once all options are known. */
 static int complete_policy(void)
 {
 	if (options.policy.flags & PP_PORT_LOCAL && !(options.policy.flags & PP_PORT_TRANSPARENT))
 		return error("--local goes with --transparent");
-	if (options.policy.flags & PP_PORT_POP &&
-	    (options.policy.flags & PP_PORT_TRANSPARENT || options.policy.split != PP_SPLIT_NONE))
-		return error("--pop is for servers that ask for the origin: it does not go with "
-			     "--split or --transparent");
 	if (!(options.policy.flags & PP_PORT_TRANSPARENT))
 		return 0;
 	if (options.split_given && options.policy.split == PP_SPLIT_NONE)
@@ -187,7 +176,6 @@ static const struct option_help {
 	{"split", "none|sockmap|auto", set_split, "how the header leaves the stream (none: libpp)"},
 	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
 	{"local", NULL, set_local, "and getsockname() with the header's destination"},
-	{"pop", NULL, set_pop, "proxies on this host: the header never gets into the stream"},
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
 	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", NULL, set_v1_mixed, "accept an IPv4 address in a TCP6 line (nginx stream)"},

@@ -67,7 +67,6 @@ static struct json_object *port_object(uint16_t port, const struct pp_port *poli
 	json_object_object_add(object, "on_bad",
 			       json_object_new_string(policy->on_bad == PP_ON_BAD_DROP ? "drop"
 										       : "tell"));
-	add_flag(object, "pop", policy, PP_PORT_POP);
 	add_flag(object, "v1_mixed", policy, PP_PORT_V1_MIXED);
 	return object;
 }
@@ -112,7 +111,6 @@ static void port_print(struct json_object *port)
 		printf(", gate %d ms, on bad header %s",
 		       json_object_get_int(json_object_object_get(port, "gate_ms")),
 		       json_object_get_string(json_object_object_get(port, "on_bad")));
-	print_flag(port, "pop", "pop");
 	print_flag(port, "v1_mixed", "v1 mixed");
 	printf("\n");
 }

@@ -37,7 +37,6 @@ static const struct counter_name {
 	{PP_STAT_SENDERS, "senders", "sending side: connections of proxy cgroups"},
 	{PP_STAT_SENT, "sent", "sending side: headers decoded inside send()"},
 	{PP_STAT_UNSEEN, "unseen", "sending side: headers left to the receiving side"},
-	{PP_STAT_POPPED, "popped", "sending side: headers that never got into the stream"},
 	{PP_STAT_SENDERS_NATIVE, "senders_native",
 	 "sending side: sockets that have left pp_senders"},
 	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},

@@ -25,8 +25,7 @@ static const struct map_program {
 };
 static const char *const map_names[] = {"pp_proxies", "pp_ports",    "pp_config",  "pp_origins",
 					"pp_extra",   "pp_handoff",  "pp_split",   "pp_cut",
-					"pp_senders", "pp_outgoing", "pp_sending", "pp_popped",
-					"pp_stats"};
+					"pp_senders", "pp_outgoing", "pp_sending", "pp_stats"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
