@@ -2,6 +2,7 @@
 /*
  * ppctl: what it does, and what it says when it cannot.
  */
+#include <ctype.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -218,6 +219,74 @@ static void without_root_every_command_says_so(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* abi.h, as this test was compiled with it. */
+extern const char abi[];
+__asm__(".pushsection .rodata\n"
+	"abi: .incbin \"include/pp/abi.h\"\n"
+	".byte 0\n"
+	".popsection\n");
+
+/* Fails unless ppctl.8 and the counters of @status have @name. */
+static void assert_has_counter(const char *status, const char *page, const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "\"%s\":", name);
+	assert_says(status, text);
+	snprintf(text, sizeof(text), ".B %s\n", name);
+	if (!strstr(page, text))
+		fail_msg("ppctl.8 says nothing of the counter %s", name);
+}
+
+/* Calls assert_has_counter() for each enumerator of @name in abi.h that begins with @prefix: what
+ * comes after that, in small letters, is the counter's name, with @more before it. Return: how
+ * many. */
+static int for_each_enumerator(const char *name, const char *prefix, const char *more,
+			       const char *status, const char *page)
+{
+	const char *at = strstr(abi, name), *end;
+	char counter_name[64];
+	size_t have;
+	int count = 0;
+
+	assert_non_null(at);
+	end = strstr(at, "\n};");
+	assert_non_null(end);
+	while ((at = strstr(at, prefix)) && at < end) {
+		if (at[-1] != '\t') { /* in an expression, or a comment */
+			at++;
+			continue;
+		}
+		at += strlen(prefix);
+		strcpy(counter_name, more);
+		have = strlen(more);
+		while (isalnum(*at) || *at == '_')
+			counter_name[have++] = tolower(*at++);
+		counter_name[have] = 0;
+		if (!strcmp(counter_name, "bad") || !strcmp(counter_name, "count"))
+			continue; /* no counters */
+		assert_has_counter(status, page, counter_name);
+		count++;
+	}
+	return count;
+}
+
+static void every_counter_has_a_name_and_is_in_the_manual(void **state)
+{
+	static char page[65536], status[65536];
+	FILE *file = fopen("docs/man/ppctl.8", "re");
+
+	(void)state;
+	assert_non_null(file);
+	page[fread(page, 1, sizeof(page) - 1, file)] = 0;
+	fclose(file);
+	up();
+	strcpy(status, run(0, PPCTL "status --json"));
+	assert_true(for_each_enumerator("enum pp_stat {", "PP_STAT_", "", status, page) >= 26);
+	assert_int_equal(for_each_enumerator("enum pp_reason {", "PP_BAD_", "bad_", status, page),
+			 PP_REASON_COUNT - 1);
+}
+
 static void lookup_shows_a_socket_of_another_process(void **state)
 {
 	static const char header[] =
@@ -268,6 +337,7 @@ int main(void)
 		cmocka_unit_test_teardown(pins_are_for_root_alone, down),
 		cmocka_unit_test_teardown(what_is_missing_is_named, down),
 		cmocka_unit_test_teardown(without_root_every_command_says_so, down),
+		cmocka_unit_test_teardown(every_counter_has_a_name_and_is_in_the_manual, down),
 		cmocka_unit_test_teardown(lookup_shows_a_socket_of_another_process, down),
 	};
 

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/tcp.h>
+
 #include "../lib/internal.h"
 #include "ppctl.h"
 
@@ -159,12 +161,34 @@ static void add_sender(struct json_object *object, const struct pp_record *recor
 	json_object_object_add(object, "sender", sender);
 }
 
+static void add_reason(struct json_object *object, unsigned int reason)
+{
+	const char *name, *meaning;
+
+	reason_names(reason, &name, &meaning);
+	json_object_object_add(object, "reason", json_object_new_string(name));
+	json_object_object_add(object, "meaning", json_object_new_string(meaning));
+}
+
+/* While a header is incomplete, all that TCP has received is part of it. */
+static void add_progress(struct json_object *object, int fd, uint32_t needed)
+{
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return;
+	json_object_object_add(object, "bytes_seen",
+			       json_object_new_int64(info.tcpi_bytes_received));
+	json_object_object_add(object, "bytes_needed", json_object_new_int64(needed));
+}
+
 static struct json_object *record_object(int fd, const struct pp_record *record)
 {
 	struct json_object *object = json_object_new_object();
 	struct sockaddr_storage peer;
 	struct pp_origin origin;
-	uint8_t header[PP_WINDOW] = {0};
+	uint8_t header[PP_PAGE] = {0};
 	char text[PP_ORIGIN_PRINT_MAX];
 	socklen_t len = sizeof(peer);
 
@@ -176,8 +200,9 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 		object, "state",
 		json_object_new_string(name_in(state_names, COUNT(state_names), record->state)));
 	if (record->state == PP_STATE_BAD)
-		json_object_object_add(object, "reason",
-				       json_object_new_string(reason_name(record->reason)));
+		add_reason(object, record->reason);
+	if (record->state == PP_STATE_FRAGMENTED)
+		add_progress(object, fd, record->need);
 	if (record->sender_cgroup)
 		add_sender(object, record);
 	if (record->state != PP_STATE_VALID && record->state != PP_STATE_LOCAL)

@@ -110,6 +110,7 @@ struct json_object *listeners_read(int ports_map, const char *inside);
 /* stats.c */
 struct json_object *stats_read(int map);
 void stats_print(struct json_object *stats);
-const char *reason_name(unsigned int reason);
+/* A word for enum pp_reason, and what it means. */
+void reason_names(unsigned int reason, const char **name, const char **meaning);
 
 #endif

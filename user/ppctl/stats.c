@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The counters of pp_stats, and names for what they count.
+ * The counters of pp_stats, and names for what they count; so also for the reasons of bad headers.
+ * A name is that of abi.h without its prefix, in small letters; selftests/net/ppctl.c compares.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -23,7 +25,7 @@ static const struct counter_name {
 	{PP_STAT_V2, "v2", "valid v2 headers"},
 	{PP_STAT_LOCAL, "local", "of these: LOCAL, UNSPEC and UNKNOWN"},
 	{PP_STAT_FRAGMENTED, "fragmented", "headers in several segments"},
-	{PP_STAT_LARGE, "large", "headers of over 1,024 bytes, left to user space"},
+	{PP_STAT_LARGE, "large", "headers of over 1,024 bytes"},
 	{PP_STAT_DROPPED_BAD, "dropped_bad", "segments with a bad header dropped"},
 	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that do not continue a header, dropped"},
 	{PP_STAT_DROPPED_INCOMPLETE, "dropped_incomplete",
@@ -39,6 +41,14 @@ static const struct counter_name {
 	{PP_STAT_UNSEEN, "unseen", "sending side: headers left to the receiving side"},
 	{PP_STAT_SENDERS_NATIVE, "senders_native",
 	 "sending side: sockets that have left pp_senders"},
+	{PP_STAT_DROPPED_UNREADABLE, "dropped_unreadable",
+	 "segments of proxies with too many IPv6 extension headers, dropped"},
+	{PP_STAT_DROPPED_FASTOPEN, "dropped_fastopen",
+	 "SYNs of proxies with TCP Fast Open, dropped"},
+	{PP_STAT_DROPPED_MPTCP, "dropped_mptcp", "SYNs of proxies with Multipath TCP, dropped"},
+	{PP_STAT_UNANNOUNCED, "unannounced", "segments whose announcement was lost, dropped"},
+	{PP_STAT_UNCONFIRMED, "unconfirmed",
+	 "sending side: connections to servers that are not served"},
 	{PP_STAT_BAD + PP_BAD_SIGNATURE, "bad_signature", "bad: neither PROXY nor v2 signature"},
 	{PP_STAT_BAD + PP_BAD_VERSION, "bad_version", "bad: v2 version is not 2"},
 	{PP_STAT_BAD + PP_BAD_COMMAND, "bad_command", "bad: v2 command is unknown"},
@@ -50,26 +60,33 @@ static const struct counter_name {
 	{PP_STAT_BAD + PP_BAD_TLV, "bad_tlv", "bad: v2 TLV"},
 	{PP_STAT_BAD + PP_BAD_CHECKSUM, "bad_checksum", "bad: v2 CRC32C"},
 	{PP_STAT_BAD + PP_BAD_TOO_LARGE, "bad_too_large", "bad: over 16,384 bytes"},
+	{PP_STAT_BAD + PP_BAD_CLOSED, "bad_closed", "bad: closed before the header was complete"},
+	{PP_STAT_BAD + PP_BAD_MISSED, "bad_missed",
+	 "bad: bytes came that the programs did not see"},
+	{PP_STAT_BAD + PP_BAD_SENDER, "bad_sender",
+	 "bad: sent by a process of this host outside of the proxies' cgroups"},
+	{PP_STAT_BAD + PP_BAD_UNRECORDED, "bad_unrecorded",
+	 "bad: the connection is older than the programs, its port or its proxy's mark"},
+	{PP_STAT_BAD + PP_BAD_MPTCP, "bad_mptcp", "bad: a Multipath TCP connection"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define BAD_PREFIX   4 /* "bad_" */
+#define BAD_NAME     "bad_"
+#define BAD_HELP     "bad: "
 
-const char *reason_name(unsigned int reason)
+void reason_names(unsigned int reason, const char **name, const char **meaning)
 {
 	size_t i;
 
-	if (reason == PP_BAD_CLOSED)
-		return "closed before the header was complete";
-	if (reason == PP_BAD_MISSED)
-		return "bytes came that the programs did not see";
-	if (reason == PP_BAD_SENDER)
-		return "sent by a process of this host outside of the proxies' cgroups";
 	for (i = 0; i < COUNT(counter_names); i++) {
-		if (reason && counter_names[i].stat == PP_STAT_BAD + reason)
-			return counter_names[i].name + BAD_PREFIX;
+		if (!reason || counter_names[i].stat != PP_STAT_BAD + reason)
+			continue;
+		*name = counter_names[i].name + strlen(BAD_NAME);
+		*meaning = counter_names[i].help + strlen(BAD_HELP);
+		return;
 	}
-	return "unknown";
+	*name = "unknown";
+	*meaning = "this ppctl is older than the programs";
 }
 
 struct json_object *stats_read(int map)

@@ -2,8 +2,10 @@
 /*
  * ppctl status: what is loaded, where it is attached, what it serves, what it has counted.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,9 +25,6 @@ static const struct map_program {
 	{"pp_msg", "pp_senders", BPF_SK_MSG_VERDICT},
 	{"pp_pass", "pp_senders", BPF_SK_SKB_VERDICT},
 };
-static const char *const map_names[] = {"pp_proxies", "pp_ports",    "pp_config",  "pp_origins",
-					"pp_extra",   "pp_handoff",  "pp_split",   "pp_cut",
-					"pp_senders", "pp_outgoing", "pp_sending", "pp_stats"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -145,32 +144,51 @@ static struct json_object *programs_read(char cgroup[PATH_MAX])
 	return list;
 }
 
-static struct json_object *maps_read(void)
+static void add_map(struct json_object *list, const char *name)
 {
-	struct json_object *list = json_object_new_array(), *object;
-	struct bpf_map_info info;
+	struct bpf_map_info info = {};
+	struct json_object *object;
+	__u32 len = sizeof(info);
 	char path[PATH_MAX];
-	__u32 len;
-	size_t i;
 	int fd;
 
-	for (i = 0; i < COUNT(map_names); i++) {
-		pin_path(path, "maps", map_names[i]);
-		fd = bpf_obj_get(path);
-		len = sizeof(info);
-		memset(&info, 0, sizeof(info));
-		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len)) {
-			object = json_object_new_object();
-			add_string(object, "name", map_names[i]);
-			add_number(object, "id", info.id);
-			add_number(object, "max_entries", info.max_entries);
-			add_number(object, "key_size", info.key_size);
-			add_number(object, "value_size", info.value_size);
-			json_object_array_add(list, object);
-		}
-		if (fd >= 0)
-			close(fd);
+	pin_path(path, "maps", name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		object = json_object_new_object();
+		add_string(object, "name", name);
+		add_number(object, "id", info.id);
+		add_number(object, "max_entries", info.max_entries);
+		add_number(object, "key_size", info.key_size);
+		add_number(object, "value_size", info.value_size);
+		json_object_array_add(list, object);
 	}
+	close(fd);
+}
+
+static int is_map(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* All that are pinned, by name. */
+static struct json_object *maps_read(void)
+{
+	struct json_object *list = json_object_new_array();
+	struct dirent **entries;
+	char folder[PATH_MAX];
+	int count, i;
+
+	pin_path(folder, "maps", "");
+	count = scandir(folder, &entries, is_map, alphasort);
+	for (i = 0; i < count; i++) {
+		add_map(list, entries[i]->d_name);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
 	return list;
 }
 
