@@ -12,7 +12,7 @@ TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
 
-tests: tools $(UNIT_TESTS) $(NET_TESTS)
+tests: tools $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
 tools: $(TOOLS)
 
 
@@ -35,6 +35,11 @@ $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard 
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
 		-o $@ -lcmocka -lpthread
+
+# BPF programs that the tests load beside ppsplit's
+$(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h)
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(CLANG) $(filter-out -MMD -MP,$(BPF_CFLAGS)) -c $< -o $@
 
 $(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h
 	@mkdir -p $(@D)

@@ -170,6 +170,72 @@ static void a_cgroup_that_is_gone_is_told(void **state)
 	run(0, PPCTL "down");
 }
 
+#define OTHERS "/sys/fs/bpf/others"
+
+/* Somebody else's @program is on @cgroup, by itself: @command fails, says so, and leaves nothing.
+ */
+static void refused(const char *cgroup, const char *type, const char *program, const char *command)
+{
+	const char *said, *remedy;
+
+	run(0, "bpftool cgroup attach %s %s pinned " OTHERS "/%s", cgroup, type, program);
+	said = run(1, PPCTL "%s", command);
+	assert_says(said, "the program '");
+	assert_says(said, program);
+	assert_says(said, type);
+	assert_says(said, "without BPF_F_ALLOW_MULTI");
+	/* and the command that it names does it */
+	remedy = strstr(said, "bpftool cgroup detach");
+	run(0, "%.*s", (int)strcspn(remedy, "\n"), remedy);
+	run(0, "test -z \"$(bpftool cgroup show %s)\"", cgroup);
+}
+
+static void an_exclusive_program_is_named(void **state)
+{
+	static const char up_command[] = "up --cgroup $LAB_CGROUP --port 25";
+	static const struct {
+		const char *type;
+		const char *program;
+	} hooks[] = {{"cgroup_inet_ingress", "firewall"}, {"cgroup_sock_ops", "other"}};
+	static const char *const places[] = {"$LAB_CGROUP", "$(dirname $LAB_CGROUP)"};
+	size_t hook, place;
+
+	(void)state;
+	run(0, "bpftool prog loadall build/selftests/others.bpf.o " OTHERS);
+	for (hook = 0; hook < 2; hook++) {
+		for (place = 0; place < 2; place++) {
+			refused(places[place], hooks[hook].type, hooks[hook].program, up_command);
+			run(0, "test ! -e $LAB_BPFFS/pp");
+			run(0, PPCTL "%s && " PPCTL "down", up_command);
+		}
+	}
+	/* those that share, or may be overridden further down, are in nobody's way */
+	run(0, "bpftool cgroup attach $LAB_CGROUP cgroup_sock_ops pinned " OTHERS "/other multi");
+	run(0, "bpftool cgroup attach $(dirname $LAB_CGROUP) cgroup_sock_ops pinned " OTHERS
+	       "/rude override");
+	run(0, PPCTL "%s", up_command);
+	run(0,
+	    "bpftool cgroup detach $LAB_CGROUP cgroup_sock_ops pinned " OTHERS "/other; "
+	    "bpftool cgroup detach $(dirname $LAB_CGROUP) cgroup_sock_ops pinned " OTHERS "/rude");
+	run(0, "rm -r " OTHERS);
+}
+
+static void an_exclusive_program_on_the_proxys_cgroup_is_named(void **state)
+{
+	(void)state;
+	run(0, "bpftool prog loadall build/selftests/others.bpf.o " OTHERS);
+	run(0, "mkdir $LAB_OUTSIDE/unit");
+	up();
+	refused("$LAB_OUTSIDE/unit", "cgroup_sock_ops", "other",
+		"proxy-cgroup add $LAB_OUTSIDE/unit");
+	refused("$LAB_OUTSIDE", "cgroup_sock_ops", "rude", "proxy-cgroup add $LAB_OUTSIDE/unit");
+	/* without a proxy cgroup, loopback is as it was */
+	assert_says(run(0, "bpftool map dump pinned $LAB_BPFFS/pp/maps/pp_config"), "\"flags\": 0");
+	run(0, PPCTL "proxy-cgroup add $LAB_OUTSIDE/unit");
+	assert_says(run(0, "bpftool map dump pinned $LAB_BPFFS/pp/maps/pp_config"), "\"flags\": 1");
+	run(0, PPCTL "proxy-cgroup del $LAB_OUTSIDE/unit; rmdir $LAB_OUTSIDE/unit; rm -r " OTHERS);
+}
+
 static void pins_are_for_root_alone(void **state)
 {
 	(void)state;
@@ -334,6 +400,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_full_map_says_so_and_loses_nothing, down),
 		cmocka_unit_test_teardown(status_shows_programs_maps_and_counters, down),
 		cmocka_unit_test_teardown(a_cgroup_that_is_gone_is_told, down),
+		cmocka_unit_test_teardown(an_exclusive_program_is_named, down),
+		cmocka_unit_test_teardown(an_exclusive_program_on_the_proxys_cgroup_is_named, down),
 		cmocka_unit_test_teardown(pins_are_for_root_alone, down),
 		cmocka_unit_test_teardown(what_is_missing_is_named, down),
 		cmocka_unit_test_teardown(without_root_every_command_says_so, down),

@@ -13,12 +13,15 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <linux/magic.h>
 
 #include "ppctl.h"
 
 #define ROOT_CGROUP_INODE 1
-#define KERNFS_HANDLE	  0xfe /* FILEID_KERNFS, include/linux/exportfs.h */
+#define MAX_PROGRAMS	  64	   /* BPF_CGROUP_MAX_PROGS, kernel/bpf/cgroup.c */
+#define SYSTEMD_FIREWALL  "sd_fw_" /* src/core/bpf-firewall.c */
+#define KERNFS_HANDLE	  0xfe	   /* FILEID_KERNFS, include/linux/exportfs.h */
 
 /* Field 5 of /proc/self/mountinfo is the mount point; the type follows " - ". */
 static int cgroup_mount_point(char path[PATH_MAX])
@@ -110,6 +113,73 @@ int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
 	return failed ? -1 : 0;
 }
 
+/* Programs of @type on @cgroup. @id: the first one. Return: how many, or -1. */
+static int programs_on(const char *cgroup, enum bpf_attach_type type, __u32 *flags, __u32 *id)
+{
+	__u32 ids[MAX_PROGRAMS], count = MAX_PROGRAMS;
+	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
+
+	if (fd < 0)
+		return -1;
+	failed = bpf_prog_query(fd, type, 0, flags, ids, &count);
+	close(fd);
+	if (failed)
+		return -1;
+	*id = count ? ids[0] : 0;
+	return count;
+}
+
+/* The program that lets no other of its @type on @cgroup. It is there, or on the nearest ancestor
+ * that has one (hierarchy_allows_attach(), kernel/bpf/cgroup.c); one on an ancestor that may be
+ * overridden is none. @where: its cgroup. Return: its id, or 0. */
+static __u32 exclusive_program(const char *cgroup, enum bpf_attach_type type, char where[PATH_MAX])
+{
+	__u32 shares = BPF_F_ALLOW_MULTI, flags, id;
+	char mount[PATH_MAX], *slash;
+	int count;
+
+	if (cgroup_mount_point(mount))
+		return 0;
+	snprintf(where, PATH_MAX, "%s", cgroup);
+	for (;;) {
+		count = programs_on(where, type, &flags, &id);
+		if (count)
+			return count > 0 && !(flags & shares) ? id : 0;
+		shares = BPF_F_ALLOW_MULTI | BPF_F_ALLOW_OVERRIDE;
+		slash = strrchr(where, '/');
+		if (!slash || !strcmp(where, mount))
+			return 0;
+		*slash = 0;
+	}
+}
+
+/* Why the kernel answered EPERM. */
+static int attach_refused(enum bpf_attach_type type, const char *name, const char *cgroup)
+{
+	const char *type_name = libbpf_bpf_attach_type_str(type), *hint = "";
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info), id;
+	char where[PATH_MAX];
+	int fd;
+
+	id = exclusive_program(cgroup, type, where);
+	if (!id)
+		return error("attaching %s to %s: %s", name, cgroup, strerror(EPERM));
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd >= 0) {
+		bpf_obj_get_info_by_fd(fd, &info, &len);
+		close(fd);
+	}
+	if (!strncmp(info.name, SYSTEMD_FIREWALL, strlen(SYSTEMD_FIREWALL)))
+		hint = " It is systemd's, for IPAddressAllow=, IPAddressDeny= or IPAccounting=: "
+		       "with Delegate=yes in the unit it shares.";
+	return error("attaching %s to %s: the program '%s' (id %u, %s) is attached to %s without "
+		     "BPF_F_ALLOW_MULTI, so the kernel admits no other of its type there or "
+		     "below.%s Have the tool that attached it use that flag (bpftool: multi), or "
+		     "detach it: bpftool cgroup detach %s %s id %u",
+		     name, cgroup, info.name, id, type_name, where, hint, where, type_name, id);
+}
+
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin)
 {
@@ -122,6 +192,8 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 	link = bpf_link_create(program, target, type, NULL);
 	failed = errno;
 	close(target);
+	if (link < 0 && failed == EPERM)
+		return attach_refused(type, name, cgroup);
 	if (link < 0)
 		return error("attaching %s to %s: %s", name, cgroup, strerror(failed));
 	pin_path(path, "links", pin);

@@ -79,6 +79,16 @@ static void remove_if_gone(const char *name, void *unused)
 	pin_remove_link(path);
 }
 
+/* Over loopback only proxy cgroups are believed, as long as there is one. */
+static int config_follow(int map)
+{
+	struct json_object *left = senders_read(map);
+	size_t count = json_object_array_length(left);
+
+	json_object_put(left);
+	return config_set(map, count ? PP_CONFIG_SENDERS : 0);
+}
+
 static int sender_add(int map, const char *word)
 {
 	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
@@ -100,14 +110,14 @@ static int sender_add(int map, const char *word)
 	if (!result)
 		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
 	close(program);
+	if (result)
+		config_follow(map);
 	return result;
 }
 
 static int sender_del(int map, const char *word)
 {
 	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
-	struct json_object *left;
-	int result = 0;
 
 	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
 		return -1;
@@ -116,11 +126,7 @@ static int sender_del(int map, const char *word)
 	if (access(path, F_OK))
 		return error("%s is not a proxy's cgroup (ppctl proxy-cgroup list)", cgroup);
 	pin_remove_link(path);
-	left = senders_read(map);
-	if (!json_object_array_length(left))
-		result = config_set(map, 0);
-	json_object_put(left);
-	return result;
+	return config_follow(map);
 }
 
 const struct list proxy_cgroup_list = {
