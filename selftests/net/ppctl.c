@@ -2,7 +2,9 @@
 /*
  * ppctl: what it does, and what it says when it cannot.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -236,6 +238,31 @@ static void an_exclusive_program_on_the_proxys_cgroup_is_named(void **state)
 	run(0, PPCTL "proxy-cgroup del $LAB_OUTSIDE/unit; rmdir $LAB_OUTSIDE/unit; rm -r " OTHERS);
 }
 
+static void status_names_mptcp_listeners(void **state)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET,
+				   .sin_port = htons(25),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int multipath = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), plain;
+
+	(void)state;
+	if (multipath < 0) {
+		print_message("this kernel has no Multipath TCP: %s\n", strerror(errno));
+		skip();
+	}
+	up();
+	plain = listen_on("127.0.0.2", 25);
+	assert_null(strstr(run(0, PPCTL "status"), "MPTCP:"));
+	assert_int_equal(bind(multipath, (struct sockaddr *)&here, sizeof(here)), 0);
+	assert_int_equal(listen(multipath, 1), 0);
+	assert_says(run(0, PPCTL "status"), "  127.0.0.1:25  MPTCP\n");
+	assert_says(run(0, PPCTL "status"), "  127.0.0.2:25\n");
+	assert_says(run(0, PPCTL "status"), "proxies must speak plain TCP");
+	assert_says(run(0, PPCTL "status --json"), "\"mptcp\":true");
+	assert_says(run(0, PPCTL "status --json"), "\"mptcp\":false");
+	close_both(multipath, plain);
+}
+
 static void pins_are_for_root_alone(void **state)
 {
 	(void)state;
@@ -402,6 +429,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_cgroup_that_is_gone_is_told, down),
 		cmocka_unit_test_teardown(an_exclusive_program_is_named, down),
 		cmocka_unit_test_teardown(an_exclusive_program_on_the_proxys_cgroup_is_named, down),
+		cmocka_unit_test_teardown(status_names_mptcp_listeners, down),
 		cmocka_unit_test_teardown(pins_are_for_root_alone, down),
 		cmocka_unit_test_teardown(what_is_missing_is_named, down),
 		cmocka_unit_test_teardown(without_root_every_command_says_so, down),

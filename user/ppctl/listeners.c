@@ -28,16 +28,34 @@ static int is_below(const char *path, const char *cgroup)
 	return len && !strncmp(path, cgroup, len) && (!path[len] || path[len] == '/');
 }
 
+/* An MPTCP socket listens on a TCP socket that has the ULP "mptcp". */
+static int is_mptcp(const struct rtattr *ulp)
+{
+	const struct rtattr *attribute = RTA_DATA(ulp);
+	int len = RTA_PAYLOAD(ulp);
+
+	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+		if (attribute->rta_type == INET_ULP_INFO_NAME &&
+		    RTA_PAYLOAD(attribute) >= sizeof("mptcp") &&
+		    !strcmp(RTA_DATA(attribute), "mptcp"))
+			return 1;
+	}
+	return 0;
+}
+
 static void listener_add(struct json_object *list, const struct inet_diag_msg *socket,
 			 const struct rtattr *attribute, int len, const char *inside)
 {
 	char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16], path[PATH_MAX] = "";
 	struct json_object *object = json_object_new_object();
 	uint64_t cgroup_id = 0;
+	int mptcp = 0;
 
 	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
 		if (attribute->rta_type == INET_DIAG_CGROUP_ID)
 			memcpy(&cgroup_id, RTA_DATA(attribute), sizeof(cgroup_id));
+		if ((attribute->rta_type & NLA_TYPE_MASK) == INET_DIAG_ULP_INFO)
+			mptcp = is_mptcp(attribute);
 	}
 	inet_ntop(socket->idiag_family, socket->id.idiag_src, address, sizeof(address));
 	snprintf(text, sizeof(text), socket->idiag_family == AF_INET6 ? "[%s]:%u" : "%s:%u",
@@ -46,6 +64,7 @@ static void listener_add(struct json_object *list, const struct inet_diag_msg *s
 		path[0] = 0;
 	json_object_object_add(object, "address", json_object_new_string(text));
 	json_object_object_add(object, "cgroup", json_object_new_string(path));
+	json_object_object_add(object, "mptcp", json_object_new_boolean(mptcp));
 	if (inside[0])
 		json_object_object_add(object, "inside",
 				       json_object_new_boolean(is_below(path, inside)));
@@ -63,6 +82,7 @@ static int ask(int netlink, int family)
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 		.request = {.sdiag_family = family,
 			    .sdiag_protocol = IPPROTO_TCP,
+			    .idiag_ext = 1 << (INET_DIAG_INFO - 1), /* with it comes the ULP */
 			    .idiag_states = 1 << TCP_LISTEN_STATE},
 	};
 

@@ -229,6 +229,7 @@ static void print_maps(struct json_object *list)
 static void print_listeners(struct json_object *list)
 {
 	struct json_object *listener, *inside;
+	int served, mptcp, any_mptcp = 0;
 	size_t i;
 
 	if (!json_object_array_length(list))
@@ -237,12 +238,17 @@ static void print_listeners(struct json_object *list)
 	for (i = 0; i < json_object_array_length(list); i++) {
 		listener = json_object_array_get_idx(list, i);
 		inside = json_object_object_get(listener, "inside");
-		printf("  %s%s\n", string_of(listener, "address"),
-		       !inside || json_object_get_boolean(inside)
-			       ? ""
-			       : "  NOT SERVED: made outside of the cgroup, restart its server in "
-				 "it");
+		served = !inside || json_object_get_boolean(inside);
+		mptcp = json_object_get_boolean(json_object_object_get(listener, "mptcp"));
+		any_mptcp |= mptcp;
+		printf("  %s%s%s\n", string_of(listener, "address"), mptcp ? "  MPTCP" : "",
+		       served ? ""
+			      : "  NOT SERVED: made outside of the cgroup, restart its server in "
+				"it");
 	}
+	if (any_mptcp)
+		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
+		       "dropped until they fall back\n");
 }
 
 int command_status(int argc, char **argv)
