@@ -105,13 +105,13 @@ static void sender_connect(struct bpf_sock_ops *ops)
 	if (!tcp)
 		return;
 	announced = bpf_sk_storage_get(&pp_announced, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!announced) {
-		sender_lost(ops);
-		return;
+	if (announced) {
+		announced->first_seq = tcp->write_seq + 1;
+		announced->in_senders = 0;
+	} else { /* the entry is what counts, and nothing pushes it out */
+		count(PP_STAT_NO_MEMORY);
 	}
-	announced->first_seq = tcp->write_seq + 1;
-	announced->in_senders = 0;
-	sender_key(ops, &key, announced->first_seq);
+	sender_key(ops, &key, tcp->write_seq + 1);
 	outgoing.cookie = bpf_get_socket_cookie(ops);
 	outgoing.made_ns = bpf_ktime_get_ns();
 	outgoing.record.state = PP_STATE_PENDING;
@@ -147,21 +147,26 @@ static void sender_established(struct bpf_sock_ops *ops)
 	struct pp_sending *sending;
 	struct pp_port *policy;
 	struct tcp_sock *tcp;
+	__u32 first_seq, write_seq;
 
 	if (!sk)
 		return;
 	announced = bpf_sk_storage_get(&pp_announced, sk, 0, 0);
 	tcp = bpf_skc_to_tcp_sock(sk);
 	policy = sender_policy(ops);
-	if (!announced || !tcp || !policy)
+	if (!tcp || !policy)
 		return;
-	sender_key(ops, &key, announced->first_seq);
+	write_seq = first_seq = tcp->write_seq;
+	pp_opaque(first_seq); /* or one load serves two kinds of pointer, which the verifier refuses */
+	if (announced)
+		first_seq = announced->first_seq;
+	sender_key(ops, &key, first_seq);
 	outgoing = bpf_map_lookup_elem(&pp_outgoing, &key);
 	if (outgoing && !outgoing->confirmed) {
 		sender_is_elsewhere(sk, &key);
 		return;
 	}
-	if (!outgoing || announced->first_seq != tcp->write_seq) {
+	if (!outgoing || !announced || first_seq != write_seq) {
 		count(PP_STAT_UNSEEN);
 		return;
 	}
@@ -169,7 +174,7 @@ static void sender_established(struct bpf_sock_ops *ops)
 	if (!sending)
 		goto full;
 	sending->key = key;
-	sending->socket.first_seq = announced->first_seq;
+	sending->socket.first_seq = first_seq;
 	sending->socket.port_flags = policy->flags;
 	if (bpf_sock_hash_update(ops, &pp_senders, &cookie, BPF_NOEXIST)) {
 		bpf_sk_storage_delete(&pp_sending, sk);

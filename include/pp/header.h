@@ -21,7 +21,7 @@
 #define PP_LIMIT		    PP_WINDOW
 #define pp_loop(rounds, step, scan) bpf_loop(rounds, step, scan, 0)
 #else
-#define PP_BYTE_OF(bytes, i, size) ((bytes)[i])
+#define PP_BYTE_OF(bytes, i, size) ((void)(size), (bytes)[i])
 #define PP_LIMIT		   PP_HEADER_MAX
 /* Calls @step until it answers 1, @rounds times at most. */
 static inline void pp_loop(__u32 rounds, long (*step)(__u32 round, void *scan), void *scan)
