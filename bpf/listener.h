@@ -51,7 +51,8 @@ static int split_admits(struct __sk_buff *skb, const struct segment *segment,
 		record_count(record);
 		return 0;
 	}
-	if (record->state == PP_STATE_FRAGMENTED) {
+	/* bpf_skb_adjust_room() cuts no more than 4,095 bytes */
+	if (record->state == PP_STATE_FRAGMENTED || record->flags & PP_RECORD_LARGE) {
 		count(PP_STAT_DROPPED_INCOMPLETE);
 		return 0;
 	}
