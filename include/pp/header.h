@@ -67,7 +67,7 @@ enum pp_v1_field {
 	PP_V1_DESTINATION,
 	PP_V1_SOURCE_PORT,
 	PP_V1_DESTINATION_PORT,
-	PP_V1_LF,
+	PP_V1_LF,   /* which has to follow a CR */
 	PP_V1_REST, /* of an UNKNOWN line */
 	PP_V1_REST_CR,
 };
@@ -87,6 +87,7 @@ struct pp_decoder {
 	__u8 gap[2];  /* IPv6: where "::" stands, of source and destination */
 	__u8 used[2]; /* IPv6: address bytes written, without the gap */
 	__u8 address[2][16];
+	__u32 tcp4; /* PP_PORT_V1_MIXED: the line says TCP4, its addresses are read as IPv6 ones */
 	__u32 number;
 	__u32 group;
 
@@ -192,7 +193,7 @@ static inline int pp_v1_ip6_end(struct pp_decoder *d, __u8 *address, __u8 gap)
 	if (d->dots) {
 		if (d->dots != 3 || !pp_v1_ip6_store(d, address, 1))
 			return 0;
-		/* nginx' stream module writes a bare IPv4 address when families are mixed */
+		/* a bare IPv4 address: pp_v1_families_fit() judges it */
 		if (d->place == 4 && gap == PP_V1_NO_GAP)
 			return d->flags & PP_PORT_V1_MIXED;
 	} else if (d->digits) {
@@ -202,6 +203,20 @@ static inline int pp_v1_ip6_end(struct pp_decoder *d, __u8 *address, __u8 gap)
 		return 0;
 	}
 	return gap == PP_V1_NO_GAP ? d->place == 16 : d->place <= 14;
+}
+
+static inline int pp_v1_is_ip4(const struct pp_decoder *d, __u32 side)
+{
+	return d->gap[side] == PP_V1_NO_GAP && d->used[side] == 4;
+}
+
+/* nginx (stream with realip, mail) names the client's family and writes the server's address in its
+ * own: with PP_PORT_V1_MIXED one address of a line may be of the other family. Two are a lie. */
+static inline int pp_v1_families_fit(const struct pp_decoder *d)
+{
+	int ip4 = pp_v1_is_ip4(d, 0) + pp_v1_is_ip4(d, 1);
+
+	return ip4 != (d->tcp4 ? 0 : 2);
 }
 
 /* RFC 4291, section 2.2: groups, at most one "::", perhaps an IPv4 tail. */
@@ -215,6 +230,8 @@ static inline int pp_v1_ip6(struct pp_decoder *d, __u8 c, __u8 *address, __u8 *g
 		if (!pp_v1_ip6_end(d, address, *gap))
 			return -PP_BAD_ADDRESS;
 		*used = d->place;
+		if (d->field == PP_V1_DESTINATION && !pp_v1_families_fit(d))
+			return -PP_BAD_ADDRESS;
 		pp_v1_next_field(d);
 		return PP_MORE;
 	}
@@ -360,8 +377,8 @@ static inline int pp_v1_family(struct pp_decoder *d, struct pp_record *record, c
 		if (c != ' ' && c != '\r')
 			return -PP_BAD_FAMILY;
 		record->command = PP_LOCAL;
-		d->field = PP_V1_REST;
-		*start = PP_V1_UNKNOWN;
+		d->field = c == ' ' ? PP_V1_REST : PP_V1_LF;
+		*start = PP_V1_UNKNOWN + 1;
 		return PP_DONE;
 	}
 
@@ -378,7 +395,11 @@ static inline int pp_v1_family(struct pp_decoder *d, struct pp_record *record, c
 	if (PP_BYTE(bytes, PP_V1_TCP_ADDRESS - 1) != ' ')
 		return -PP_BAD_FAMILY;
 	record->command = PP_PROXY;
-	record->family = c == '4' ? PP_AF_INET : PP_AF_INET6;
+	record->family = PP_AF_INET6;
+	if (c == '4' && d->flags & PP_PORT_V1_MIXED)
+		d->tcp4 = 1;
+	else if (c == '4')
+		record->family = PP_AF_INET;
 	record->transport = PP_SOCK_STREAM;
 	*start = PP_V1_TCP_ADDRESS;
 	return PP_DONE;
@@ -418,6 +439,8 @@ static inline int pp_decode_v1(struct pp_decoder *d, struct pp_record *record, c
 		return scan.result;
 
 	record->header_len = scan.consumed;
+	if (d->tcp4 && pp_v1_is_ip4(d, 0) && pp_v1_is_ip4(d, 1))
+		record->family = PP_AF_INET;
 	if (record->family == PP_AF_INET) {
 		__builtin_memcpy(record->source, d->address[0], 4);
 		__builtin_memcpy(record->destination, d->address[1], 4);

@@ -11,8 +11,7 @@
 
 #include <cmocka.h>
 
-#include <pp/pp.h>
-
+#include "../../user/lib/internal.h"
 #include "headers.h"
 
 /* A copy of exactly @len bytes on the heap, so that a sanitizer sees a read behind its end. */
@@ -83,6 +82,78 @@ static void every_truncation_of_a_valid_header_needs_more(void **state)
 	}
 }
 
+/* What begins like no valid header is refused, whatever follows. */
+static void a_refused_prefix_stays_refused(void **state)
+{
+	static uint8_t bytes[HEADER_CASE_MAX];
+	struct pp_origin origin;
+	size_t i, len, cut;
+	int refused, result;
+
+	(void)state;
+	for (i = 0; i < header_case_count; i++) {
+		len = header_bytes(&header_cases[i], bytes);
+		refused = 0;
+		for (cut = 0; cut <= len && cut < 2000; cut++) {
+			result = parse_exact(bytes, cut, &origin);
+			if (refused && result != -EBADMSG)
+				fail_msg("%s: %d after %zu bytes", header_cases[i].rule, result,
+					 cut);
+			refused = result == -EBADMSG;
+		}
+	}
+}
+
+/* Return: as pp_decode(). */
+static int decode_line(const char *line, size_t len, uint32_t flags, char *text)
+{
+	struct pp_decoder decoder = {.flags = flags};
+	char *copy = malloc(len ? len : 1);
+	struct pp_record record;
+	struct pp_origin origin;
+	int result;
+
+	memcpy(copy, line, len);
+	result = pp_decode(&decoder, &record, (const uint8_t *)copy, len);
+	free(copy);
+	if (result == PP_DONE) {
+		pp_origin_from_record(&origin, &record, NULL);
+		pp_origin_print(&origin, text, PP_ORIGIN_PRINT_MAX);
+		assert_int_equal(origin.header_len, len);
+	}
+	return result;
+}
+
+static void two_families_in_a_line_are_taken_where_they_are_allowed(void **state)
+{
+	char text[PP_ORIGIN_PRINT_MAX];
+	int result, before;
+	size_t i, len, cut;
+
+	(void)state;
+	for (i = 0; i < mixed_case_count; i++) {
+		const struct mixed_case *test = &mixed_cases[i];
+
+		len = strlen(test->line);
+		before = PP_MORE;
+		for (cut = 0; cut < len; cut++) {
+			result = decode_line(test->line, cut, PP_PORT_V1_MIXED, text);
+			if (result == PP_DONE || (before < 0 && result >= 0) ||
+			    (test->origin && result < 0))
+				fail_msg("%s: %d after %zu bytes", test->line, result, cut);
+			before = result;
+		}
+		result = decode_line(test->line, len, PP_PORT_V1_MIXED, text);
+		if (test->origin ? result != PP_DONE : result >= 0)
+			fail_msg("%s: %d", test->line, result);
+		if (test->origin)
+			assert_string_equal(text, test->origin);
+		result = decode_line(test->line, len, 0, text);
+		if (test->strict ? result != PP_DONE : result >= 0)
+			fail_msg("without the switch: %s: %d", test->line, result);
+	}
+}
+
 static void what_follows_a_header_changes_nothing(void **state)
 {
 	static uint8_t bytes[HEADER_CASE_MAX];
@@ -148,6 +219,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_header_of_the_table_gets_its_answer),
 		cmocka_unit_test(every_truncation_of_a_valid_header_needs_more),
+		cmocka_unit_test(a_refused_prefix_stays_refused),
+		cmocka_unit_test(two_families_in_a_line_are_taken_where_they_are_allowed),
 		cmocka_unit_test(what_follows_a_header_changes_nothing),
 		cmocka_unit_test(damaged_headers_never_read_out_of_bounds),
 		cmocka_unit_test(a_flipped_bit_under_a_checksum_is_never_valid),

@@ -113,6 +113,8 @@ const struct header_case header_cases[] = {
 	V1("2.1 a lone CR does not end the line", "PROXY UNKNOWN a\rb\r\n", LOCAL1),
 	V1("2.1 a lone LF does not end the line", "PROXY UNKNOWN a\nb\r\n", LOCAL1),
 	V1("2.1 CR CR LF ends at the second CR", "PROXY UNKNOWN a\r\r\n", LOCAL1),
+	V1("2.1 UNKNOWN, a blank and nothing", "PROXY UNKNOWN \r\n", LOCAL1),
+	V1("2.1 UNKNOWN, a blank and CR CR LF", "PROXY UNKNOWN \r\r\n", LOCAL1),
 	V1_LEN("2 payload follows, TCP4", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nEHLO x\r\n", 32,
 	       "PROXY v1 TCP 1.2.3.4:1 -> 5.6.7.8:2"),
 	V1_LEN("2 payload follows, UNKNOWN", "PROXY UNKNOWN\r\nEHLO x\r\n", 15, LOCAL1),
@@ -126,9 +128,13 @@ const struct header_case header_cases[] = {
 	V1_MORE("2.1 half UNKNOWN", "PROXY UNKN"),
 	V1_MORE("2.1 no line end yet", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2"),
 	V1_MORE("2.1 CR without its LF yet", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r"),
+	V1_MORE("2.1 UNKNOWN, CR without its LF yet", "PROXY UNKNOWN\r"),
 	V1_MORE("2.1 UNKNOWN of 106 bytes without end", "PROXY UNKNOWN " NINETY_ONE "\r"),
 
 	/* 2.1: invalid */
+	V1_BAD("2.1 UNKNOWN, CR CR LF without a blank", "PROXY UNKNOWN\r\r\n"),
+	V1_BAD("2.1 UNKNOWN, CR and another byte", "PROXY UNKNOWN\ra\r\n"),
+	V1_BAD("2.1 UNKNOWN, LF alone", "PROXY UNKNOWN\n"),
 	V1_BAD("2 not a header: SMTP", "EHLO client.example\r\n"),
 	V1_BAD("2 not a header: TLS", "\x16\x03\x01\x02"),
 	V1_BAD("2 not a header: a line end", "\r\n\r\n\r\n\r\n\r\n\r\n"),
@@ -346,6 +352,58 @@ const struct header_case header_cases[] = {
 };
 
 const size_t header_case_count = sizeof(header_cases) / sizeof(header_cases[0]);
+
+const struct mixed_case mixed_cases[] = {
+	/* as nginx writes them: the family is the client's */
+	{"PROXY TCP4 192.0.2.77 2001:db8:1::1 4711 10002\r\n",
+	 "PROXY v1 TCP [::ffff:192.0.2.77]:4711 -> [2001:db8:1::1]:10002", 0},
+	{"PROXY TCP6 2001:db8::7 198.51.100.1 4711 25\r\n",
+	 "PROXY v1 TCP [2001:db8::7]:4711 -> [::ffff:198.51.100.1]:25", 0},
+	{"PROXY TCP4 2001:db8::7 198.51.100.1 4711 25\r\n",
+	 "PROXY v1 TCP [2001:db8::7]:4711 -> [::ffff:198.51.100.1]:25", 0},
+	{"PROXY TCP6 192.0.2.7 2001:db8::1 4711 25\r\n",
+	 "PROXY v1 TCP [::ffff:192.0.2.7]:4711 -> [2001:db8::1]:25", 0},
+	{"PROXY TCP4 0.0.0.0 :: 0 0\r\n", "PROXY v1 TCP [::ffff:0.0.0.0]:0 -> [::]:0", 0},
+	{"PROXY TCP4 255.255.255.255 ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255 65535 65535\r\n",
+	 "PROXY v1 TCP [::ffff:255.255.255.255]:65535 -> "
+	 "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
+	 0},
+	{"PROXY TCP4 1.2.3.4 ::ffff:5.6.7.8 1 2\r\n",
+	 "PROXY v1 TCP [::ffff:1.2.3.4]:1 -> [::ffff:5.6.7.8]:2", 0},
+	/* as the specification has them */
+	{"PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n",
+	 "PROXY v1 TCP 192.0.2.7:4711 -> 198.51.100.1:25", 1},
+	{"PROXY TCP4 0.0.0.0 255.255.255.255 0 65535\r\n",
+	 "PROXY v1 TCP 0.0.0.0:0 -> 255.255.255.255:65535", 1},
+	{"PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n",
+	 "PROXY v1 TCP [2001:db8::7]:4711 -> [2001:db8::1]:25", 1},
+	{"PROXY TCP6 ::ffff:1.2.3.4 ::5.6.7.8 1 2\r\n",
+	 "PROXY v1 TCP [::ffff:1.2.3.4]:1 -> [::5.6.7.8]:2", 1},
+	{"PROXY UNKNOWN\r\n", LOCAL1, 1},
+	/* which fit neither reading */
+	{"PROXY TCP4 2001:db8::7 2001:db8::1 4711 25\r\n", NULL, 0},
+	{"PROXY TCP6 192.0.2.7 198.51.100.1 4711 25\r\n", NULL, 0},
+	{"PROXY TCP4 256.0.0.1 2001:db8::1 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3 2001:db8::1 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4.5 2001:db8::1 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 01.2.3.4 2001:db8::1 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.04 5.6.7.8 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 5.6.7.256 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4. 5.6.7.8 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1..3.4 5.6.7.8 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.a 5.6.7.8 1 2\r\n", NULL, 0},
+	{"PROXY TCP4  5.6.7.8 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 1:2:3 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 1:2:3:4 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 :::1 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 1:1.2.3.4 1 2\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 2001:db8::1 1 65536\r\n", NULL, 0},
+	{"PROXY TCP4 1.2.3.4 2001:db8::1 1 2\n", NULL, 0},
+	{"PROXY TCP6 1.2.3.4 2001:db8::g 1 2\r\n", NULL, 0},
+	{"PROXY UNKNOWN\r\r\n", NULL, 0},
+};
+
+const size_t mixed_case_count = sizeof(mixed_cases) / sizeof(mixed_cases[0]);
 
 static unsigned int hex_byte(const char *text)
 {

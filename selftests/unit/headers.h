@@ -24,6 +24,16 @@ struct header_case {
 extern const struct header_case header_cases[];
 extern const size_t header_case_count;
 
+/* v1 lines with addresses of two families, under PP_PORT_V1_MIXED. */
+struct mixed_case {
+	const char *line;
+	const char *origin; /* as pp_origin_print(); NULL: refused */
+	int strict;	    /* taken without the switch too */
+};
+
+extern const struct mixed_case mixed_cases[];
+extern const size_t mixed_case_count;
+
 /* Writes the bytes of @header to @bytes. Return: how many. */
 size_t header_bytes(const struct header_case *header, uint8_t bytes[HEADER_CASE_MAX]);
 
