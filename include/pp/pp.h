@@ -21,7 +21,8 @@
 extern "C" {
 #endif
 
-/* What a PROXY protocol header says. */
+/* What a PROXY protocol header says. Filled when a function succeeds; when one fails, only @reason
+ * is set. */
 struct pp_origin {
 	uint8_t version;     /* 1 or 2 */
 	uint8_t command;     /* PP_LOCAL or PP_PROXY */
@@ -40,6 +41,8 @@ struct pp_origin {
 	uint64_t sender_cgroup;
 	uint32_t sender_pid;
 	uint32_t sender_uid;
+	uint8_t reason;	     /* after -EBADMSG: enum pp_reason, see pp_reason_text(); else 0 */
+	uint8_t reserved[7]; /* 0 */
 };
 
 /**
@@ -52,7 +55,7 @@ struct pp_origin {
  * doc/proxy-protocol.txt has them: v1 and v2, TLVs walked, CRC32C verified when it is there.
  *
  * Return: > 0 the header's length in bytes; 0 more bytes are needed; -EBADMSG no valid header
- * begins like this.
+ * begins like this, and origin->reason says why.
  */
 int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
 
@@ -61,17 +64,32 @@ int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
  * @fd: an accepted TCP socket
  * @origin: filled on success
  *
- * Never blocks. After 0 the next byte that read() returns is payload: the first successful call
- * takes the header out of the stream, further ones answer the same and take nothing. Costs one
- * getsockopt() and, the first time, one recv(); a header of over PP_WINDOW (1,024) bytes one recv()
- * and one getsockopt() more. Only one thread may read from @fd while the first call is under way.
+ * Never blocks. After 0 the next byte that read() returns is payload: a look-up takes the header
+ * out of the stream, further ones answer the same and take nothing. Costs one getsockopt() and, the
+ * first time, one ioctl() and one recv().
+ *
+ * After -EAGAIN wait until the socket is readable (level- or edge-triggered, with epoll, poll,
+ * select or io_uring), and call it again. A look-up takes the part of a header that has arrived, so
+ * the socket is not readable again before more arrives: a server is woken once for each segment.
+ * Until a look-up says 0 or -ENOENT, nobody may read from @fd: not the caller, and no other thread
+ * or process. Several of them may call pp_lookup() and pp_lookup_wait() at once; one of them takes
+ * the header, and all get the answer.
+ *
+ * Leaves every option of the socket as the application has set it, SO_RCVLOWAT and SO_PEEK_OFF
+ * among them. Where an urgent byte (TCP's URG) is the next one of the header, SO_OOBINLINE is set
+ * for the duration of one recv().
  *
  * Return: 0;
- * -EAGAIN: a marked proxy, but its header is not there yet;
+ * -EAGAIN: a marked proxy, but its header is not there yet, or not complete; or another thread or
+ * process is taking it in this moment;
  * -ETIMEDOUT: a marked proxy, and the gate's time ran out without a header;
  * -ENOENT: the peer is not a marked proxy, or the port is not served: an ordinary connection;
- * -EBADMSG: a marked proxy sent something that is not a valid header, or closed first;
+ * -EBADMSG: a marked proxy sent something that is not a valid header, or closed before it was
+ * complete, or its connection was not recorded; origin->reason says which of these. What has been
+ * sent stays in the stream, but for the part that an earlier look-up took;
+ * -EBUSY: the application has read bytes of the header from the socket itself;
  * -ENOPROTOOPT: no ppsplit programs on this socket's cgroup;
+ * -ENOTCONN: a listening socket;
  * -EBADF, -ENOTSOCK: as getsockopt(2).
  */
 int pp_lookup(int fd, struct pp_origin *origin);
@@ -82,11 +100,12 @@ int pp_lookup(int fd, struct pp_origin *origin);
  * @origin: filled on success
  * @timeout_ms: how long to wait, milliseconds; 0 not at all, -1 without limit
  *
- * Blocks in poll(2); on a port with --pop, where the header wakes nobody, it also asks again up to
- * every 10 ms. The protocol wants a limit of at least 3,000 ms, one TCP retransmission. While
- * it waits for the rest of a header it raises SO_RCVLOWAT, and sets it back before it returns.
+ * Blocks in poll(2). The protocol wants a limit of at least 3,000 ms, one TCP retransmission. Where
+ * the application has set SO_RCVLOWAT to more than 1, it asks again every 50 ms, since poll() may
+ * stay quiet when a small header arrives.
  *
- * Return: as pp_lookup(), but -ETIMEDOUT in place of -EAGAIN; -EINTR when a signal came.
+ * Return: as pp_lookup(), but -ETIMEDOUT in place of -EAGAIN; -EINTR when a signal came. After
+ * either it may be called again.
  */
 int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
 
@@ -96,26 +115,47 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * @origin: filled on success
  * @timeout_ms: as for pp_lookup_wait()
  *
- * The caller has to know that the peer is a proxy that sends headers. Looks with MSG_PEEK, then
- * takes exactly the header, never a byte more: two system calls for a header that is there.
+ * The caller has to know that the peer is a proxy that sends headers, and nobody else may read from
+ * @fd meanwhile. Takes exactly the header, never a byte more: three system calls for a header that
+ * is there. While it waits it takes the parts as they arrive. It leaves the socket's options alone
+ * as pp_lookup() does.
  *
- * Return: 0; -EBADMSG not a valid header, nothing was taken, or the peer closed first; -ETIMEDOUT;
- * -EINTR when a signal came; any error of recv(2), such as -ECONNRESET.
+ * Close the connection after an error: a part of the header may have been taken. Nothing has been
+ * taken after -EINTR, after -ETIMEDOUT with a @timeout_ms of 0 (both may be repeated), and after
+ * -EBADMSG when the first bytes that were there made no header (unless SO_PEEK_OFF is set).
+ *
+ * Return: 0; -EBADMSG not a valid header, or the peer closed first: origin->reason says which;
+ * -ETIMEDOUT; -EINTR when a signal came before any byte of the header; -EIO somebody else read from
+ * @fd; any error of recv(2), such as -ECONNRESET.
  */
 int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms);
+
+/**
+ * pp_read_header_tlvs - pp_read_header() that keeps the TLVs
+ * @fd: as for pp_read_header()
+ * @origin: filled on success; its tlv_len says how many bytes of TLVs there are
+ * @tlvs: receives the TLVs as they were sent, for pp_tlv_next()
+ * @size: bytes in @tlvs; PP_HEADER_MAX is enough for any
+ * @timeout_ms: as for pp_lookup_wait()
+ *
+ * Return: as pp_read_header(); -ENOBUFS @tlvs is too small: all is as after 0, @origin filled and
+ * the header taken, but @tlvs is not written to.
+ */
+int pp_read_header_tlvs(int fd, struct pp_origin *origin, void *tlvs, size_t size, int timeout_ms);
 
 /**
  * pp_tlvs - raw TLVs of the header of @fd
  * @fd: an accepted TCP socket
  * @buf: receives the TLVs as they were sent, for pp_tlv_next()
- * @size: bytes in @buf; 1,024 hold all that the kernel keeps
+ * @size: bytes in @buf; PP_HEADER_MAX (16,384) is enough for any
  *
- * Never blocks. The kernel keeps the TLVs of headers of up to PP_WINDOW (1,024) bytes, as long as
- * the socket lives. Those of a larger header can be had before pp_lookup() takes it, not after.
+ * Never blocks. The kernel keeps the TLVs as long as the socket lives, so they can be had before
+ * and after pp_lookup(). Costs one getsockopt(); for TLVs of 4,096 bytes and more, one for each
+ * 4,096 bytes and one more.
  *
  * Return: bytes written, 0 when the header has no TLVs; -ENOBUFS @buf is too small;
  * -ENODATA there is no valid header (yet), or a LOCAL one, whose TLVs are to be ignored;
- * -EMSGSIZE the header is larger than the kernel keeps, and has been taken; -ENOPROTOOPT.
+ * -ENOTCONN, -ENOPROTOOPT as pp_lookup().
  */
 int pp_tlvs(int fd, void *buf, size_t size);
 
@@ -128,7 +168,7 @@ struct pp_tlv {
 /**
  * pp_tlv_next - walk over TLVs
  * @tlvs: what pp_tlvs() wrote; or the sub-TLVs of PP_TLV_SSL, which begin PP_TLV_SSL_FIXED (5)
- * bytes behind its value's start
+ * bytes after its value's start
  * @len: bytes of them
  * @offset: 0 before the first call; moved on
  * @tlv: filled; its value points into @tlvs
@@ -139,9 +179,20 @@ int pp_tlv_next(const void *tlvs, size_t len, size_t *offset, struct pp_tlv *tlv
 
 /**
  * pp_strerror - text for an error of this library
- * @error: what a function returned; never NULL comes back
+ * @error: what a function returned
+ *
+ * Return: the text; never NULL. It may be overwritten by the next call for an error of the C
+ * library.
  */
 const char *pp_strerror(int error);
+
+/**
+ * pp_reason_text - which rule a bad header breaks, as text
+ * @reason: origin->reason after -EBADMSG, or any number
+ *
+ * Return: a part of a sentence, such as "the CRC32C checksum is wrong"; never NULL.
+ */
+const char *pp_reason_text(int reason);
 
 /**
  * pp_origin_print - an origin as text

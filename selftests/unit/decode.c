@@ -100,6 +100,7 @@ static void a_refused_prefix_stays_refused(void **state)
 				fail_msg("%s: %d after %zu bytes", header_cases[i].rule, result,
 					 cut);
 			refused = result == -EBADMSG;
+			assert_int_equal(origin.reason != 0, refused);
 		}
 	}
 }

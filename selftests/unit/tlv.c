@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pp_tlv_next(), pp_strerror(), pp_origin_print().
+ * pp_tlv_next(), pp_strerror(), pp_reason_text(), pp_origin_print().
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -69,9 +69,9 @@ static void a_tlv_past_the_end_is_an_error(void **state)
 
 static void every_error_has_a_text(void **state)
 {
-	static const int errors[] = {0,		-EAGAIN,      -ETIMEDOUT, -ENOENT,
-				     -EBADMSG,	-ENOPROTOOPT, -ENODATA,	  -ENOBUFS,
-				     -EMSGSIZE, -EBADF,	      12345};
+	static const int errors[] = {0,	       -EAGAIN,	     -ETIMEDOUT, -ENOENT,
+				     -EBADMSG, -ENOPROTOOPT, -ENODATA,	 -ENOBUFS,
+				     -EBUSY,   -ENOTCONN,    -EBADF,	 12345};
 	size_t i, k;
 
 	(void)state;
@@ -81,6 +81,30 @@ static void every_error_has_a_text(void **state)
 		for (k = 0; k < i; k++)
 			assert_string_not_equal(pp_strerror(errors[i]), pp_strerror(errors[k]));
 	}
+}
+
+static void every_reason_has_a_text_of_its_own(void **state)
+{
+	int reason, other;
+
+	(void)state;
+	for (reason = 0; reason < PP_REASON_COUNT; reason++) {
+		assert_true(strlen(pp_reason_text(reason)) > 10);
+		assert_string_not_equal(pp_reason_text(reason), pp_reason_text(-1));
+		for (other = 0; other < reason; other++)
+			assert_string_not_equal(pp_reason_text(reason), pp_reason_text(other));
+	}
+	assert_non_null(pp_reason_text(PP_REASON_COUNT));
+	assert_non_null(pp_reason_text(-1000000));
+}
+
+static void an_origin_has_no_hidden_padding(void **state)
+{
+	(void)state;
+	assert_int_equal(offsetof(struct pp_origin, src), 8);
+	assert_int_equal(offsetof(struct pp_origin, sender_cgroup),
+			 8 + 2 * sizeof(struct sockaddr_storage));
+	assert_int_equal(offsetof(struct pp_origin, reserved) + 7, sizeof(struct pp_origin));
 }
 
 static void an_origin_that_does_not_fit_is_cut_and_says_its_length(void **state)
@@ -114,6 +138,8 @@ int main(void)
 		cmocka_unit_test(a_walk_enters_the_sub_tlvs_of_ssl),
 		cmocka_unit_test(a_tlv_past_the_end_is_an_error),
 		cmocka_unit_test(every_error_has_a_text),
+		cmocka_unit_test(every_reason_has_a_text_of_its_own),
+		cmocka_unit_test(an_origin_has_no_hidden_padding),
 		cmocka_unit_test(an_origin_that_does_not_fit_is_cut_and_says_its_length),
 		cmocka_unit_test(a_unix_path_cannot_break_a_line),
 	};

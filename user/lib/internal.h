@@ -5,6 +5,8 @@
 #ifndef PP_INTERNAL_H
 #define PP_INTERNAL_H
 
+#include <sys/types.h>
+
 #include <pp/header.h>
 #include <pp/pp.h>
 
@@ -16,30 +18,42 @@ void pp_origin_from_record(struct pp_origin *origin, const struct pp_record *rec
  * again. */
 int pp_parse_need(const void *buf, size_t len, struct pp_origin *origin, uint32_t *need);
 
+/* -EBADMSG, with @reason (enum pp_reason) in @origin. */
+int pp_bad(struct pp_origin *origin, uint8_t reason);
+
 /* getsockopt(SOL_PP, @option). Return: bytes of @buf filled, or a negative errno. */
 int pp_sockopt(int fd, int option, void *buf, size_t size);
 
-/* Takes exactly @len bytes, which are there, out of the stream. Return: 0, or a negative errno. */
+/* recv(MSG_DONTWAIT | @flags) that treats an urgent byte as any other byte. It may end in front of
+ * that byte. @buf may be NULL with MSG_TRUNC. Return: bytes; 0 at the stream's end; or a negative
+ * errno. */
+ssize_t pp_receive(int fd, void *buf, size_t len, int flags);
+
+/* Takes exactly @len bytes, which are there, out of the stream. Return: 0; -EPIPE, the stream ends
+ * before; or a negative errno. */
 int pp_discard(int fd, uint32_t len);
 
-/* Looks at the first bytes of the stream. Never blocks. Return: bytes, or a negative errno. */
-int pp_peek(int fd, void *buf, size_t size);
+/* A wait for input: set the deadline, and zero the rest. */
+struct pp_wait {
+	int64_t deadline;   /* CLOCK_MONOTONIC, ms; -1: none */
+	unsigned int pause; /* ms, where poll() sees input and the caller found none */
+	uint8_t ready;	    /* the last wait ended with input, or the stream's end */
+	uint8_t closed;	    /* nothing more will come */
+};
 
 /* When a wait that may last @timeout_ms from now on has to end; -1: never. */
 int64_t pp_deadline(int timeout_ms);
 
-#define PP_PEER_CLOSED 1
+/* Is the deadline over? */
+int pp_is_over(const struct pp_wait *wait);
 
-/* Waits until @need bytes of stream are there, or EOF, or @deadline. Memory pressure can end the
- * wait early (tcp_stream_is_readable()). Return: 0; PP_PEER_CLOSED, no more bytes will come;
- * -ETIMEDOUT; -EINTR. */
-int pp_wait_readable(int fd, uint32_t need, int64_t deadline);
+/* Pauses 1 ms, and longer each time, up to 10 ms. Return: 0; -ETIMEDOUT, the deadline is over;
+ * -EINTR. */
+int pp_pause(struct pp_wait *wait);
 
-/* The same where input is not sure to come: waits 0.1 ms the first time (@times 0), longer each
- * time, up to 10 ms. */
-int pp_wait_silent(int fd, unsigned int times, int64_t deadline);
-
-/* A millisecond, where poll() sees progress and there is none. */
-void pp_pause(void);
+/* Waits for input, or the stream's end. @progress: the caller found something after the last wait;
+ * else it pauses, if poll() would return at once. Returns early now and then. Return: 0;
+ * -ETIMEDOUT, the deadline is over; -EINTR. */
+int pp_wait_input(int fd, struct pp_wait *wait, int progress);
 
 #endif

@@ -6,57 +6,49 @@
 
 #include "internal.h"
 
-/* The kernel has the addresses, but it holds no header of this size: check the rest here. */
-static int lookup_large(int fd, struct pp_record *record, struct pp_origin *origin)
-{
-	uint8_t header[PP_HEADER_MAX];
-	int len, result;
+/* What a look-up that says -EAGAIN came to. */
+enum step {
+	STEP_NOTHING, /* no byte of the header that was not there before */
+	STEP_PIECE,   /* a piece of the header was taken */
+	STEP_BUSY,    /* somebody else is taking the header */
+};
 
-	if (!(record->flags & PP_RECORD_TAKEN)) {
-		len = pp_peek(fd, header, record->header_len);
-		if (len < 0)
-			return len == -EAGAIN ? -EAGAIN : -EBADMSG;
-		result = pp_parse_need(header, len, origin, &record->need);
-		if (result <= 0)
-			return result ? result : -EAGAIN;
-		result = pp_sockopt(fd, PP_TAKE_CHECKED, record, sizeof(*record));
-		if (result < 0)
-			return result;
-		if (record->take)
-			return pp_discard(fd, record->take);
-	}
-	if (record->family == AF_UNIX && pp_sockopt(fd, PP_HEADER, header, sizeof(header)) < 0)
-		return -EMSGSIZE;
+static int fill_unix(int fd, const struct pp_record *record, struct pp_origin *origin)
+{
+	uint8_t header[PP_PAGE];
+	int result = pp_sockopt(fd, PP_HEADER, header, sizeof(header));
+
+	if (result < 0)
+		return result;
 	pp_origin_from_record(origin, record, header);
 	return 0;
 }
 
-static int lookup_valid(int fd, const struct pp_record *record, struct pp_origin *origin)
+static int lookup_complete(int fd, const struct pp_record *record, struct pp_origin *origin,
+			   enum step *step)
 {
-	uint8_t header[PP_WINDOW];
-	int result;
+	int gone = record->flags & (PP_RECORD_TAKEN | PP_RECORD_SPLIT);
 
-	if (record->take) {
-		result = pp_discard(fd, record->take);
-		if (result)
-			return result;
-	}
-	if (record->state == PP_STATE_VALID && record->family == AF_UNIX) {
-		result = pp_sockopt(fd, PP_HEADER, header, sizeof(header));
-		if (result < 0)
-			return result;
-	}
-	pp_origin_from_record(origin, record, header);
+	*step = STEP_BUSY;
+	if (!gone && !record->take)
+		return -EAGAIN;
+	/* Any other error: the stream is gone, and with it what was left of the header. */
+	if (!gone && pp_discard(fd, record->take) == -EAGAIN)
+		return -EAGAIN;
+	if (record->state == PP_STATE_VALID && record->family == AF_UNIX)
+		return fill_unix(fd, record, origin);
+	pp_origin_from_record(origin, record, NULL);
 	return 0;
 }
 
-/* pp_lookup() that also says, with -EAGAIN, how many bytes of stream have to be there first; 0: the
- * header comes without any. */
-static int lookup(int fd, struct pp_origin *origin, uint32_t *need)
+static int lookup(int fd, struct pp_origin *origin, enum step *step)
 {
 	struct pp_record record;
-	int result = pp_sockopt(fd, PP_TAKE, &record, sizeof(record));
+	int result;
 
+	origin->reason = PP_REASON_NONE;
+	*step = STEP_NOTHING;
+	result = pp_sockopt(fd, PP_TAKE, &record, sizeof(record));
 	if (result < 0)
 		return result;
 	switch (record.state) {
@@ -65,59 +57,42 @@ static int lookup(int fd, struct pp_origin *origin, uint32_t *need)
 	case PP_STATE_EXPIRED:
 		return -ETIMEDOUT;
 	case PP_STATE_BAD:
-		return -EBADMSG;
+		return pp_bad(origin, record.reason);
 	case PP_STATE_VALID:
 	case PP_STATE_LOCAL:
-		return lookup_valid(fd, &record, origin);
+		return lookup_complete(fd, &record, origin, step);
 	case PP_STATE_FRAGMENTED:
-		result = -EAGAIN;
-		if (record.flags & PP_RECORD_LARGE)
-			result = lookup_large(fd, &record, origin);
-		*need = record.need;
-		return result;
+		if (record.take && pp_discard(fd, record.take) == 0)
+			*step = STEP_PIECE;
+		return -EAGAIN;
 	default:
-		*need = record.flags & PP_RECORD_SILENT ? 0 : record.need;
 		return -EAGAIN;
 	}
 }
 
 int pp_lookup(int fd, struct pp_origin *origin)
 {
-	uint32_t need;
+	enum step step;
 
-	return lookup(fd, origin, &need);
-}
-
-/* Waits until it helps to ask again. @needed, @pauses: of the wait before, 0 at first. Return: 0,
- * or a negative errno. */
-static int wait_for_header(int fd, uint32_t need, uint32_t *needed, unsigned int *pauses,
-			   int64_t deadline)
-{
-	int result;
-
-	if (!need) {
-		result = pp_wait_silent(fd, (*pauses)++, deadline);
-	} else {
-		if (need == *needed) /* poll() and the programs disagree: do not spin */
-			pp_pause();
-		result = pp_wait_readable(fd, need, deadline);
-	}
-	*needed = need;
-	return result < 0 ? result : 0;
+	return lookup(fd, origin, &step);
 }
 
 int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
 {
-	int64_t deadline = pp_deadline(timeout_ms);
-	uint32_t need = 1, needed = 0;
-	unsigned int pauses = 0;
+	struct pp_wait wait = {.deadline = pp_deadline(timeout_ms)};
+	enum step step;
 	int result;
 
 	for (;;) {
-		result = lookup(fd, origin, &need);
+		result = lookup(fd, origin, &step);
 		if (result != -EAGAIN)
 			return result;
-		result = wait_for_header(fd, need, &needed, &pauses, deadline);
+		if (wait.closed && step == STEP_NOTHING)
+			return pp_bad(origin, PP_BAD_CLOSED);
+		if (step == STEP_BUSY)
+			result = pp_pause(&wait);
+		else
+			result = pp_wait_input(fd, &wait, step == STEP_PIECE);
 		if (result)
 			return result;
 	}

@@ -67,6 +67,12 @@ void pp_origin_from_record(struct pp_origin *origin, const struct pp_record *rec
 	}
 }
 
+int pp_bad(struct pp_origin *origin, uint8_t reason)
+{
+	origin->reason = reason;
+	return -EBADMSG;
+}
+
 int pp_parse_need(const void *buf, size_t len, struct pp_origin *origin, uint32_t *need)
 {
 	struct pp_decoder decoder = {.flags = 0};
@@ -77,10 +83,11 @@ int pp_parse_need(const void *buf, size_t len, struct pp_origin *origin, uint32_
 		len = PP_HEADER_MAX;
 	result = pp_decode(&decoder, &record, buf, len);
 	*need = record.need;
+	origin->reason = PP_REASON_NONE;
 	if (result == PP_MORE)
 		return 0;
 	if (result < 0)
-		return -EBADMSG;
+		return pp_bad(origin, -result);
 	pp_origin_from_record(origin, &record, buf);
 	return record.header_len;
 }

@@ -79,8 +79,51 @@ const char *pp_strerror(int error)
 		return "no valid PROXY header to answer from";
 	case -ENOBUFS:
 		return "buffer too small";
-	case -EMSGSIZE:
-		return "PROXY header larger than the kernel keeps";
+	case -EBUSY:
+		return "the application has read a part of the PROXY header itself";
+	case -ENOTCONN:
+		return "not a connection";
 	}
 	return strerror(error < 0 ? -error : error);
+}
+
+const char *pp_reason_text(int reason)
+{
+	switch (reason) {
+	case PP_REASON_NONE:
+		return "no rule is broken";
+	case PP_BAD_SIGNATURE:
+		return "it begins with neither \"PROXY \" nor the v2 signature";
+	case PP_BAD_VERSION:
+		return "the version in the v2 header is not 2";
+	case PP_BAD_COMMAND:
+		return "the command is neither LOCAL nor PROXY";
+	case PP_BAD_FAMILY:
+		return "the address family or transport is unknown";
+	case PP_BAD_ADDRESS:
+		return "an address is malformed or of another family";
+	case PP_BAD_PORT:
+		return "a port is malformed or over 65535";
+	case PP_BAD_LINE:
+		return "CR LF is not where the line has to end";
+	case PP_BAD_LENGTH:
+		return "the length is too short for the address family";
+	case PP_BAD_TLV:
+		return "a TLV runs past its end or has a wrong size";
+	case PP_BAD_CHECKSUM:
+		return "the CRC32C checksum is wrong";
+	case PP_BAD_TOO_LARGE:
+		return "it is larger than 16384 bytes";
+	case PP_BAD_CLOSED:
+		return "the peer closed before it was complete";
+	case PP_BAD_MISSED:
+		return "bytes arrived that the programs did not see";
+	case PP_BAD_SENDER:
+		return "a process outside of the proxies' cgroups sent it";
+	case PP_BAD_UNRECORDED:
+		return "the connection was not recorded from its start";
+	case PP_BAD_MPTCP:
+		return "the connection is Multipath TCP";
+	}
+	return "unknown reason";
 }

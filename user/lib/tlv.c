@@ -1,45 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pp_tlvs() and pp_tlv_next(): what a v2 header says beside the addresses.
+ * pp_tlvs() and pp_tlv_next(): what a v2 header says besides the addresses.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "internal.h"
 
-/* TLVs of a header that the kernel does not hold, and that is still in the stream. */
-static int tlvs_of_large(int fd, const struct pp_record *record, void *buf, size_t size)
+/* The TLVs of @record from byte PP_PAGE on: @buf has the first ones. */
+static int read_more(int fd, const struct pp_record *record, uint8_t *buf, size_t size)
 {
-	uint8_t header[PP_HEADER_MAX];
-	struct pp_origin origin;
-	int len;
+	uint32_t at, page = 1;
+	int result;
 
-	if (record->flags & PP_RECORD_TAKEN)
-		return -EMSGSIZE;
-	len = pp_peek(fd, header, record->header_len);
-	if (len < 0 || pp_parse(header, len, &origin) <= 0)
-		return -ENODATA;
-	if (origin.tlv_len > size)
+	if (record->tlv_len > size)
 		return -ENOBUFS;
-	memcpy(buf, header + origin.header_len - origin.tlv_len, origin.tlv_len);
-	return origin.tlv_len;
+	for (at = PP_PAGE; at < record->tlv_len; at += result) {
+		result = pp_sockopt(fd, PP_TLVS_PAGE(page++), buf + at, record->tlv_len - at);
+		if (result <= 0)
+			return result ? result : -ENODATA;
+	}
+	return at;
 }
 
 int pp_tlvs(int fd, void *buf, size_t size)
 {
 	struct pp_record record;
-	int result = pp_sockopt(fd, PP_TLVS, buf, size);
+	int result = pp_sockopt(fd, PP_TLVS, buf, size < PP_PAGE ? size : PP_PAGE), error;
 
-	if (result != -ENODATA)
+	if (result != -ENODATA && result != PP_PAGE)
 		return result;
-	result = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
-	if (result < 0)
-		return result;
-	if (record.state == PP_STATE_VALID && !record.tlv_len)
-		return 0;
-	if (record.state == PP_STATE_FRAGMENTED && record.flags & PP_RECORD_LARGE)
-		return tlvs_of_large(fd, &record, buf, size);
-	return -ENODATA;
+	error = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
+	if (error < 0)
+		return error;
+	if (result == PP_PAGE)
+		return read_more(fd, &record, buf, size);
+	return record.state == PP_STATE_VALID && !record.tlv_len ? 0 : -ENODATA;
 }
 
 int pp_tlv_next(const void *tlvs, size_t len, size_t *offset, struct pp_tlv *tlv)
