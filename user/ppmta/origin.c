@@ -6,13 +6,10 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ppmta.h"
-
-#define PART_MS 5 /* between looks at a header that is there in part */
 
 /* Where a client's address has to be text: v4-mapped addresses are the IPv4 ones they hold. */
 void endpoint_text(const struct sockaddr_storage *endpoint, char address[INET6_ADDRSTRLEN],
@@ -41,50 +38,24 @@ static void keep_tlvs(struct session *session, const uint8_t *tlvs, int len)
 	session->tlvs_len = len;
 }
 
-/* Waits until the header is whole, and keeps its TLVs: pp_read_header() takes them away with it. */
-static int await_header(struct session *session, int64_t end)
-{
-	struct pollfd in = {.fd = session->channel->fd, .events = POLLIN | POLLRDHUP};
-	uint8_t header[PP_HEADER_MAX];
-	struct pp_origin origin;
-	int64_t left;
-	ssize_t len;
-	int parsed;
-
-	for (;;) {
-		left = end - now_ms();
-		if (left <= 0 || poll(&in, 1, left) == 0)
-			return -ETIMEDOUT;
-		len = recv(in.fd, header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
-		if (len == 0 || (len < 0 && errno != EAGAIN))
-			return -EBADMSG;
-		parsed = len > 0 ? pp_parse(header, len, &origin) : 0;
-		if (parsed < 0 || (parsed == 0 && in.revents & POLLRDHUP))
-			return -EBADMSG;
-		if (parsed > 0)
-			break;
-		poll(NULL, 0, PART_MS);
-	}
-	if (origin.tlv_len && origin.command != PP_LOCAL)
-		keep_tlvs(session, header + parsed - origin.tlv_len, origin.tlv_len);
-	return 0;
-}
-
 /* The header by user space alone. */
 static int read_header(struct session *session)
 {
-	int result = await_header(session, now_ms() + session->config->proxy_protocol_timeout);
+	struct pp_origin *origin = &session->origin;
+	uint8_t tlvs[PP_HEADER_MAX];
+	int result = pp_read_header_tlvs(session->channel->fd, origin, tlvs, sizeof(tlvs),
+					 session->config->proxy_protocol_timeout);
 
-	if (result)
-		return result;
-	return pp_read_header(session->channel->fd, &session->origin, 0);
+	if (result == 0 && origin->tlv_len)
+		keep_tlvs(session, tlvs, origin->tlv_len);
+	return result;
 }
 
 /* -ENOENT: an ordinary connection */
 static int find(struct session *session, int required)
 {
 	struct config *config = session->config;
-	uint8_t tlvs[PP_WINDOW];
+	uint8_t tlvs[PP_HEADER_MAX];
 	int result = -ENOPROTOOPT, len;
 
 	if (config->proxy_lookup != LOOKUP_USERSPACE)
@@ -104,14 +75,16 @@ static int find(struct session *session, int required)
 
 static void log_negotiation(const struct session *session, int result)
 {
+	const char *reason = pp_reason_text(session->origin.reason);
 	char text[PP_ORIGIN_PRINT_MAX], sender[64] = "";
 
 	if (!(session->config->selected & LOG_PROXY_NEGOTIATION))
 		return;
 	if (result) {
-		log_line("proxy negotiation with [%s]:%u failed: %s", session->sender_host_address,
-			 session->sender_host_port,
-			 result == -EPROTO ? "not from a marked proxy" : pp_strerror(result));
+		log_line("proxy negotiation with [%s]:%u failed: %s%s%s",
+			 session->sender_host_address, session->sender_host_port,
+			 result == -EPROTO ? "not from a marked proxy" : pp_strerror(result),
+			 result == -EBADMSG ? ": " : "", result == -EBADMSG ? reason : "");
 		return;
 	}
 	pp_origin_print(&session->origin, text, sizeof(text));
