@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "../lib/net.h"
 
@@ -38,8 +39,8 @@ static int setup(void **state)
 		execl("build/bin/ppmta", "ppmta", "--listen", listen_at[0], "--listen",
 		      listen_at[1], "--maildir", maildir, "--user", "nobody", "--hostname",
 		      "mail.example.net", "--log", log, "--max-size", "30000000",
-		      "--command-timeout", "20000", "--max-sessions", "1200", "--verbose", "--set",
-		      "smtp_enforce_sync=false", NULL);
+		      "--command-timeout", "20000", "--max-sessions", "1200", "--verbose",
+		      "--proxy-timeout", "60000", "--set", "smtp_enforce_sync=false", NULL);
 		_exit(127);
 	}
 	for (tries = 0; tries < 100; tries++) {
@@ -241,7 +242,8 @@ static void a_bad_header_is_refused(void **state)
 	expect(fd, REFUSED);
 	ask(fd, "EHLO client.example", REFUSED);
 	quit(fd);
-	assert_matches(log_tail("negotiation"), "failed: not a valid PROXY header");
+	assert_matches(log_tail("negotiation"), "failed: not a valid PROXY header: an address is "
+						"malformed or of another family\n$");
 }
 
 static void a_local_header_makes_the_proxy_the_client(void **state)
@@ -496,6 +498,75 @@ static void more_sessions_than_allowed_are_turned_away(void **state)
 		close(clients[i]);
 }
 
+static double seconds_used(pid_t pid)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(pid, &clock), 0);
+	clock_gettime(clock, &used);
+	return used.tv_sec + used.tv_nsec / 1e9;
+}
+
+#define HALVES 300
+
+/* 300 clients with half a header each: after it has accepted them, the server @pid sleeps. */
+static void check_halves(pid_t pid, unsigned int port)
+{
+	static int clients[HALVES];
+	double used = 0, before;
+	int i, tries;
+
+	for (i = 0; i < HALVES; i++) {
+		clients[i] = connect_to(PROXY, SERVER, port);
+		send_all(clients[i], LINE, 20);
+	}
+	for (tries = 0; tries < 10; tries++) {
+		before = seconds_used(pid);
+		usleep(1000000);
+		used = seconds_used(pid) - before;
+		if (used < 0.1)
+			break;
+	}
+	if (used >= 0.1)
+		fail_msg("%g s of processor time in a second", used);
+	for (i = 0; i < HALVES; i++) {
+		send_text(clients[i], LINE + 20);
+		expect(clients[i], BANNER);
+		close(clients[i]);
+	}
+}
+
+static void half_headers_cost_no_processor_time(void **state)
+{
+	char listen_at[32], maildir[64], log[64];
+	int status, tries;
+	pid_t alone;
+
+	(void)state;
+	snprintf(listen_at, sizeof(listen_at), "%s:%d", SERVER, UNSERVED);
+	snprintf(maildir, sizeof(maildir), "%s/Maildir", work);
+	snprintf(log, sizeof(log), "%s/log-alone", work);
+	alone = fork();
+	if (alone == 0) {
+		execl("build/bin/ppmta", "ppmta", "--listen", listen_at, "--maildir", maildir,
+		      "--user", "nobody", "--hostname", "mail.example.net", "--log", log,
+		      "--max-sessions", "400", "--proxy-timeout", "60000", "--set",
+		      "proxy_lookup=userspace", "--set", "proxy_required_hosts=" PROXY, NULL);
+		_exit(127);
+	}
+	for (tries = 0; tries < 200; tries++) {
+		if (strstr(run(0, "cat %s 2>/dev/null; true", log), "daemon started"))
+			break;
+		usleep(50000);
+	}
+	check_halves(alone, UNSERVED);
+	kill(alone, SIGTERM);
+	waitpid(alone, &status, 0);
+	assert_int_equal(status, 0);
+	check_halves(mta, MAIL_PORT);
+}
+
 static void bad_options_are_named(void **state)
 {
 	(void)state;
@@ -537,6 +608,7 @@ int main(void)
 		cmocka_unit_test(it_runs_without_privileges),
 		cmocka_unit_test(a_thousand_sessions_at_once),
 		cmocka_unit_test(more_sessions_than_allowed_are_turned_away),
+		cmocka_unit_test(half_headers_cost_no_processor_time),
 		cmocka_unit_test(bad_options_are_named),
 	};
 
