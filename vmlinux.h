@@ -10,6 +10,7 @@
 
 typedef _Bool bool;
 typedef __u8 u8;
+typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 
@@ -71,6 +72,7 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 copied_seq;
+	u16 urg_data;
 	u32 write_seq;
 	u32 rcv_nxt;
 	bool is_mptcp;

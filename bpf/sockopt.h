@@ -44,7 +44,7 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 /* A decoded header counts once TCP has it: TCP may still refuse its segment. And what has not come
  * before the stream's end does not come. */
 static void record_refresh(struct pp_record *record, const struct pp_socket *socket,
-			   const struct stream *stream)
+			   struct bpf_sock *sk, const struct stream *stream)
 {
 	int decoded = record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL ||
 		      record->state == PP_STATE_BAD;
@@ -61,7 +61,7 @@ static void record_refresh(struct pp_record *record, const struct pp_socket *soc
 	if (stream->accepted > socket->have) {
 		record->state = PP_STATE_BAD;
 		record->reason = PP_BAD_MISSED;
-	} else if (!stream->open) {
+	} else if (!stream_is_open(sk, stream)) {
 		record->state = PP_STATE_BAD;
 		record->reason = PP_BAD_CLOSED;
 	}
@@ -87,13 +87,13 @@ static __u64 header_arrived(const struct pp_record *record, const struct stream 
 static int record_take(struct pp_record *record, struct pp_socket *socket,
 		       const struct stream *stream)
 {
-	__u64 arrived = header_arrived(record, stream), from = socket->told;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 arrived = header_arrived(record, stream), from = socket->told, now;
 
 	if (from < arrived && stream->copied > from)
 		return -EBUSY;
 	if (stream->copied >= arrived)
 		return 0;
+	now = bpf_ktime_get_ns();
 	if (from > stream->copied) {
 		if (from >= arrived && now - socket->told_ns < TAKE_AGAIN_NS)
 			return 0;
@@ -101,6 +101,8 @@ static int record_take(struct pp_record *record, struct pp_socket *socket,
 			from = stream->copied;
 	}
 	record->take = arrived - from;
+	if (stream_is_urgent(stream))
+		record->flags |= PP_RECORD_URGENT;
 	socket->told = arrived;
 	socket->told_ns = now;
 	return 0;
@@ -130,7 +132,7 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 		now.state = state;
 		if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))
 			now.flags |= PP_RECORD_IN_MAP;
-		record_refresh(&now, socket, &stream);
+		record_refresh(&now, socket, sk, &stream);
 		if (ctx->optname == PP_TAKE) {
 			error = record_take(&now, socket, &stream);
 			if (error)

@@ -22,7 +22,7 @@ BEGIN {
 	want("fastopen_queue", "max_qlen")
 	want("request_sock_queue", "fastopenq")
 	want("inet_connection_sock", "icsk_inet icsk_accept_queue")
-	want("tcp_sock", "inet_conn rcv_nxt copied_seq write_seq is_mptcp")
+	want("tcp_sock", "inet_conn rcv_nxt copied_seq write_seq urg_data is_mptcp")
 	want("request_sock", "__req_common")
 	want("inet_request_sock", "req")
 	want("tcp_request_sock", "req snt_synack rcv_isn snt_isn")
@@ -54,7 +54,7 @@ END {
 	print " */"
 	print "#ifndef VMLINUX_H\n#define VMLINUX_H\n"
 	print "#include <linux/types.h>\n"
-	print "typedef _Bool bool;\ntypedef __u8 u8;\ntypedef __u32 u32;\ntypedef __u64 u64;\n"
+	print "typedef _Bool bool;\ntypedef __u8 u8;\ntypedef __u16 u16;\ntypedef __u32 u32;\ntypedef __u64 u64;\n"
 	print "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n"
 	print "typedef struct {\n\tstruct net *net;\n} possible_net_t;\n"
 	print "typedef struct {\n\t__u32 val;\n} kuid_t;\n"

@@ -29,15 +29,16 @@ int pp_sockopt(int fd, int option, void *buf, size_t size);
  * errno. */
 ssize_t pp_receive(int fd, void *buf, size_t len, int flags);
 
-/* Takes exactly @len bytes, which are there, out of the stream. Return: 0; -EPIPE, the stream ends
- * before; or a negative errno. */
-int pp_discard(int fd, uint32_t len);
+/* Takes exactly @len bytes, which are there, out of the stream. @urgent: one of them may be urgent.
+ * Return: 0; -EPIPE, the stream ends before; or a negative errno. */
+int pp_discard(int fd, uint32_t len, int urgent);
 
 /* A wait for input: set the deadline, and zero the rest. */
 struct pp_wait {
 	int64_t deadline;   /* CLOCK_MONOTONIC, ms; -1: none */
 	unsigned int pause; /* ms, where poll() sees input and the caller found none */
 	uint8_t ready;	    /* the last wait ended with input, or the stream's end */
+	uint8_t quiet;	    /* the last wait ended without */
 	uint8_t closed;	    /* nothing more will come */
 };
 

@@ -24,6 +24,11 @@ static int fill_unix(int fd, const struct pp_record *record, struct pp_origin *o
 	return 0;
 }
 
+static int discard(int fd, const struct pp_record *record)
+{
+	return pp_discard(fd, record->take, record->flags & PP_RECORD_URGENT);
+}
+
 static int lookup_complete(int fd, const struct pp_record *record, struct pp_origin *origin,
 			   enum step *step)
 {
@@ -33,7 +38,7 @@ static int lookup_complete(int fd, const struct pp_record *record, struct pp_ori
 	if (!gone && !record->take)
 		return -EAGAIN;
 	/* Any other error: the stream is gone, and with it what was left of the header. */
-	if (!gone && pp_discard(fd, record->take) == -EAGAIN)
+	if (!gone && discard(fd, record) == -EAGAIN)
 		return -EAGAIN;
 	if (record->state == PP_STATE_VALID && record->family == AF_UNIX)
 		return fill_unix(fd, record, origin);
@@ -62,7 +67,7 @@ static int lookup(int fd, struct pp_origin *origin, enum step *step)
 	case PP_STATE_LOCAL:
 		return lookup_complete(fd, &record, origin, step);
 	case PP_STATE_FRAGMENTED:
-		if (record.take && pp_discard(fd, record.take) == 0)
+		if (record.take && discard(fd, &record) == 0)
 			*step = STEP_PIECE;
 		return -EAGAIN;
 	default:

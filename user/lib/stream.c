@@ -64,12 +64,13 @@ ssize_t pp_receive(int fd, void *buf, size_t len, int flags)
 	return receive_now(fd, buf, len < (size_t)queued ? len : (size_t)queued, flags);
 }
 
-int pp_discard(int fd, uint32_t len)
+int pp_discard(int fd, uint32_t len, int urgent)
 {
 	ssize_t taken;
 
 	while (len) {
-		taken = pp_receive(fd, NULL, len, MSG_TRUNC);
+		taken = urgent ? pp_receive(fd, NULL, len, MSG_TRUNC) :
+				 receive_now(fd, NULL, len, MSG_TRUNC);
 		if (taken < 0)
 			return taken;
 		if (taken == 0)
@@ -124,12 +125,15 @@ int pp_pause(struct pp_wait *wait)
 }
 
 /* An application's own SO_RCVLOWAT can keep poll() quiet while a whole header is there. It is the
- * application's: two waiters, or one that is killed, could not set it back. */
-static int64_t longest_wait(int fd)
+ * application's: two waiters, or one that is killed, could not set it back. Asked after the first
+ * slice, since most headers are there before. */
+static int64_t longest_wait(int fd, const struct pp_wait *wait)
 {
 	int low_water = 1;
 	socklen_t len = sizeof(low_water);
 
+	if (!wait->quiet)
+		return SLICE_MS;
 	getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, &len);
 	return low_water > 1 ? SLICE_MS : -1;
 }
@@ -145,12 +149,13 @@ int pp_wait_input(int fd, struct pp_wait *wait, int progress)
 		wait->pause = 0;
 	else if (wait->ready && (result = pp_pause(wait)))
 		return result;
-	left = time_left(wait, longest_wait(fd));
+	left = time_left(wait, longest_wait(fd, wait));
 	if (!left)
 		return -ETIMEDOUT;
 	if (poll(&input, 1, left) < 0)
 		return -errno;
 	wait->ready = input.revents != 0;
+	wait->quiet = !wait->ready;
 	wait->closed = (input.revents & (POLLRDHUP | POLLHUP)) != 0;
 	return 0;
 }
