@@ -29,12 +29,12 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c $(LIB_SOURC
 	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-NET_LIB := selftests/lib/net.c selftests/lib/raw.c selftests/unit/headers.c
+NET_LIB := selftests/lib/net.c selftests/lib/raw.c selftests/lib/proxy.c selftests/unit/headers.c
 $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
 		selftests/unit/headers.h
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
-		-o $@ -lcmocka -lpthread
+		-o $@ -lcmocka -lpthread -lbpf
 
 # BPF programs that the tests load beside ppsplit's
 $(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h)

@@ -15,16 +15,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "../lib/address.h"
-#include "../lib/net.h"
+#include "../lib/proxy.h"
 #include "../lib/raw.h"
 
 #define SPLIT	     2541
-#define LOCAL	     "127.0.0.5" /* no marked address */
 #define LINE6	     "PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n"
 #define LINE6_ORIGIN "PROXY v1 TCP [2001:db8::7]:4711 -> [2001:db8::1]:25"
 
@@ -34,69 +32,9 @@ static const char payload[] = "EHLO x\r\nMAIL FROM:<>\r\n";
 
 static int setup(void **state)
 {
-	net_setup(state);
+	proxy_setup(state);
 	run(0, "build/bin/ppctl port add %d --split sockmap", SPLIT);
-	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
 	return 0;
-}
-
-static void enter(const char *cgroup)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0", 1) != 1)
-		fail_msg("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-/* A socket belongs to the cgroup of who made it. */
-static void become_proxy(void)
-{
-	enter(getenv("LAB_OUTSIDE"));
-}
-
-static void become_server(void)
-{
-	enter(getenv("LAB_CGROUP"));
-}
-
-static int proxy_connects(const char *source, const char *address, unsigned int port)
-{
-	int fd;
-
-	become_proxy();
-	fd = connect_to(source, address, port);
-	become_server();
-	return fd;
-}
-
-static struct pp_record record_of(int fd)
-{
-	struct pp_record record;
-	socklen_t len = sizeof(record);
-
-	assert_int_equal(getsockopt(fd, SOL_PP, PP_ORIGIN, &record, &len), 0);
-	assert_int_equal(len, sizeof(record));
-	return record;
-}
-
-static unsigned long cgroup_id(const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(stat(path, &st), 0);
-	return st.st_ino;
-}
-
-static int entries(const char *map)
-{
-	return atoi(run(0,
-			"bpftool map dump pinned /sys/fs/bpf/pp/maps/%s 2>/dev/null | grep -c "
-			"'^\\(key\\|.*\"key\"\\):'; true",
-			map));
 }
 
 /* One connection of the proxy's, both ends. */
@@ -743,34 +681,6 @@ static void a_segment_that_overtakes_is_dropped(void **state)
 	close(listener);
 }
 
-static int connect_from(const char *source, unsigned int port, unsigned int to_port)
-{
-	struct sockaddr_storage from, to;
-	socklen_t from_len = address_fill(&from, source, port),
-		  to_len = address_fill(&to, SERVER, to_port);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	assert_int_equal(bind(fd, (struct sockaddr *)&from, from_len), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, to_len), 0);
-	return fd;
-}
-
-static void put_outgoing(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing)
-{
-	const void *parts[] = {key, outgoing};
-	const size_t sizes[] = {sizeof(*key), sizeof(*outgoing)};
-	char hex[2][512];
-	size_t i, k;
-
-	for (i = 0; i < 2; i++) {
-		for (k = 0; k < sizes[i]; k++)
-			sprintf(hex[i] + 3 * k, "%02x ", ((const uint8_t *)parts[i])[k]);
-	}
-	run(0, "bpftool map update pinned /sys/fs/bpf/pp/maps/pp_outgoing key hex %s value hex %s",
-	    hex[0], hex[1]);
-}
-
 /* What a connection left behind, on the same addresses and ports: it began with another sequence
  * number. The new one comes from outside of the cgroup. */
 static void an_old_record_does_not_meet_a_new_connection(void **state)
@@ -779,8 +689,9 @@ static void an_old_record_does_not_meet_a_new_connection(void **state)
 		.remote = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\5",
 		.local = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1",
 		.local_port = OPEN,
+		.first_seq = 12345,
 	};
-	struct pp_outgoing outgoing = {.first_seq = 12345,
+	struct pp_outgoing outgoing = {.confirmed = 1,
 				       .record = {.state = PP_STATE_VALID,
 						  .version = 1,
 						  .command = PP_PROXY,
@@ -798,8 +709,8 @@ static void an_old_record_does_not_meet_a_new_connection(void **state)
 			 0);
 	reset(client);
 	close(server);
-	put_outgoing(&key, &outgoing);
-	client = connect_from(LOCAL, key.remote_port, OPEN);
+	outgoing_put(&key, &outgoing);
+	client = connect_from(LOCAL, key.remote_port, SERVER, OPEN);
 	server = accept_within(listener, SOON_MS);
 	send_text(client, LINE);
 	assert_reads_text(server, LINE);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Proxies on this host.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+#include "address.h"
+#include "proxy.h"
+
+#define OUTGOING_MAX 32768 /* entries of pp_outgoing */
+
+static void enter(const char *cgroup)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		fail_msg("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+void become_proxy(void)
+{
+	enter(getenv("LAB_OUTSIDE"));
+}
+
+void become_server(void)
+{
+	enter(getenv("LAB_CGROUP"));
+}
+
+void become_bystander(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/../bystander", getenv("LAB_CGROUP"));
+	if (mkdir(path, 0755) && errno != EEXIST)
+		fail_msg("%s: %s", path, strerror(errno));
+	enter(path);
+}
+
+int proxy_setup(void **state)
+{
+	net_setup(state);
+	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
+	return 0;
+}
+
+int proxy_connects(const char *source, const char *address, unsigned int port)
+{
+	int fd;
+
+	become_proxy();
+	fd = connect_to(source, address, port);
+	become_server();
+	return fd;
+}
+
+int connect_from(const char *source, unsigned int from, const char *address, unsigned int port)
+{
+	struct sockaddr_storage here, there;
+	socklen_t here_len = address_fill(&here, source, from),
+		  there_len = address_fill(&there, address, port);
+	int fd = socket(here.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&here, here_len) ||
+	    connect(fd, (struct sockaddr *)&there, there_len))
+		fail_msg("%s:%u to %s:%u: %s", source, from, address, port, strerror(errno));
+	return fd;
+}
+
+struct pp_record record_of(int fd)
+{
+	struct pp_record record;
+	socklen_t len = sizeof(record);
+
+	assert_int_equal(getsockopt(fd, SOL_PP, PP_ORIGIN, &record, &len), 0);
+	assert_int_equal(len, sizeof(record));
+	return record;
+}
+
+unsigned long cgroup_id(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static int map_open(const char *name)
+{
+	char path[PATH_MAX];
+	int map;
+
+	snprintf(path, sizeof(path), "/sys/fs/bpf/pp/maps/%s", name);
+	map = bpf_obj_get(path);
+	if (map < 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	return map;
+}
+
+int entries(const char *name)
+{
+	char keys[2][64], *previous = NULL;
+	int map = map_open(name), count = 0;
+
+	while (!bpf_map_get_next_key(map, previous, keys[count & 1]))
+		previous = keys[count++ & 1];
+	close(map);
+	return count;
+}
+
+void assert_empties(const char *map)
+{
+	int tries;
+
+	for (tries = 0; tries < SOON_MS / 10; tries++) {
+		if (!entries(map))
+			return;
+		usleep(10000);
+	}
+	fail_msg("%s has %d entries left", map, entries(map));
+}
+
+void outgoing_put(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing)
+{
+	int map = map_open("pp_outgoing");
+
+	assert_int_equal(bpf_map_update_elem(map, key, outgoing, BPF_ANY), 0);
+	close(map);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+void outgoing_fill(unsigned int age_s)
+{
+	struct pp_outgoing outgoing = {.record.state = PP_STATE_PENDING,
+				       .made_ns = now_ns() - age_s * 1000000000ULL};
+	struct pp_handoff_key key = {.remote = "\x20\x01\x0d\xb8", .local = "\x20\x01\x0d\xb8"};
+	int map = map_open("pp_outgoing");
+	unsigned int i;
+
+	for (i = 0; i < OUTGOING_MAX; i++) {
+		key.first_seq = i;
+		outgoing.cookie = ~(uint64_t)i;
+		if (!bpf_map_update_elem(map, &key, &outgoing, BPF_ANY))
+			continue;
+		assert_int_equal(errno, E2BIG);
+		break;
+	}
+	close(map);
+}
+
+void outgoing_clear(void)
+{
+	int map = map_open("pp_outgoing");
+	struct pp_handoff_key key;
+
+	while (!bpf_map_get_next_key(map, NULL, &key))
+		bpf_map_delete_elem(map, &key);
+	close(map);
+}
+
+int netns_here(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+void netns_enter(int netns)
+{
+	assert_int_equal(setns(netns, CLONE_NEWNET), 0);
+}
+
+int netns_make(void)
+{
+	int here = netns_here(), made;
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	made = netns_here();
+	run(0, "ip link set lo up");
+	netns_enter(here);
+	close(here);
+	return made;
+}
+
+static void address_add(int netns, const char *name, const char *address)
+{
+	netns_enter(netns);
+	run(0, "ip addr add %s/24 dev %s && ip link set %s up", address, name, name);
+}
+
+void netns_connect(const char *name, int one, const char *one_address, int other,
+		   const char *other_address)
+{
+	int here = netns_here();
+
+	netns_enter(one);
+	run(0, "ip link add %s type veth peer name peer && ip link set peer netns /proc/%d/fd/%d",
+	    name, getpid(), other);
+	netns_enter(other);
+	run(0, "ip link set peer name %s", name);
+	address_add(one, name, one_address);
+	address_add(other, name, other_address);
+	netns_enter(here);
+	close(here);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Proxies on this host, for the net tests: they are in the cgroup LAB_OUTSIDE, the test itself, the
+ * mail server, is in LAB_CGROUP. And what is needed around them: other cgroups and network
+ * namespaces, and the entries of pp_outgoing.
+ */
+#ifndef PROXY_H
+#define PROXY_H
+
+#include "net.h"
+
+#define LOCAL  "127.0.0.5" /* no marked address */
+#define OTHERS "/sys/fs/bpf/others"
+
+/* Group set-up: that of net.h, with LAB_OUTSIDE for a proxy cgroup. */
+int proxy_setup(void **state);
+
+/* A socket belongs to the cgroup of who made it, and so does an accepted one. */
+void become_proxy(void);
+void become_server(void);
+/* A process of neither: what it listens on is not served, and what it connects is a stranger's. */
+void become_bystander(void);
+
+/* connect_to() of the proxy's; the caller is the server again. */
+int proxy_connects(const char *source, const char *address, unsigned int port);
+/* A connection of the caller's, from port @from. */
+int connect_from(const char *source, unsigned int from, const char *address, unsigned int port);
+
+/* The record, or a failed test. */
+struct pp_record record_of(int fd);
+unsigned long cgroup_id(const char *path);
+
+/* How many entries a map has. */
+int entries(const char *map);
+/* Waits until it has none, fails after SOON_MS. */
+void assert_empties(const char *map);
+
+/* Fills pp_outgoing with entries of no connection, which were made @age_s seconds ago. */
+void outgoing_fill(unsigned int age_s);
+/* Removes all of its entries. */
+void outgoing_clear(void);
+void outgoing_put(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing);
+
+/* A network namespace: a descriptor. */
+int netns_here(void);
+/* A new one, with lo up. The caller stays where it is. */
+int netns_make(void);
+void netns_enter(int netns);
+/* A veth pair: @name with @address/24 in each of two namespaces. */
+void netns_connect(const char *name, int one, const char *one_address, int other,
+		   const char *other_address);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Other tools' sock_ops programs on the same cgroups (selftests/lib/others.bpf.c): one that or-s
+ * its callback flags to ours, and one that overwrites them. They keep working, and so do ours.
+ */
+#include <fcntl.h>
+#include <signal.h>
+
+#include <bpf/bpf.h>
+
+#include "../lib/others.h"
+#include "../lib/proxy.h"
+
+#define SPLIT	    2541
+#define CONNECTIONS 20
+
+static uint64_t hits(uint32_t what)
+{
+	int map = bpf_obj_get(OTHERS "/hits");
+	uint64_t value = 0;
+
+	assert_true(map >= 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &what, &value), 0);
+	close(map);
+	return value;
+}
+
+static void others_attach(const char *program, const char *cgroup)
+{
+	run(0, "bpftool cgroup attach %s cgroup_sock_ops pinned " OTHERS "/%s multi", cgroup,
+	    program);
+}
+
+static void programs_up(void)
+{
+	run(0,
+	    "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --proxy %s --proxy-cgroup "
+	    "$LAB_OUTSIDE",
+	    PORT, PROXY);
+	run(0, "build/bin/ppctl port add %d --gate 0", OPEN);
+	run(0, "build/bin/ppctl port add %d --split sockmap", SPLIT);
+}
+
+static int down(void **state)
+{
+	(void)state;
+	run(0, "build/bin/ppctl down >/dev/null 2>&1; "
+	       "for cgroup in $LAB_CGROUP $LAB_OUTSIDE; do for program in other rude; do "
+	       "bpftool cgroup detach $cgroup cgroup_sock_ops pinned " OTHERS "/$program "
+	       ">/dev/null 2>&1; done; done; rm -rf " OTHERS);
+	return 0;
+}
+
+/* One of the proxy's, which serves mail and ends; the server sends first when it has a split, as
+ * mail servers do. */
+static void session(unsigned int port)
+{
+	int listener = listen_on(SERVER, port), client, server;
+
+	client = proxy_connects(LOCAL, SERVER, port);
+	send_text(client, LINE);
+	server = accept_within(listener, SOON_MS);
+	assert_true(server >= 0);
+	close(listener);
+	assert_origin(server, LINE_ORIGIN);
+	assert_int_equal(record_of(server).sender_cgroup, cgroup_id(getenv("LAB_OUTSIDE")));
+	send_text(server, "220 hello\r\n");
+	assert_reads_text(client, "220 hello\r\n");
+	send_text(client, "QUIT\r\n");
+	assert_reads_text(server, "QUIT\r\n");
+	close(client);
+	assert_reads_eof(server);
+	close(server);
+}
+
+static void assert_hits(uint32_t what, uint64_t wanted)
+{
+	int tries;
+
+	for (tries = 0; tries < SOON_MS / 10 && hits(what) < wanted; tries++)
+		usleep(10000);
+	assert_int_equal(hits(what), wanted);
+}
+
+/* @program on @cgroup, attached before ours or after; sessions on @port. */
+static void beside(const char *program, const char *cgroup, int before, unsigned int port)
+{
+	int i;
+
+	print_message("%s %s ours on %s, port %u\n", program, before ? "before" : "after", cgroup,
+		      port);
+	run(0, "bpftool prog loadall build/selftests/others.bpf.o " OTHERS " pinmaps " OTHERS);
+	if (before)
+		others_attach(program, cgroup);
+	programs_up();
+	if (!before)
+		others_attach(program, cgroup);
+	for (i = 0; i < CONNECTIONS; i++)
+		session(port);
+	assert_hits(HIT_ESTABLISHED, CONNECTIONS);
+	if (!strcmp(program, "other"))
+		assert_hits(HIT_CLOSED, CONNECTIONS);
+	assert_true(hits(HIT_RTT) >= CONNECTIONS);
+	assert_empties("pp_senders");
+	assert_empties("pp_outgoing");
+	down(NULL);
+}
+
+static void one_that_shares_the_flags(void **state)
+{
+	static const unsigned int ports[] = {PORT, OPEN, SPLIT};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		beside("other", "$LAB_CGROUP", 0, ports[i]);
+		beside("other", "$LAB_CGROUP", 1, ports[i]);
+		beside("other", "$LAB_OUTSIDE", 0, ports[i]);
+		beside("other", "$LAB_OUTSIDE", 1, ports[i]);
+	}
+}
+
+static void one_that_overwrites_the_flags(void **state)
+{
+	static const unsigned int ports[] = {PORT, OPEN, SPLIT};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		beside("rude", "$LAB_OUTSIDE", 0, ports[i]);
+		beside("rude", "$LAB_OUTSIDE", 1, ports[i]);
+	}
+	for (i = 0; i < 2; i++) { /* a sockmap split lives by its callbacks */
+		beside("rude", "$LAB_CGROUP", 0, ports[i]);
+		beside("rude", "$LAB_CGROUP", 1, ports[i]);
+	}
+}
+
+/* Callbacks are lost, so the entries of connections without a header stay: until there is need of
+ * their room. */
+static void what_lost_callbacks_leave_is_swept(void **state)
+{
+	int listener, client, i;
+
+	(void)state;
+	run(0, "bpftool prog loadall build/selftests/others.bpf.o " OTHERS " pinmaps " OTHERS);
+	programs_up();
+	others_attach("rude", "$LAB_OUTSIDE");
+	listener = listen_on(SERVER, PORT);
+	for (i = 0; i < CONNECTIONS; i++) {
+		client = proxy_connects(LOCAL, SERVER, PORT);
+		reset(client);
+	}
+	close(listener);
+	assert_true(entries("pp_outgoing") <= CONNECTIONS);
+	outgoing_fill(600);
+	session(PORT);
+	assert_true(entries("pp_outgoing") <= CONNECTIONS + 1);
+	assert_empties("pp_senders");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(one_that_shares_the_flags, down),
+		cmocka_unit_test_teardown(one_that_overwrites_the_flags, down),
+		cmocka_unit_test_teardown(what_lost_callbacks_leave_is_swept, down),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("hooks", tests, NULL, NULL);
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Announcements of a proxy on this host that are lost, or cannot be stored: its connections are
+ * refused, and are never taken for an ordinary client's.
+ */
+#include <poll.h>
+#include <signal.h>
+
+#include "../lib/proxy.h"
+
+#define TRANSPARENT 2542
+#define GATE_MS	    1600 /* after it, QUICK's gate has opened */
+#define LONG_MS	    60000
+
+static int setup(void **state)
+{
+	proxy_setup(state);
+	run(0, "build/bin/ppctl port add %d --transparent", TRANSPARENT);
+	return 0;
+}
+
+static void served(unsigned int port)
+{
+	int listener = listen_on(SERVER, port), client, server;
+
+	client = proxy_connects(LOCAL, SERVER, port);
+	send_text(client, LINE);
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	close_both(client, server);
+	close(listener);
+}
+
+/* The announcement goes between connect() and header. With a gate, the server does not even see the
+ * connection. */
+static void without_its_announcement_no_connection_is_accepted(void **state)
+{
+	unsigned int ports[] = {QUICK, DROPPING, TRANSPARENT};
+	int listener, client;
+	long count;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		count = counter("unannounced");
+		listener = listen_on(SERVER, ports[i]);
+		client = proxy_connects(LOCAL, SERVER, ports[i]);
+		assert_int_equal(entries("pp_outgoing"), 1);
+		outgoing_clear();
+		send_text(client, LINE "EHLO x\r\n");
+		assert_int_equal(accept_within(listener, GATE_MS), -ETIMEDOUT);
+		assert_true(counter("unannounced") > count);
+		close_both(client, listener);
+		served(ports[i]);
+	}
+}
+
+/* Nor when the header never comes, and the gate's time is up. */
+static void nor_is_one_without_a_header(void **state)
+{
+	int listener = listen_on(SERVER, QUICK), client;
+
+	(void)state;
+	client = proxy_connects(LOCAL, SERVER, QUICK);
+	outgoing_clear();
+	assert_int_equal(accept_within(listener, GATE_MS), -ETIMEDOUT);
+	close_both(client, listener);
+	served(QUICK);
+}
+
+/* Without a gate the server has its socket, and that its record, before the announcement goes. */
+static void without_a_gate_it_is_no_strangers(void **state)
+{
+	int listener = listen_on(SERVER, OPEN), client, server, result;
+	struct pp_origin origin;
+
+	(void)state;
+	client = proxy_connects(LOCAL, SERVER, OPEN);
+	server = accept_within(listener, SOON_MS);
+	outgoing_clear();
+	send_text(client, LINE "EHLO x\r\n");
+	result = pp_lookup_wait(server, &origin, SOON_MS);
+	assert_true(result == 0 || result == -EBADMSG);
+	close_both(client, server);
+	close(listener);
+	served(OPEN);
+}
+
+static int failure_of(int fd, int timeout_ms)
+{
+	struct pollfd out = {.fd = fd, .events = POLLOUT};
+	socklen_t len = sizeof(int);
+	int failed = 0;
+
+	if (!poll(&out, 1, timeout_ms))
+		return EINPROGRESS;
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len);
+	return failed;
+}
+
+/* An announcement that finds no room. For as long as that connection may send its SYN, nobody can
+ * tell it from a stranger's. */
+static void a_full_map_refuses(void **state)
+{
+	int listener = listen_on(SERVER, PORT), proxy, client, server;
+	long no_memory = counter("no_memory"), unannounced;
+	struct pp_origin origin;
+
+	(void)state;
+	outgoing_fill(0);
+	become_proxy();
+	proxy = connect_start(LOCAL, SERVER, PORT);
+	become_server();
+	assert_true(counter("no_memory") > no_memory);
+	unannounced = counter("unannounced");
+	client = connect_start(OTHER, SERVER, PORT); /* an ordinary client */
+	assert_int_equal(failure_of(client, A_WHILE_MS), EINPROGRESS);
+	assert_true(counter("unannounced") > unannounced);
+	assert_int_equal(failure_of(proxy, LONG_MS), ETIMEDOUT);
+	assert_int_equal(accept_within(listener, 0), -ETIMEDOUT);
+	outgoing_clear();
+	close(proxy);
+	/* its kernel sends the SYN again */
+	assert_int_equal(failure_of(client, LONG_MS), 0);
+	send_text(client, LINE "EHLO x\r\n");
+	server = accept_within(listener, SOON_MS);
+	assert_true(server >= 0);
+	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
+	assert_reads_text(server, LINE "EHLO x\r\n");
+	close_both(client, server);
+	close(listener);
+	served(PORT);
+	served(TRANSPARENT);
+}
+
+/* A transparent server must never see the proxy's own address. */
+static void a_full_map_refuses_in_transparent_mode_too(void **state)
+{
+	int listener = listen_on(SERVER, TRANSPARENT), proxy;
+
+	(void)state;
+	outgoing_fill(0);
+	become_proxy();
+	proxy = connect_start(SERVER, SERVER, TRANSPARENT);
+	become_server();
+	assert_int_equal(failure_of(proxy, LONG_MS), ETIMEDOUT);
+	assert_int_equal(accept_within(listener, 0), -ETIMEDOUT);
+	close_both(proxy, listener);
+	outgoing_clear();
+	served(TRANSPARENT);
+}
+
+static void what_is_left_behind_makes_room(void **state)
+{
+	int i;
+
+	(void)state;
+	outgoing_fill(600);
+	for (i = 0; i < 20; i++) {
+		served(PORT);
+		served(TRANSPARENT);
+	}
+	assert_true(entries("pp_outgoing") <= 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_its_announcement_no_connection_is_accepted),
+		cmocka_unit_test(nor_is_one_without_a_header),
+		cmocka_unit_test(without_a_gate_it_is_no_strangers),
+		cmocka_unit_test(a_full_map_refuses),
+		cmocka_unit_test(a_full_map_refuses_in_transparent_mode_too),
+		cmocka_unit_test(what_is_left_behind_makes_room),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("sender_lost", tests, setup, NULL);
+}
