@@ -57,8 +57,10 @@ static void session(unsigned int port)
 {
 	int listener = listen_on(SERVER, port), client, server;
 
-	client = proxy_connects(LOCAL, SERVER, port);
+	become_proxy();
+	client = connect_to(LOCAL, SERVER, port);
 	send_text(client, LINE);
+	become_server();
 	server = accept_within(listener, SOON_MS);
 	assert_true(server >= 0);
 	close(listener);

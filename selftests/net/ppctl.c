@@ -405,12 +405,69 @@ static void lookup_shows_a_socket_of_another_process(void **state)
 	/* it only looks */
 	assert_origin(server, V2_ORIGIN);
 	assert_says(run(0, PPCTL "lookup %d %d", getpid(), server), "taken        true");
-	assert_says(run(0, PPCTL "lookup %d %d", getpid(), listener), "state        none");
+	assert_says(run(1, PPCTL "lookup %d %d", getpid(), listener), "is a listening socket");
 	assert_says(run(1, PPCTL "lookup %d 999", getpid()), "Bad file descriptor");
 	assert_says(run(1, PPCTL "lookup 999999 1"), "No such process");
 	assert_says(run(1, PPCTL "lookup x 1"), "usage: ppctl lookup PID FD");
 	close_both(client, server);
 	close(listener);
+}
+
+/* Waits: what was sent has to arrive first. */
+static const char *lookup_until(int server, const char *text)
+{
+	const char *said = "";
+	int tries;
+
+	for (tries = 0; tries < SOON_MS / 10; tries++) {
+		said = run(0, PPCTL "lookup %d %d", getpid(), server);
+		if (strstr(said, text))
+			break;
+		usleep(10000);
+	}
+	assert_says(said, text);
+	return said;
+}
+
+static void lookup_says_why_there_is_no_origin(void **state)
+{
+	int listener, client, server, older;
+	const char *said;
+
+	(void)state;
+	listener = listen_on(SERVER, PORT);
+	client = connect_to(PROXY, SERVER, PORT);
+	older = accept_within(listener, SOON_MS);
+	run(0, PPCTL "up --cgroup $LAB_CGROUP --port %d --proxy %s", PORT, PROXY);
+	run(0, PPCTL "port add %d --gate 0", PORT);
+	assert_says(lookup_until(older, "state        bad"), "reason       unrecorded\n");
+	close_both(client, older);
+
+	client = connect_to(OTHER, SERVER, PORT);
+	server = accept_within(listener, SOON_MS);
+	lookup_until(server, "state        none\n");
+	close_both(client, server);
+
+	client = connect_to(PROXY, SERVER, PORT);
+	server = accept_within(listener, SOON_MS);
+	lookup_until(server, "state        pending\n");
+	send_text(client, "PROXY TCP4 19");
+	said = lookup_until(server, "state        fragmented\n");
+	assert_says(said, "bytes_seen   13\n");
+	assert_says(said, "bytes_needed ");
+	assert_says(run(0, PPCTL "lookup %d %d --json", getpid(), server), "\"bytes_seen\":13");
+	send_text(client, "2.0.2.7 x");
+	said = lookup_until(server, "state        bad\n");
+	assert_says(said, "reason       address\n");
+	assert_says(said, "meaning      v1 address\n");
+	close_both(client, server);
+
+	client = connect_to(PROXY, SERVER, PORT);
+	server = accept_within(listener, SOON_MS);
+	send_text(client, "PROXY TCP4 19");
+	close(client);
+	assert_says(lookup_until(server, "state        bad\n"), "reason       closed\n");
+	close_both(server, listener);
 }
 
 int main(void)
@@ -435,6 +492,7 @@ int main(void)
 		cmocka_unit_test_teardown(without_root_every_command_says_so, down),
 		cmocka_unit_test_teardown(every_counter_has_a_name_and_is_in_the_manual, down),
 		cmocka_unit_test_teardown(lookup_shows_a_socket_of_another_process, down),
+		cmocka_unit_test_teardown(lookup_says_why_there_is_no_origin, down),
 	};
 
 	return cmocka_run_group_tests_name("ppctl", tests, NULL, NULL);

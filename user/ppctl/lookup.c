@@ -283,6 +283,12 @@ int command_lookup(int argc, char **argv)
 	if (fd < 0)
 		return -1;
 	result = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
+	if (result == -ENOTCONN) {
+		close(fd);
+		return error("descriptor %s of process %s is a listening socket: only connections "
+			     "have an origin",
+			     argv[1], argv[0]);
+	}
 	if (result < 0) {
 		close(fd);
 		return error("descriptor %s of process %s: %s", argv[1], argv[0],
