@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 
+#include "../lib/address.h"
 #include "../lib/proxy.h"
 
 #define BANNER	    "220 hello\r\n"
@@ -16,12 +17,26 @@
 #define FAR_ADDRESS "10.9.0.2"
 #define ADDRESS	    "10.9.0.1"
 
+/* Several may listen on the same port number, on all addresses and on one. */
+static int listens(const char *address, unsigned int port)
+{
+	struct sockaddr_storage where;
+	socklen_t len = address_fill(&where, address, port);
+	int fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&where, len) || listen(fd, 64))
+		fail_msg("%s:%u: %s", address, port, strerror(errno));
+	return fd;
+}
+
 static int bystander_listens(const char *address, unsigned int port)
 {
 	int fd;
 
 	become_bystander();
-	fd = listen_on(address, port);
+	fd = listens(address, port);
 	become_server();
 	return fd;
 }
@@ -133,7 +148,7 @@ static void a_server_in_another_cgroup_is_left_alone(void **state)
 
 static void a_server_in_another_network_namespace_is_left_alone(void **state)
 {
-	int here = netns_here(), far = netns_make(), listener, client, i;
+	int here = netns_here(), far = netns_make(), listener, client, server, i;
 	long unconfirmed = counter("unconfirmed");
 
 	(void)state;
@@ -146,14 +161,19 @@ static void a_server_in_another_network_namespace_is_left_alone(void **state)
 		assert_left_alone(client, accept_within(listener, SOON_MS), i & 1);
 	}
 	assert_int_equal(counter("unconfirmed"), unconfirmed + 10);
-	/* the other way round the same addresses are served */
-	netns_enter(far);
 	close(listener);
-	become_proxy();
-	client = connect_start(FAR_ADDRESS, ADDRESS, PORT);
-	become_server();
+	/* the other way round, the mail server is served */
+	listener = listen_on(ADDRESS, PORT);
+	netns_enter(far);
+	client = proxy_connects(FAR_ADDRESS, ADDRESS, PORT);
 	netns_enter(here);
-	close(client);
+	assert_int_equal(entries("pp_senders"), 1);
+	send_text(client, LINE);
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	close_both(client, server);
+	close(listener);
+	assert_int_equal(counter("unconfirmed"), unconfirmed + 10);
 	run(0, "ip link del v0");
 	close_both(here, far);
 }
@@ -178,6 +198,22 @@ static void a_server_on_the_same_address_elsewhere_is_left_alone(void **state)
 	close(here);
 }
 
+/* A served listener on all addresses, and another's on one of them. */
+static void a_listener_on_all_addresses_does_not_confirm_for_another(void **state)
+{
+	int wildcard, client, server;
+
+	(void)state;
+	wildcard = listens("::", PORT);
+	left_alone(LOCAL, BYSTANDER, PORT);
+	client = proxy_connects(LOCAL, SERVER, PORT);
+	send_text(client, LINE);
+	server = accept_within(wildcard, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	close_both(client, server);
+	close(wildcard);
+}
+
 static void a_connection_that_is_refused_leaves_nothing_in_the_way(void **state)
 {
 	int fd, i;
@@ -199,6 +235,7 @@ int main(void)
 		cmocka_unit_test(a_server_in_another_cgroup_is_left_alone),
 		cmocka_unit_test(a_server_in_another_network_namespace_is_left_alone),
 		cmocka_unit_test(a_server_on_the_same_address_elsewhere_is_left_alone),
+		cmocka_unit_test(a_listener_on_all_addresses_does_not_confirm_for_another),
 		cmocka_unit_test(a_connection_that_is_refused_leaves_nothing_in_the_way),
 	};
 

@@ -182,6 +182,30 @@ static void a_reset_connection_and_the_next_one(void **state)
 	close(listener);
 }
 
+/* The server closes first, so its end is in TIME_WAIT when the next SYN comes: there is no listener
+ * for the gate to run on before TCP has looked one up. */
+static void a_connection_that_ends_in_time_wait_and_the_next_one(void **state)
+{
+	int listener = listen_on(SERVER, PORT), client, server, i;
+
+	(void)state;
+	for (i = 0; i < 10; i++) {
+		become_proxy();
+		client = connect_from(LOCAL, SOURCE_PORT + 1, SERVER, PORT);
+		become_server();
+		assert_int_equal(entries("pp_senders"), 1);
+		send_text(client, lines[i % 2]);
+		server = accept_within(listener, SOON_MS);
+		assert_origin(server, origins[i % 2]);
+		assert_int_equal(record_of(server).path, PP_PATH_SENDER);
+		close(server);
+		assert_reads_eof(client);
+		close(client);
+		assert_empties("pp_senders");
+	}
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +213,7 @@ int main(void)
 		cmocka_unit_test(the_same_loopback_tuple_in_two_namespaces),
 		cmocka_unit_test(an_older_connection_on_the_same_tuple),
 		cmocka_unit_test(a_reset_connection_and_the_next_one),
+		cmocka_unit_test(a_connection_that_ends_in_time_wait_and_the_next_one),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
