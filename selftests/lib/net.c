@@ -60,6 +60,19 @@ int net_setup(void **state)
 	return 0;
 }
 
+void skip_because(const char *format, ...)
+{
+	char reason[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	print_message("%s\n", reason);
+	skip();
+	abort(); /* not reached */
+}
+
 long counter(const char *name)
 {
 	const char *status = run(0, "build/bin/ppctl status --json"), *found;

@@ -50,6 +50,9 @@ int net_setup(void **state);
  * streams), static. */
 const char *run(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Skips the test, and says why. */
+void skip_because(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
 /* Value of a counter of `ppctl status`. */
 long counter(const char *name);
 
