@@ -5,6 +5,7 @@
 #ifndef RAW_H
 #define RAW_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a forger would have to guess. */
@@ -15,13 +16,45 @@ struct handshake {
 	uint32_t ack;  /* what acknowledges the SYN-ACK */
 };
 
-/* Opens the sockets, anew: just before the connection that is to be looked at. */
+#define RAW_FIN 0x01
+#define RAW_SYN 0x02
+#define RAW_RST 0x04
+#define RAW_PSH 0x08
+#define RAW_ACK 0x10
+
+/* A segment from PROXY to SERVER, or from PROXY6 to SERVER6, as sniffed last. */
+struct raw_segment {
+	uint32_t seq, ack;
+	uint8_t flags; /* 0: RAW_ACK | RAW_PSH */
+	const void *bytes;
+	size_t len;	    /* up to RAW_PAYLOAD_MAX */
+	const void *option; /* TCP options, up to 40 bytes, or NULL */
+	size_t option_len;  /* a multiple of 4 */
+	int damaged;	    /* with a wrong checksum, which TCP refuses */
+	int extensions;	    /* IPv6: extension headers in front of TCP's */
+};
+
+#define RAW_PAYLOAD_MAX 8192
+
+/* Opens the sockets, anew: just before the connection that is to be looked at. For IPv4, or IPv6.
+ */
 void raw_open(void);
+void raw_open6(void);
 
 /* Reads the handshake of the connection from @port off the wire. */
 void sniff(struct handshake *handshake, unsigned int port);
 
-/* Sends a segment from PROXY to SERVER, all of it right but for what the caller gets wrong. */
+void raw_send(const struct handshake *handshake, const struct raw_segment *segment);
+
+/* Sends a segment with @text, all of it right but for what the caller gets wrong. */
 void forge(const struct handshake *handshake, uint32_t seq, uint32_t ack, const char *text);
+
+/* From here on the proxy's kernel refuses nothing: segments that belong to no socket of its own are
+ * not answered with a RST. */
+void raw_mute(void);
+
+/* After raw_mute(): a SYN from @port to the server's port @to, and its answer. @port must be nobody
+ * else's. Return: 0, or -ETIMEDOUT. */
+int raw_connect(struct handshake *handshake, unsigned int port, unsigned int to, int timeout_ms);
 
 #endif
