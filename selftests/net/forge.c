@@ -69,12 +69,83 @@ static void before_the_handshake_ends_a_forged_header_sets_no_origin(void **stat
 	close_both(client, server);
 }
 
+/* What ends a handshake, or a connection, without data. A RST within the window would end any
+ * handshake; a FIN and an ACK have to acknowledge the right number. */
+static void forge_without_data(const struct handshake *handshake)
+{
+	static const int32_t near[] = {-1000, -1, 0, 1, 44, 1000};
+	static const int32_t far[] = {-100000, 10000000, 0x7fffffff, 0x40000000};
+	static const uint8_t flags[] = {RAW_ACK, RAW_FIN | RAW_ACK, RAW_FIN, RAW_PSH | RAW_ACK};
+	static const uint8_t resets[] = {RAW_RST, RAW_RST | RAW_ACK};
+	struct raw_segment segment = {0};
+	size_t i, k;
+
+	for (i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
+		for (k = 0; k < sizeof(flags) / sizeof(flags[0]); k++) {
+			segment.flags = flags[k];
+			segment.seq = handshake->seq + near[i];
+			segment.ack = handshake->ack + 1;
+			raw_send(handshake, &segment);
+			segment.ack = random();
+			raw_send(handshake, &segment);
+			segment.ack = 0;
+			raw_send(handshake, &segment);
+		}
+	}
+	for (i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		for (k = 0; k < sizeof(resets) / sizeof(resets[0]); k++) {
+			segment.flags = resets[k];
+			segment.seq = handshake->seq + far[i];
+			segment.ack = handshake->ack;
+			raw_send(handshake, &segment);
+		}
+	}
+}
+
+static void blind_segments_without_data_end_no_handshake(void **state)
+{
+	int client = connect_to(PROXY, SERVER, PORT), server;
+	struct handshake handshake;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	forge_without_data(&handshake);
+	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+	send_text(client, LINE "EHLO x\r\n");
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	close_both(client, server);
+}
+
+static void blind_segments_without_data_end_no_connection(void **state)
+{
+	int client = connect_to(PROXY, SERVER, OPEN), server;
+	struct handshake handshake;
+	struct pp_origin origin;
+
+	(void)state;
+	sniff(&handshake, port_of(client));
+	server = accept_within(open_listener, SOON_MS);
+	send_all(client, LINE, 20);
+	await_acknowledged(client);
+	handshake.seq += 20;
+	forge_without_data(&handshake);
+	assert_int_equal(pp_lookup(server, &origin), -EAGAIN);
+	send_text(client, LINE + 20);
+	send_text(client, "EHLO x\r\n");
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	close_both(client, server);
+}
+
 static void without_a_connection_a_forged_header_makes_none(void **state)
 {
 	struct handshake handshake = {.port = htons(40000), .to = htons(PORT)};
 
 	(void)state;
 	forge_many(&handshake);
+	forge_without_data(&handshake);
 	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
 }
 
@@ -161,6 +232,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(before_the_handshake_ends_a_forged_header_sets_no_origin),
+		cmocka_unit_test(blind_segments_without_data_end_no_handshake),
+		cmocka_unit_test(blind_segments_without_data_end_no_connection),
 		cmocka_unit_test(without_a_connection_a_forged_header_makes_none),
 		cmocka_unit_test(on_an_established_connection_a_forged_header_sets_no_origin),
 		cmocka_unit_test(half_a_header_cannot_be_completed_by_a_forger),
