@@ -51,12 +51,14 @@ static struct pp_large *large_of(struct bpf_sock *sk)
 	return large;
 }
 
-/* Decodes such a header: byte @start of it is where @segment begins. Return: how many of its bytes
- * are there, or -1. */
+/* Decodes such a header, of which @large has the beginning: byte @start of it is where @segment
+ * begins. Return: how many of its bytes are there, or -1. */
 static int decode_large(struct __sk_buff *skb, struct pp_work *work, struct pp_large *large,
 			const struct segment *segment, __u32 start)
 {
-	int len = segment_load_large(skb, segment, large, start, work->socket.record.header_len);
+	/* not the record's: a damaged segment may have been decoded since */
+	__u32 header_len = PP_V2_FIXED + (large->bytes[14] << 8 | large->bytes[15]);
+	int len = segment_load_large(skb, segment, large, start, header_len);
 
 	if (len < 0)
 		return -1;
@@ -80,7 +82,8 @@ static void record_give_up(struct pp_socket *socket)
 }
 
 /* @segment is in sequence, and begins with byte @start of the header, of which the first part has
- * been seen. */
+ * been seen and kept: in pp_extra, or where that has less, in pp_large. What a record says that TCP
+ * has not accepted does not count: it may be a damaged segment's. */
 static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
 		       const struct segment *segment, __u32 start)
 {
@@ -93,14 +96,12 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 		return DROP;
 	work->socket = *socket;
 	work->socket.record.path = PP_PATH_SEGMENT;
-	if (start && record_continues_large(&socket->record)) {
-		large = large_of(sk);
+	if (start && !(kept && kept->len >= start)) {
+		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
 		if (!large)
 			goto lost;
 		len = decode_large(skb, work, large, segment, start);
 	} else {
-		if (start && !kept)
-			goto lost;
 		len = join_segments(skb, segment, work, kept, start);
 		if (len < 0)
 			goto lost;
@@ -111,6 +112,8 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 			if (!large)
 				goto lost;
 			__builtin_memcpy(large->bytes, work->joined.bytes, PP_WINDOW);
+			if (kept)
+				kept->len = start; /* what comes after that is in @large */
 			len = decode_large(skb, work, large, segment, start);
 		} else if (record_wants_bytes(&work->socket.record) &&
 			   keep_bytes(sk, work, &work->socket.record, len) &&
