@@ -112,12 +112,13 @@ static size_t fill_ip6(uint8_t *packet, size_t len, int extensions, uint32_t *ps
 {
 	/* destination options: next header, length, and one PadN that fills it */
 	uint8_t extension[EXTENSION_LEN] = {IPPROTO_DSTOPTS, 0, 1, 4}, *at;
-	struct ip6_hdr ip = {.ip6_vfc = 0x60, .ip6_hlim = 64};
+	struct ip6_hdr ip = {.ip6_flow = htonl(6U << 28)};
 	int i;
 
 	assert_true(extensions <= EXTENSIONS_MAX);
 	inet_pton(AF_INET6, PROXY6, &ip.ip6_src);
 	inet_pton(AF_INET6, SERVER6, &ip.ip6_dst);
+	ip.ip6_hlim = 64;
 	ip.ip6_plen = htons(extensions * EXTENSION_LEN + len);
 	ip.ip6_nxt = extensions ? IPPROTO_DSTOPTS : IPPROTO_TCP;
 	memcpy(packet, &ip, sizeof(ip));
