@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The kernel's copy of the decoder and libpp's give the same answer to every header of the table.
+ * The kernel's copy of the decoder and libpp's give the same answer to every header of the table, and
+ * the same reason for every bad one.
  */
 #include "../lib/net.h"
 #include "../unit/headers.h"
@@ -28,6 +29,10 @@ static void ask(struct question *question, int listener, const char *rule, const
 			 pp_strerror(result), want);
 	if (want > 0)
 		assert_memory_equal(&question->ours, &question->theirs, sizeof(question->ours));
+	if (want < 0 && question->ours.reason != question->theirs.reason)
+		fail_msg("%s: pp_lookup's reason: %s; pp_parse's: %s", rule,
+			 pp_reason_text(question->theirs.reason),
+			 pp_reason_text(question->ours.reason));
 }
 
 static void hang_up(const struct question *question)
