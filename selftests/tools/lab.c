@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * lab COMMAND [ARGUMENT...]: runs a command where it can change nothing of the machine's: in
- * network, mount and process namespaces of its own, with a BPF file system and a cgroup of its own.
- * All of it is gone when the command ends, also when it fails or is interrupted. As root.
+ * network, mount and process namespaces of its own, with a /tmp, a BPF file system and a cgroup of its
+ * own. All of it is gone when the command ends, also when it fails or is interrupted. As root.
  *
  * The command finds in its environment
  *   LAB_CGROUP  a cgroup v2 that it is in, for the programs
@@ -86,7 +86,7 @@ static void remove_cgroup(void)
 {
 	int tries;
 
-	for (tries = 0; tries < 50 && access(cgroup, F_OK) == 0; tries++) {
+	for (tries = 0; tries < 1500 && access(cgroup, F_OK) == 0; tries++) {
 		if (tries)
 			usleep(20000);
 		nftw(cgroup, remove_folder, 8, FTW_DEPTH | FTW_PHYS);
@@ -113,6 +113,39 @@ static void loopback_up(void)
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo))
 		fail("lo");
 	close(fd);
+}
+
+/* Makes the folders of @path. */
+static void make_path(char *path)
+{
+	char *slash;
+
+	for (slash = path + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	mkdir(path, 0755);
+}
+
+/* What a test that is killed leaves in /tmp goes with it. A project that is below /tmp stays there. */
+static void make_tmp(void)
+{
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX], link[64];
+
+	if (here < 0 || !getcwd(path, sizeof(path)))
+		fail("this folder");
+	if (mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"))
+		fail("/tmp");
+	if (strncmp(path, "/tmp/", 5) == 0) {
+		make_path(path);
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", here);
+		if (mount(link, path, NULL, MS_BIND | MS_REC, NULL) || chdir(path))
+			fail(path);
+	}
+	close(here);
+	setenv("TMPDIR", "/tmp", 1);
 }
 
 static void show_servers(const char *servers)
@@ -153,6 +186,7 @@ static void run(char **command)
 	if (mount("bpf", BPFFS, "bpf", 0, "mode=0755"))
 		fail(BPFFS);
 	setenv("LAB_BPFFS", BPFFS, 1);
+	make_tmp();
 	if (servers && access(servers, F_OK) == 0)
 		show_servers(servers);
 	loopback_up();
