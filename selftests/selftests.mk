@@ -12,24 +12,24 @@ TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
 
-tests: tools $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
+tests: tools $(UNIT_TESTS) $(NET_TESTS)
+	@:
 tools: $(TOOLS)
-
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 
-$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c $(BUILD)/lib/libpp.a selftests/unit/headers.h
+$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(BUILD)/lib/libpp.a selftests/unit/headers.h
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
 		-o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-$(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c $(LIB_SOURCES) selftests/unit/headers.h \
+$(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(LIB_SOURCES) selftests/unit/headers.h \
 		$(wildcard include/pp/*.h)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-NET_LIB := selftests/lib/net.c selftests/lib/raw.c selftests/lib/proxy.c selftests/unit/headers.c
+NET_LIB := selftests/lib/net.c selftests/lib/case.c selftests/lib/raw.c selftests/lib/proxy.c selftests/unit/headers.c
 $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
 		selftests/unit/headers.h
 	@mkdir -p $(@D)
