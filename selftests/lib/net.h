@@ -40,7 +40,7 @@
 #define LINE_LEN    (sizeof(LINE) - 1)
 #define LINE_ORIGIN "PROXY v1 TCP 192.0.2.7:4711 -> 198.51.100.1:25"
 
-#define SOON_MS	   10000 /* "now", on a slow machine */
+#define SOON_MS	   60000 /* "now", on a slow machine; who waits goes on at once when it comes */
 #define A_WHILE_MS 150	 /* long enough to see that nothing happens */
 
 /* Group set-up: addresses, and the programs on the ports above. */

@@ -12,7 +12,7 @@ start_ppmta() {
 	chmod 666 "$log"
 	build/bin/ppmta -C "$conf" --log "$log" "$@" >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 1200); do
 		grep -q 'daemon started' "$log" && return 0
 		kill -0 $ppmta 2>/dev/null || break
 		sleep 0.05
@@ -28,11 +28,7 @@ stop_ppmta() {
 
 # wait_log PATTERN: until a line of the log matches
 wait_log() {
-	for _ in $(seq 100); do
-		grep -Eq -- "$1" "$log" && return 0
-		sleep 0.1
-	done
-	says "$log" "$1"
+	wait_says "$log" "$1"
 }
 
 says_not() { # FILE PATTERN
@@ -46,10 +42,7 @@ talk() {
 
 # await_banner: until $say has one; what talks before it is no mail client
 await_banner() {
-	for _ in $(seq 200); do
-		grep -qs '^220 ' "$say" && return 0
-		sleep 0.1
-	done
+	wait_says "$say" '^220 ' >/dev/null
 }
 
 now_ms() {

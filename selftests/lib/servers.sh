@@ -47,7 +47,7 @@ start_haproxy() {
 # wait_port PORT: until somebody listens there
 wait_port() {
 	hex=$(printf ':%04X ' "$1")
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		grep -q "$hex.* 0A " /proc/net/tcp /proc/net/tcp6 && return 0
 		sleep 0.1
 	done
@@ -56,15 +56,6 @@ wait_port() {
 		[ "$file" = "$tap_work/out" ] || tail -n 5 "$file"
 	done
 	return 1
-}
-
-# wait_says FILE PATTERN: until a line of FILE matches
-wait_says() {
-	for _ in $(seq 100); do
-		grep -Eqs -- "$2" "$1" && return 0
-		sleep 0.1
-	done
-	says "$1" "$2"
 }
 
 # 20 MiB of text, the same in each run
@@ -90,7 +81,7 @@ mbox_is_intact() {
 
 # delivered COUNT PATTERN LOG: so many lines of LOG match, now or soon
 delivered() {
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		test "$(grep -c -- "$2" "$3")" -ge "$1" && return 0
 		sleep 0.1
 	done
@@ -117,10 +108,10 @@ says_native() {
 	}
 }
 
-# hold_open COUNT FROM ADDRESS PORT: that many SMTP sessions, for ten seconds
+# hold_open COUNT FROM ADDRESS PORT: that many SMTP sessions, for longer than it takes to count them
 hold_open() {
 	for n in $(seq "$1"); do
-		"$tools/talk" --from "$2" --hold 10 "$3" "$4" 'EHLO held.example' >"$tap_work/held.$n" &
+		"$tools/talk" --from "$2" --hold 60 "$3" "$4" 'EHLO held.example' >"$tap_work/held.$n" &
 	done
 	for n in $(seq "$1"); do
 		wait_says "$tap_work/held.$n" '^250 ' || return 1

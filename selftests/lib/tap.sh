@@ -37,6 +37,15 @@ says() {
 	}
 }
 
+# wait_says FILE PATTERN: until a line of FILE matches
+wait_says() {
+	for _ in $(seq 600); do
+		grep -Eqs -- "$2" "$1" && return 0
+		sleep 0.1
+	done
+	says "$1" "$2"
+}
+
 tap_end() {
 	exit $tap_failed
 }

@@ -17,7 +17,7 @@ session() {
 	build/bin/ppmta --listen 127.0.0.1:25 --maildir "$tap_work/Maildir" --user nobody \
 		--hostname mail.example.net >"$tap_work/log" 2>&1 &
 	mta=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		grep -q started "$tap_work/log" && break
 		sleep 0.1
 	done

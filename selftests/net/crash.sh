@@ -15,7 +15,7 @@ delivery = maildir:$tap_work/Maildir
 user = nobody
 CONF
 build/bin/ppmta -C "$tap_work/sink.conf" --log "$tap_work/sink.log" >"$tap_work/sink.out" 2>&1 &
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
 	grep -qs started "$tap_work/sink.log" && break
 	sleep 0.05
 done
@@ -48,7 +48,7 @@ send_with_fault() { # call, errno or ""
 		exec build/bin/ppmta -C "$conf" --log "$log"
 	) >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 3000); do
 		grep -q 'daemon started' "$log" && break
 		sleep 0.02
 	done
@@ -65,7 +65,7 @@ is_done() { # no message is left in the spool; what is left of one goes at the n
 }
 
 await_done() {
-	for _ in $(seq 200); do
+	for _ in $(seq 1200); do
 		is_done && return 0
 		sleep 0.05
 	done

@@ -43,7 +43,7 @@ static int setup(void **state)
 		      "--proxy-timeout", "60000", "--set", "smtp_enforce_sync=false", NULL);
 		_exit(127);
 	}
-	for (tries = 0; tries < 100; tries++) {
+	for (tries = 0; tries < 1200; tries++) {
 		if (strstr(run(0, "cat %s 2>/dev/null; true", log), "daemon started"))
 			return 0;
 		usleep(50000);
@@ -422,7 +422,7 @@ static void a_client_that_leaves_in_the_middle_leaves_nothing(void **state)
 	start_message(fd);
 	send_text(fd, "half a mess");
 	reset(fd);
-	for (tries = 0; tries < 100; tries++) {
+	for (tries = 0; tries < 1200; tries++) {
 		if (!strtoul(run(0, "ls %s/Maildir/tmp | wc -l", work), NULL, 10))
 			break;
 		usleep(50000);

@@ -39,11 +39,11 @@ banner() {
 	build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --proxy 127.0.0.2
 	LD_LIBRARY_PATH="$prefix/lib" "$tap_work/server" &
 	server=$!
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		grep -q ':09DD ' /proc/net/tcp6 && break
 		sleep 0.1
 	done
-	timeout 10 "$tap_work/client" >"$tap_work/banner"
+	timeout 60 "$tap_work/client" >"$tap_work/banner"
 	kill $server
 	build/bin/ppctl down
 	says "$tap_work/banner" '220 hello, PROXY v1 TCP 192\.0\.2\.7:4711 -> 198\.51\.100\.1:25'

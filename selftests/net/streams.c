@@ -21,7 +21,7 @@
 
 #define TRANSPARENT 2541
 #define STREAM_MAX  200000
-#define STALL_MS    20000
+#define STALL_MS    60000
 
 static int listener;
 

@@ -40,7 +40,7 @@ unprivileged() {
 		build/bin/ppmta -C "$conf" >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
 	log=$tap_work/state/log
-	for _ in $(seq 100); do
+	for _ in $(seq 1200); do
 		grep -qs 'daemon started' "$log" && break
 		sleep 0.05
 	done
@@ -55,19 +55,18 @@ to_syslog() { # with a /dev of the lab's own, and busybox' syslogd
 	cp -a /dev/null /dev/urandom /dev/zero "$tap_work/dev"
 	mount --bind "$tap_work/dev" /dev || return 1
 	busybox syslogd -n -O "$tap_work/syslog" &
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		[ -S /dev/log ] && break
 		sleep 0.1
 	done
 	build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody --log syslog >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		grep -qs 'daemon started' "$tap_work/syslog" && break
 		sleep 0.1
 	done
 	"$tools/smtp-send" --from 127.0.0.3 127.0.0.1 2526 >"$say" 2>&1
-	sleep 0.3
-	says "$tap_work/syslog" 'mail.info ppmta\[[0-9]+\]: [0-9A-Za-z-]{16} <= me@example\.net H=\(client\.example\)'
+	wait_says "$tap_work/syslog" 'mail.info ppmta\[[0-9]+\]: [0-9A-Za-z-]{16} <= me@example\.net H=\(client\.example\)'
 	result=$?
 	kill $ppmta
 	umount /dev

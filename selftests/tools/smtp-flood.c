@@ -18,7 +18,7 @@
 
 #define AT_ONCE	   50
 #define HOLD_MAX   2000
-#define TIMEOUT_MS 30000
+#define TIMEOUT_MS 60000
 
 struct client {
 	int fd; /* -1: free */

@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 						{"raw", required_argument, NULL, 'r'},
 						{0}};
 	const char *from = NULL, *header = NULL, *raw = NULL, *body = NULL;
-	struct timeval limit = {.tv_sec = 30};
+	struct timeval limit = {.tv_sec = 60};
 	FILE *stream;
 	int option, fd;
 

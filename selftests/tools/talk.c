@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 						{"header", required_argument, NULL, 'H'},
 						{"hex", required_argument, NULL, 'x'},
 						{0}};
-	struct timeval limit = {.tv_sec = 20};
+	struct timeval limit = {.tv_sec = 60};
 	const char *from = NULL, *header = NULL, *hex = "";
 	unsigned int byte;
 	char answer[4096];

@@ -35,7 +35,7 @@ tls_login() { # from address port
 		sleep 1
 		printf 'c LOGOUT\r\n'
 		sleep 1
-	} | timeout 20 openssl s_client -quiet -bind "$1" -connect "$2:$3" >"$say" 2>&1
+	} | timeout 120 openssl s_client -quiet -bind "$1" -connect "$2:$3" >"$say" 2>&1
 	says "$say" '^a OK' && says "$say" '^c OK'
 }
 
@@ -60,7 +60,7 @@ check allow_nets_keeps_another_out refused
 
 limit() {
 	for n in 1 2 3 4; do
-		"$tools/talk" --from 192.0.2.10 --hold 8 198.51.100.1 10001 'a LOGIN you secret' \
+		"$tools/talk" --from 192.0.2.10 --hold 60 198.51.100.1 10001 'a LOGIN you secret' \
 			>"$tap_work/held.$n" &
 	done
 	for n in 1 2 3 4; do
@@ -79,7 +79,7 @@ crowd() {
 		"$tools/talk" --from 10.9.1.$n --hold 2 198.51.100.1 10001 'a LOGIN you secret' \
 			>"$tap_work/crowd.$n" 2>&1 &
 	done
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		count=$(grep -o 'Login: user=<you>.* rip=10\.9\.1\.[0-9]*,' $log |
 			sed 's/.*rip=//' | sort -u | wc -l)
 		test "$count" -eq 200 && return 0
@@ -102,7 +102,7 @@ store() { # 20 MiB by APPEND, and back by FETCH
 		sed 's/$/\r/' "$tap_work/body"
 		printf '\r\nc LOGOUT\r\n'
 		sleep 2
-	} | timeout 60 openssl s_client -quiet -bind 192.0.2.11 -connect 198.51.100.1:10004 \
+	} | timeout 120 openssl s_client -quiet -bind 192.0.2.11 -connect 198.51.100.1:10004 \
 		>"$say" 2>&1
 	says "$say" '^b OK' || return 1
 	sed 's/\r$//' /var/mail/you/new/* /var/mail/you/cur/* 2>/dev/null >"$tap_work/stored"

@@ -41,7 +41,7 @@ listen remote
 	bind 127.0.0.1:10009
 	server mta 10.50.50.1:2525 send-proxy-v2
 CONFIG
-for _ in $(seq 50); do
+for _ in $(seq 600); do
 	[ -s "$tap_work/remote" ] && break
 	sleep 0.1
 done
@@ -75,7 +75,7 @@ over_tls() {
 			printf '%s\r\n' "$line"
 		done
 		sleep 0.5
-	} | timeout 20 openssl s_client -quiet -bind 192.0.2.10 -connect 198.51.100.1:10005 >"$say" 2>&1
+	} | timeout 120 openssl s_client -quiet -bind 192.0.2.10 -connect 198.51.100.1:10005 >"$say" 2>&1
 	wait_log '<= tls@example.net .*\[192\.0\.2\.10\]'
 }
 check stunnel_protocol_proxy over_tls

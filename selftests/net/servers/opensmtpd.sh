@@ -44,7 +44,7 @@ check each_of_them_is_logged_by_its_address crowd
 make_body
 check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
 intact() {
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		large=$(find /var/mail/you/new -size +15000k 2>/dev/null)
 		test -n "$large" && break
 		sleep 0.1

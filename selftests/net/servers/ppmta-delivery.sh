@@ -118,7 +118,7 @@ check lmtp_answers_for_each_recipient several
 make_body
 check a_message_of_20_mib_by_lmtp send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
 large() {
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		file=$(find "$tap_work/dovecot/you/new" -size +15000k)
 		[ -n "$file" ] && break
 		sleep 0.2
@@ -161,7 +161,7 @@ source() {
 		cat "$say"
 		return 1
 	}
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		[ "$(grep -c 'H=.*\[198.51.100.25\] P=smtp' "$log")" -ge 200 ] && break
 		sleep 0.1
 	done
@@ -173,7 +173,7 @@ long_sessions() { # five, of 80 messages each
 		cat "$say"
 		return 1
 	}
-	for _ in $(seq 300); do
+	for _ in $(seq 600); do
 		[ "$(grep -c 'P=smtp S=2' "$log")" -ge 400 ] && return 0
 		sleep 0.1
 	done

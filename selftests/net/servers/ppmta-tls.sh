@@ -42,7 +42,7 @@ letter() { # the command that waits until it may be sent
 }
 
 starttls() {
-	letter true | timeout 60 openssl s_client -quiet -starttls smtp -servername sni.example -bind 127.0.0.3 \
+	letter true | timeout 120 openssl s_client -quiet -starttls smtp -servername sni.example -bind 127.0.0.3 \
 		-connect 127.0.0.1:2525 >"$say" 2>&1
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.3\] P=esmtps X=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 S=' &&
 		wait_log 'cipher=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 version=TLSv1\.3 sni=sni\.example port=2525'
@@ -69,17 +69,17 @@ listen smtps
 	server mta 127.0.0.1:2465 send-proxy source 127.0.0.2
 CONF
 haproxy -db -f "$tap_work/haproxy.cfg" >"$tap_work/haproxy" 2>&1 &
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	grep -q ':2712 .* 0A ' /proc/net/tcp && break
 	sleep 0.1
 done
 starttls_behind_a_proxy() {
-	letter true | timeout 60 openssl s_client -quiet -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001 >"$say" 2>&1
+	letter true | timeout 120 openssl s_client -quiet -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001 >"$say" 2>&1
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.7\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S='
 }
 on_connect_behind_a_proxy() {
 	: >"$say"
-	letter await_banner | timeout 60 openssl s_client -quiet -bind 127.0.0.8 -connect 127.0.0.9:10002 >"$say" 2>&1
+	letter await_banner | timeout 120 openssl s_client -quiet -bind 127.0.0.8 -connect 127.0.0.9:10002 >"$say" 2>&1
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.8\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S=' &&
 		wait_log 'port=2465 from=127\.0\.0\.8'
 }
@@ -108,7 +108,7 @@ slow_handshake() { # one that never ends keeps nobody waiting
 	"$tools/talk" --from 127.0.0.3 --hold 3 127.0.0.1 2465 >"$tap_work/held" 2>&1 &
 	sleep 0.3
 	: >"$say"
-	letter await_banner | timeout 60 openssl s_client -quiet -bind 127.0.0.3 -connect 127.0.0.1:2465 >"$say" 2>&1
+	letter await_banner | timeout 120 openssl s_client -quiet -bind 127.0.0.3 -connect 127.0.0.1:2465 >"$say" 2>&1
 	says "$say" '^250 OK id='
 }
 check a_slow_handshake_keeps_nobody_waiting slow_handshake
