@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # ppmta's configuration: its syntax, its errors, -bV, -bP, -be, -bh; expansions, conditions, lists.
+# check: all
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 

@@ -4,6 +4,7 @@
 # on to the next hop, and out of the spool; then it is started again. And each of these calls fails once,
 # with EIO and with ENOSPC. The next hop is another ppmta. Nothing is lost; what comes twice can be told by
 # the id in its first Received line.
+# check: all
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 fault=$PWD/build/selftests/tools/fault.so

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppmta under load: 2,000 sessions at once, 10,000 connections without growth of memory or descriptors,
 # and that slow clients and floods of bad headers starve nobody.
+# check: all
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 connections=${PP_SOAK:+100000}

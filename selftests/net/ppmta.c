@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppmta: SMTP behind a proxy.
+ * check: all
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # README.md: its program compiles against an installed libpp, and tells the origin; install and uninstall.
+# check: native
 . selftests/lib/tap.sh
 
 prefix=$tap_work/prefix

@@ -3,6 +3,7 @@
 # What Exim's documentation says of its PROXY protocol support, sentence by sentence, with its own
 # configuration lines and its transcript as they are printed: ppmta does it, with the programs
 # (proxy_lookup = kernel) and without them (userspace). 127.0.0.2 is the proxy, 127.0.0.3 a client.
+# check: all
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 header='PROXY TCP4 192.0.2.7 198.51.100.1 4711 25'

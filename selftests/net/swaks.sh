@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's swaks, which can send a PROXY header itself, holds sessions with ppmta: v1, v2, STARTTLS,
 # pipelining, and a long one.
+# check: native
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 

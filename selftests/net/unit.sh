@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # docs/ppmta.service: systemd finds nothing wrong with it, and its sandbox is a tight one; and ppmta runs as
 # an unprivileged user without any right, on a port above 1023, and logs to syslog.
+# check: native
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
