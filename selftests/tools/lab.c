@@ -59,8 +59,8 @@ static void make_cgroup(void)
 		fprintf(stderr, "lab: cgroup v2 is not mounted\n");
 		exit(125);
 	}
-	snprintf(cgroup, sizeof(cgroup), "%s/ppsplit-lab-%d", mount_point, getpid());
-	if (mkdir(cgroup, 0755))
+	snprintf(cgroup, sizeof(cgroup), "%s/ppsplit-lab-XXXXXX", mount_point);
+	if (!mkdtemp(cgroup) || chmod(cgroup, 0755))
 		fail(cgroup);
 	snprintf(path, sizeof(path), "%s/inside", cgroup);
 	if (mkdir(path, 0755))

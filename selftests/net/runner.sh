@@ -1,0 +1,150 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The runner of the tests itself: its last line and status for what passes, fails, is skipped, breaks off
+# or hangs; the command that runs a test alone; and that nothing is left when it is interrupted.
+# check: native
+. selftests/lib/tap.sh
+runner=$PWD/build/selftests/tools/runner
+out=$tap_work/said
+unset CHECK_TARGET CHECK_CASE
+
+cat >"$tap_work/tests" <<'TESTS'
+# runs tests that are named after what they do, as selftests/run-tests would
+for test; do
+	echo "@begin $test"
+	case $test in
+	net/green) printf 'ok 1 - one\nok 2 - two\n' ;;
+	net/red) printf 'ok 1 - one\nnot ok 2 - two\n# why it is so\n' ;;
+	net/skips) printf 'ok 1 - one\nok 2 - two # SKIP no such thing here\n' ;;
+	net/mute) ;;
+	net/breaks) printf 'ok 1 - one\n'; (exit 3) ;;
+	net/dies) kill -9 $$ ;;
+	net/hangs) echo 'ok 1 - one'; sleep 1000 ;;
+	net/labs) build/selftests/tools/lab sh -c 'echo "$LAB_CGROUP"; sleep 1000 & sleep 1000' ;;
+	net/ends) for n in 1 2 3 4; do sleep 1; echo "ok $n - $n"; done ;;
+	esac
+	printf '\n@end %s %s\n' "$test" $?
+done
+TESTS
+
+# job ORDER KERNEL TEST...: a line of the plan
+job() {
+	order=$1 kernel=$2
+	shift 2
+	printf 'job\t%s\tLinux here\t%s\tsh %s/tests %s\t%s\n' "$order" "$kernel" "$tap_work" "$*" "$*" >>"$tap_work/plan"
+}
+
+# ends STATUS LAST-LINE: what the runner makes of the plan
+ends() {
+	wanted=$1 last=$2
+	"$runner" <"$tap_work/plan" >"$out" 2>&1
+	status=$?
+	: >"$tap_work/plan"
+	[ $status -eq "$wanted" ] && [ "$(tail -n 1 "$out")" = "$last" ] || {
+		echo "status $status"
+		cat "$out"
+		return 1
+	}
+}
+
+green() {
+	job native none net/green
+	ends 0 '2 passed, 0 failed, 0 skipped' && [ "$(wc -l <"$out")" -eq 1 ]
+}
+check what_is_green_is_quiet green
+red() {
+	job native none net/green
+	job native none net/red
+	ends 1 '3 passed, 1 failed, 0 skipped' && says "$out" 'not ok 2 - two' && says "$out" '# why it is so'
+}
+check what_fails_is_shown red
+check the_command_that_runs_it_alone says "$out" '^ +alone: make check T=net/red/two K=none$'
+skips() {
+	job native none net/skips
+	printf 'skip\tLinux here\tnet/other\tthis needs root\n' >>"$tap_work/plan"
+	ends 0 '1 passed, 0 failed, 2 skipped' && says "$out" 'net/skips: .* two # SKIP no such thing here' &&
+		says "$out" 'net/other: skipped, this needs root'
+}
+check a_skip_says_why skips
+breaks() {
+	job native none net/breaks
+	ends 1 '1 passed, 1 failed, 0 skipped' && says "$out" 'net/breaks ended with status 3'
+}
+check a_status_is_a_failure breaks
+mute() {
+	job native none net/mute
+	ends 1 '0 passed, 1 failed, 0 skipped' && says "$out" 'net/mute ran no case'
+}
+check a_test_without_a_case_is_a_failure mute
+dies() {
+	job guest trixie net/green net/dies net/red net/ends
+	ends 1 '2 passed, 3 failed, 0 skipped' && says "$out" 'net/dies did not come to its end' &&
+		says "$out" 'net/red and the 1 behind it did not run'
+}
+check a_guest_that_dies_fails_what_it_did_not_run dies
+says_slow() {
+	export CHECK_SILENCE=3
+	job native none net/hangs
+	job native none net/ends
+	ends 1 '5 passed, 1 failed, 0 skipped' && says "$out" 'net/hangs said nothing for 3 s'
+	result=$?
+	unset CHECK_SILENCE
+	return $result
+}
+check who_says_nothing_is_ended_and_who_is_slow_is_not says_slow
+five_slowest() {
+	for n in 1 2 3 4 5; do
+		job native none net/green
+	done
+	job native none net/ends
+	ends 0 '14 passed, 0 failed, 0 skipped' && says "$out" '^0:0[4-9] minutes; the slowest: net/ends [4-9] s, '
+}
+check the_slowest_are_named five_slowest
+
+# nothing_left: no process but those that were there, no cgroup of a lab, no file
+nothing_left() {
+	cgroup=$(sed -n 's/^ *\(\/.*\/inside\)$/\1/p' "$out")
+	[ -n "$cgroup" ] && [ ! -e "$cgroup" ] && [ "$(pgrep -c sleep)" -eq 0 ] && [ "$(ls /tmp)" = "$files" ] || {
+		echo "left: $cgroup"
+		ps ax
+		ls /tmp
+		cat "$out"
+		return 1
+	}
+}
+interrupted() { # SIGNAL STATUS
+	files=$(ls /tmp)
+	for test in net/green net/labs net/hangs net/ends; do
+		job native none $test
+	done
+	sh -c 'exec "$0" <"$1" >"$2" 2>&1' "$runner" "$tap_work/plan" "$out" &
+	running=$!
+	until pgrep -f LAB_CGROUP >/dev/null && [ "$(pgrep -c sleep)" -ge 3 ]; do
+		sleep 0.1
+	done
+	kill -s "$1" $running
+	wait $running
+	status=$?
+	: >"$tap_work/plan"
+	[ $status -eq "$2" ] && [ "$(tail -n 1 "$out")" = '3 passed, 3 failed, 0 skipped' ] &&
+		says "$out" 'net/labs interrupted' && says "$out" 'interrupted: 1 tests did not run' && nothing_left
+}
+check sigterm_leaves_nothing interrupted TERM 143
+on_a_terminal() {
+	files=$(ls /tmp)
+	job native none net/green
+	job native none net/labs
+	{
+		until pgrep -f LAB_CGROUP >/dev/null; do
+			sleep 0.1
+		done
+		sleep 2
+		printf '\003'
+		sleep 2
+	} | script -qec "stty cols 60; $runner <$tap_work/plan; echo status \$?" /dev/null >"$tap_work/terminal" 2>&1
+	tr '\r' '\n' <"$tap_work/terminal" | tr -d '\033' | sed 's/\[K//g' >"$out"
+	says "$out" '0:0[0-9], 1 of 2 done; net/labs [0-9] s' && says "$out" '^2 passed, 1 failed, 0 skipped' &&
+		says "$out" '^status 130' && nothing_left
+}
+check ctrl_c_on_a_terminal_leaves_nothing on_a_terminal
+tap_end
