@@ -51,8 +51,9 @@ int net_setup(void **state)
 {
 	(void)state;
 	run(0, "for n in 1 2 3; do ip -6 addr add fd00:5050::$n/128 dev lo; done");
-	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --proxy %s,%s", PORT, PROXY,
-	    PROXY6);
+	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --gate 30000 --proxy %s,%s", PORT,
+	    PROXY, PROXY6);
+	run(0, "build/bin/ppctl port add %d", USUAL);
 	run(0, "build/bin/ppctl port add %d --gate 0", OPEN);
 	run(0, "build/bin/ppctl port add %d --gate 900", QUICK);
 	run(0, "build/bin/ppctl port add %d --on-bad drop", DROPPING);
