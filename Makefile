@@ -49,7 +49,9 @@ demo: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)selftests/demo/run
 
-## check: all tests, and those that depend on the kernel also under QEMU (as root); T=net/gate K=bookworm: see below
+## check: all tests, what depends on the kernel also under QEMU (as root); last line: N passed, N failed, N skipped
+## check T=: some of them: T=net/gate, T=unit, T=servers/exim, or one case: T=net/gate/NAME
+## check K=: the kernels under QEMU: K=bookworm, K=trixie, K=none
 check: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)CHECK_TARGET=$@ selftests/check
@@ -127,7 +129,7 @@ clean:
 
 ## help: this list
 help:
-	@sed -n 's/^## //p' $(MAKEFILE_LIST) | awk -F': ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 .PHONY: all deps demo check check-all soak bench fuzz deps-if-missing fmt install uninstall clean help \
 	tests tools benches
