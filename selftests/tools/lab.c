@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * lab COMMAND [ARGUMENT...]: runs a command where it can change nothing of the machine's: in
- * network, mount and process namespaces of its own, with a /tmp, a BPF file system and a cgroup of its
- * own. All of it is gone when the command ends, also when it fails or is interrupted. As root.
+ * network, mount and process namespaces of its own, with a /tmp, a BPF file system and a cgroup of
+ * its own. All of it is gone when the command ends, also when it fails or is interrupted. As root.
  *
  * The command finds in its environment
  *   LAB_CGROUP  a cgroup v2 that it is in, for the programs
@@ -128,7 +128,8 @@ static void make_path(char *path)
 	mkdir(path, 0755);
 }
 
-/* What a test that is killed leaves in /tmp goes with it. A project that is below /tmp stays there. */
+/* What a test that is killed leaves in /tmp goes with it. A project that is below /tmp stays there.
+ */
 static void make_tmp(void)
 {
 	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
