@@ -422,7 +422,7 @@ static void read_line(struct job *job, const char *line)
 			return;
 		}
 	}
-	if (!*line)
+	if (!*line || stop_signal) /* what is said at the end of an interrupted job tells nothing */
 		return;
 	if (job->current)
 		take_line(job->current, line);
