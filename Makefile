@@ -49,22 +49,23 @@ demo: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)selftests/demo/run
 
+# env: make starts selftests/check itself then, with no shell between them that a signal would end first
 ## check: all tests, what depends on the kernel also under QEMU (as root); last line: N passed, N failed, N skipped
 ## check T=: some of them: T=net/gate, T=unit, T=servers/exim, or one case: T=net/gate/NAME
 ## check K=: the kernels under QEMU: K=bookworm, K=trixie, K=none
 check: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
-	$(Q)CHECK_TARGET=$@ selftests/check
+	$(Q)env CHECK_TARGET=$@ selftests/check
 
 ## check-all: the same with all tests under QEMU that can run there, for releases
 check-all: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
-	$(Q)CHECK_TARGET=$@ selftests/check all
+	$(Q)env CHECK_TARGET=$@ selftests/check all
 
 ## soak: make check with larger numbers
 soak: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
-	$(Q)CHECK_TARGET=$@ PP_SOAK=1 selftests/check
+	$(Q)env CHECK_TARGET=$@ PP_SOAK=1 selftests/check
 
 ## bench: connections per second and server time of each way to read the header (as root)
 bench: deps-if-missing

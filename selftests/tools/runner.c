@@ -468,6 +468,8 @@ static void end_job(struct job *job)
 	if (waitpid(job->pid, &status, WNOHANG) == 0)
 		return;
 	job->state = ENDED;
+	if (stop_signal)
+		return;
 	if (job->current) {
 		end_test(job->current, *job->why ? job->why : "did not come to its end");
 		job->current = NULL;
@@ -490,7 +492,7 @@ static void end_job(struct job *job)
 	else
 		snprintf(why, sizeof(why), "did not run: %s",
 			 *job->why ? job->why : "its job ended");
-	if (!stop_signal && job->said.len)
+	if (job->said.len)
 		first->said = job->said;
 	end_test(first, why);
 }
@@ -563,7 +565,6 @@ static void take_signal(int signals)
 		progress_clear();
 		fprintf(stderr, "%s: ending what runs\n", strsignal(stop_signal));
 		for (i = 0; i < job_count; i++) {
-			snprintf(jobs[i].why, sizeof(jobs[i].why), "interrupted");
 			if (jobs[i].state == RUNNING)
 				end_early(&jobs[i], now_ms());
 		}
@@ -662,18 +663,26 @@ static void print_slowest(void)
 	free(tests);
 }
 
-/* Behind an interruption, what was not even started. */
-static void count_what_never_ran(void)
+/* What an interruption kept from its end is failed, and not shown but for what had failed before. */
+static void count_interrupted(void)
 {
-	size_t i, never = 0;
+	size_t i, n, count = 0;
 
 	for (i = 0; i < job_count; i++) {
-		if (jobs[i].state == WAITING)
-			never += jobs[i].test_count;
+		for (n = 0; n < jobs[i].test_count; n++) {
+			struct test *test = &jobs[i].tests[n];
+
+			if (test->state == ENDED)
+				continue;
+			count++;
+			if (test->failed)
+				end_test(test, NULL);
+			else
+				failed++;
+		}
 	}
-	if (never)
-		printf("interrupted: %zu tests did not run\n", never);
-	failed += never;
+	if (count)
+		printf("interrupted: %zu tests did not come to their end\n", count);
 }
 
 int main(void)
@@ -688,7 +697,7 @@ int main(void)
 	read_plan();
 	run_all(signals);
 	progress_clear();
-	count_what_never_ran();
+	count_interrupted();
 	print_slowest();
 	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
 	if (stop_signal)
