@@ -71,6 +71,7 @@ void sniff(struct handshake *handshake, unsigned int port)
 	int have = 0;
 
 	handshake->port = htons(port);
+	handshake->from = NULL;
 	while (have != 3) {
 		assert_int_equal(next_segment(&tcp, SOON_MS), 0);
 		if (tcp.th_sport == handshake->port && tcp.th_flags == TH_SYN) {
@@ -97,18 +98,19 @@ static uint32_t sum(const void *bytes, size_t len, uint32_t start)
 
 /* IP header with extension headers, for @len bytes of TCP. Return: its length. @pseudo: sum of the
  * addresses, protocol and length. */
-static size_t fill_ip(uint8_t *packet, size_t len, uint32_t *pseudo)
+static size_t fill_ip(uint8_t *packet, const char *from, size_t len, uint32_t *pseudo)
 {
 	struct ip ip = {.ip_v = 4, .ip_hl = 5, .ip_ttl = 64, .ip_p = IPPROTO_TCP};
 
-	ip.ip_src.s_addr = inet_addr(PROXY);
+	ip.ip_src.s_addr = inet_addr(from ? from : PROXY);
 	ip.ip_dst.s_addr = inet_addr(SERVER);
 	memcpy(packet, &ip, sizeof(ip));
 	*pseudo = sum(&ip.ip_src, 8, IPPROTO_TCP + len);
 	return sizeof(ip);
 }
 
-static size_t fill_ip6(uint8_t *packet, size_t len, int extensions, uint32_t *pseudo)
+static size_t fill_ip6(uint8_t *packet, const char *from, size_t len, int extensions,
+		       uint32_t *pseudo)
 {
 	/* destination options: next header, length, and one PadN that fills it */
 	uint8_t extension[EXTENSION_LEN] = {IPPROTO_DSTOPTS, 0, 1, 4}, *at;
@@ -116,7 +118,7 @@ static size_t fill_ip6(uint8_t *packet, size_t len, int extensions, uint32_t *ps
 	int i;
 
 	assert_true(extensions <= EXTENSIONS_MAX);
-	inet_pton(AF_INET6, PROXY6, &ip.ip6_src);
+	inet_pton(AF_INET6, from ? from : PROXY6, &ip.ip6_src);
 	inet_pton(AF_INET6, SERVER6, &ip.ip6_dst);
 	ip.ip6_hlim = 64;
 	ip.ip6_plen = htons(extensions * EXTENSION_LEN + len);
@@ -142,8 +144,9 @@ void raw_send(const struct handshake *handshake, const struct raw_segment *segme
 	uint32_t check, pseudo;
 
 	assert_true(segment->option_len <= TCP_OPTIONS_MAX && segment->len <= RAW_PAYLOAD_MAX);
-	at = family == AF_INET ? fill_ip(packet, len, &pseudo)
-			       : fill_ip6(packet, len, segment->extensions, &pseudo);
+	at = family == AF_INET
+		     ? fill_ip(packet, handshake->from, len, &pseudo)
+		     : fill_ip6(packet, handshake->from, len, segment->extensions, &pseudo);
 	tcp.th_seq = htonl(segment->seq);
 	tcp.th_ack = htonl(segment->ack);
 	tcp.th_off = tcp_len / 4;
@@ -185,9 +188,9 @@ void raw_mute(void)
 	run(0,
 	    "nft add table inet mute && "
 	    "nft 'add chain inet mute out { type filter hook output priority 0; }' && "
-	    "nft add rule inet mute out ip saddr %s tcp flags rst drop && "
-	    "nft add rule inet mute out ip6 saddr %s tcp flags rst drop",
-	    PROXY, PROXY6);
+	    "nft add rule inet mute out ip daddr %s tcp flags rst drop && "
+	    "nft add rule inet mute out ip6 daddr %s tcp flags rst drop",
+	    SERVER, SERVER6);
 }
 
 int raw_connect(struct handshake *handshake, unsigned int port, unsigned int to, int timeout_ms)

@@ -10,10 +10,11 @@
 
 /* What a forger would have to guess. */
 struct handshake {
-	uint16_t port; /* the proxy's, network order */
-	uint16_t to;   /* the server's, network order */
-	uint32_t seq;  /* of the first payload byte */
-	uint32_t ack;  /* what acknowledges the SYN-ACK */
+	uint16_t port;	  /* the proxy's, network order */
+	uint16_t to;	  /* the server's, network order */
+	uint32_t seq;	  /* of the first payload byte */
+	uint32_t ack;	  /* what acknowledges the SYN-ACK */
+	const char *from; /* NULL: PROXY or PROXY6; another address, to be set after sniff() */
 };
 
 #define RAW_FIN 0x01
@@ -22,7 +23,7 @@ struct handshake {
 #define RAW_PSH 0x08
 #define RAW_ACK 0x10
 
-/* A segment from PROXY to SERVER, or from PROXY6 to SERVER6, as sniffed last. */
+/* A segment to SERVER or SERVER6. */
 struct raw_segment {
 	uint32_t seq, ack;
 	uint8_t flags; /* 0: RAW_ACK | RAW_PSH */
@@ -49,12 +50,12 @@ void raw_send(const struct handshake *handshake, const struct raw_segment *segme
 /* Sends a segment with @text, all of it right but for what the caller gets wrong. */
 void forge(const struct handshake *handshake, uint32_t seq, uint32_t ack, const char *text);
 
-/* From here on the proxy's kernel refuses nothing: segments that belong to no socket of its own are
- * not answered with a RST. */
+/* From here on segments that belong to no socket of the client's are not answered with a RST: none
+ * reaches the server, also none that a client's socket sends. */
 void raw_mute(void);
 
-/* After raw_mute(): a SYN from @port to the server's port @to, and its answer. @port must be nobody
- * else's. Return: 0, or -ETIMEDOUT. */
+/* After raw_mute(): a SYN from handshake->from and @port to the server's port @to, and its answer.
+ * @port must be nobody else's. Return: 0, or -ETIMEDOUT. */
 int raw_connect(struct handshake *handshake, unsigned int port, unsigned int to, int timeout_ms);
 
 #endif
