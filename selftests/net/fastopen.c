@@ -207,7 +207,9 @@ static void a_syn_without_data_makes_no_socket_before_the_header(void **state)
 		}
 		assert_origin(server, LINE_ORIGIN);
 		assert_reads_text(server, PAYLOAD);
-		assert_nothing_to_read(server);
+		if (ports[i] !=
+		    TRANSPARENT) /* FIONREAD is wrong there on 6.1: docs/transparent.md */
+			assert_nothing_to_read(server);
 		close_both(client, server);
 	}
 }

@@ -134,7 +134,8 @@ static void check_proxy(int client, int listener, unsigned int port)
 		assert_peer(server, "192.0.2.7");
 	assert_origin(server, LINE_ORIGIN);
 	assert_reads_text(server, PAYLOAD);
-	assert_nothing_to_read(server);
+	if (port != TRANSPARENT) /* FIONREAD is wrong there on 6.1: docs/transparent.md */
+		assert_nothing_to_read(server);
 	close_both(client, server);
 }
 

