@@ -298,8 +298,6 @@ static void with_a_proxy_cgroup_everybody_falls_back(void **state)
 		strangers[i] = connect_multipath(OTHER, SERVER, ports[i]);
 	for (i = 0; i < 2; i++) /* a marked address, but not in the cgroup */
 		outsiders[i] = connect_multipath(PROXY, SERVER, ports[i]);
-	if (!falls_back)
-		run(0, "build/bin/ppctl proxy-cgroup del $LAB_OUTSIDE");
 	no_connection_without_fallback(proxies);
 	for (i = 0; i < 3; i++)
 		await_connected(proxies[i]);
