@@ -76,14 +76,15 @@ static void bind_device(int fd, const char *device)
 static int listen_in(const struct place *place, unsigned int port)
 {
 	struct sockaddr_storage where;
-	socklen_t len = address_fill(&where, place->server, port);
+	const char *address = place == &in_any_vrf ? "0.0.0.0" : place->server;
+	socklen_t len = address_fill(&where, address, port);
 	int fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
 	assert_true(fd >= 0);
 	bind_device(fd, place->device);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&where, len) || listen(fd, 64))
-		fail_msg("%s, %s: %s", place->name, place->server, strerror(errno));
+		fail_msg("%s, %s: %s", place->name, address, strerror(errno));
 	return fd;
 }
 
