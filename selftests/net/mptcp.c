@@ -155,16 +155,14 @@ static void a_proxy_that_speaks_plain_tcp(void **state)
 }
 
 /* Before Linux 6.12, each SYN of a client asks again, so its connect() times out. */
-static void no_connection_without_fallback(const int *clients)
+static void no_connection_without_fallback(void)
 {
 	int i;
 
 	if (falls_back)
 		return;
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 3; i++)
 		assert_int_equal(accept_within(listeners[i], A_WHILE_MS), -ETIMEDOUT);
-		close(clients[i]);
-	}
 	skip_because("this kernel's clients never fall back to plain TCP (before Linux 6.12)");
 }
 
@@ -181,7 +179,7 @@ static void a_proxy_that_asks_for_multipath_falls_back(void **state)
 	for (i = 0; i < 3; i++)
 		clients[i] = connect_multipath(PROXY, SERVER, ports[i]);
 	clients[3] = connect_multipath(PROXY6, SERVER6, PORT);
-	no_connection_without_fallback(clients);
+	no_connection_without_fallback();
 	for (i = 0; i < 4; i++)
 		await_connected(clients[i]);
 	print_message("# fell back after %lld ms\n", (long long)(now_ms() - start));
@@ -298,7 +296,7 @@ static void with_a_proxy_cgroup_everybody_falls_back(void **state)
 		strangers[i] = connect_multipath(OTHER, SERVER, ports[i]);
 	for (i = 0; i < 2; i++) /* a marked address, but not in the cgroup */
 		outsiders[i] = connect_multipath(PROXY, SERVER, ports[i]);
-	no_connection_without_fallback(proxies);
+	no_connection_without_fallback();
 	for (i = 0; i < 3; i++)
 		await_connected(proxies[i]);
 	print_message("# fell back after %lld ms\n", (long long)(now_ms() - start));
@@ -352,10 +350,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_proxy_that_speaks_plain_tcp),
-		cmocka_unit_test(a_proxy_that_asks_for_multipath_falls_back),
 		cmocka_unit_test(the_gates_time_runs_out_for_a_silent_proxy),
 		cmocka_unit_test(who_is_not_marked_gets_multipath),
 		cmocka_unit_test(a_connection_older_than_the_mark_is_bad),
+		/* these may leave SYNs behind that come again and are counted */
+		cmocka_unit_test(a_proxy_that_asks_for_multipath_falls_back),
 		cmocka_unit_test(with_a_proxy_cgroup_everybody_falls_back),
 	};
 
