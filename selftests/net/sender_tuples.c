@@ -72,10 +72,11 @@ static void the_same_tuple_in_two_namespaces(void **state)
 
 	(void)state;
 	for (first = 0; first < 2; first++) {
-		for (i = 0; i < 2; i++) {
+		for (i = 0; i < 2; i++)
 			pair_make(&pairs[i], PROXY_ADDRESS, SERVER_ADDRESS);
+		/* at once, before the gate opens */
+		for (i = 0; i < 2; i++)
 			pair_connect(&pairs[i], PROXY_ADDRESS, SERVER_ADDRESS);
-		}
 		assert_int_equal(entries("pp_outgoing"), 2);
 		assert_int_equal(entries("pp_senders"), 2);
 		pair_serve(&pairs[first], first);
@@ -98,6 +99,9 @@ static void the_same_loopback_tuple_in_two_namespaces(void **state)
 			netns[i] = netns_make();
 			netns_enter(netns[i]);
 			listeners[i] = listen_on(SERVER, PORT);
+		}
+		for (i = 0; i < 2; i++) {
+			netns_enter(netns[i]);
 			become_proxy();
 			clients[i] = connect_from(LOCAL, SOURCE_PORT, SERVER, PORT);
 			become_server();
