@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# README.md: its program compiles against an installed libpp, and tells the origin; install and uninstall.
+# README.md and pp_lookup(3): their programs compile against an installed libpp, and tell the origin; install
+# and uninstall.
 # check: native
 . selftests/lib/tap.sh
 
@@ -8,59 +9,112 @@ prefix=$tap_work/prefix
 awk '/^```c/ { inside = 1; next } /^```/ { inside = 0 } inside' README.md >"$tap_work/server.c"
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 
-build() { # how
-	cc -Wall -Wextra -Werror "$tap_work/server.c" -o "$tap_work/server" "$@"
+# The page's last example.
+awk '/^\.EX/ { text = ""; inside = 1; next } /^\.EE/ { inside = 0 } inside { text = text $0 "\n" }
+	END { printf "%s", text }' docs/man/pp_lookup.3 | sed 's/\\-/-/g; s/\\e/\\/g' >"$tap_work/epoll.c"
+export LD_LIBRARY_PATH="$prefix/lib"
+
+build() { # program how...
+	program=$1
+	shift
+	cc -Wall -Wextra -Werror "$tap_work/$program.c" -o "$tap_work/$program" "$@"
 }
 
-
-# The program behind the programs: what its banner says to a client of the proxy.
-banner() {
+# A client at address $1: sends the other arguments, a segment each, and prints what it gets.
+make_client() {
 	cat >"$tap_work/client.c" <<-'C'
 	#include <arpa/inet.h>
+	#include <netinet/tcp.h>
 	#include <stdio.h>
+	#include <string.h>
 	#include <unistd.h>
-	int main(void)
+	int main(int argc, char **argv)
 	{
 		struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
+		int fd = socket(AF_INET, SOCK_STREAM, 0), i, one = 1;
 		char text[512];
 		ssize_t len;
 
-		from.sin_addr.s_addr = inet_addr("127.0.0.2");
+		from.sin_addr.s_addr = inet_addr(argv[1]);
 		to.sin_addr.s_addr = inet_addr("127.0.0.1");
 		to.sin_port = htons(2525);
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		if (bind(fd, (void *)&from, sizeof(from)) || connect(fd, (void *)&to, sizeof(to)))
 			return 1;
-		dprintf(fd, "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n");
+		for (i = 2; i < argc; i++) {
+			usleep(50000);
+			if (write(fd, argv[i], strlen(argv[i])) < 0)
+				return 1;
+		}
 		len = read(fd, text, sizeof(text));
 		return len > 0 && write(1, text, len) == len ? 0 : 1;
 	}
 	C
-	cc "$tap_work/client.c" -o "$tap_work/client" || return 1
-	build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --proxy 127.0.0.2
-	LD_LIBRARY_PATH="$prefix/lib" "$tap_work/server" &
+	cc "$tap_work/client.c" -o "$tap_work/client"
+}
+
+start() { # program
+	build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --gate 0 --proxy 127.0.0.2 || return 1
+	"$tap_work/$1" &
 	server=$!
 	for _ in $(seq 600); do
-		grep -q ':09DD ' /proc/net/tcp6 && break
+		grep -q ':09DD .* 0A ' /proc/net/tcp6 && return # LISTEN
 		sleep 0.1
 	done
-	timeout 60 "$tap_work/client" >"$tap_work/banner"
+	return 1
+}
+
+stop() {
 	kill $server
+	wait $server
 	build/bin/ppctl down
-	says "$tap_work/banner" '220 hello, PROXY v1 TCP 192\.0\.2\.7:4711 -> 198\.51\.100\.1:25'
+}
+
+client() { # what it has to get, address, segments...
+	banner=$1
+	shift
+	timeout 60 "$tap_work/client" "$@" >"$tap_work/banner"
+	says "$tap_work/banner" "$banner"
+}
+
+line=$(printf 'PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n.')
+line=${line%.}
+end=$(printf '98.51.100.1 4711 25\r\n.')
+hello='220 hello, PROXY v1 TCP 192\.0\.2\.7:4711 -> 198\.51\.100\.1:25'
+
+greets() { # program
+	start "$1"
+	client "$hello" 127.0.0.2 "$line"
+	result=$?
+	stop
+	return $result
+}
+
+greets_each() {
+	start epoll
+	client "$hello" 127.0.0.2 "$line" &&
+		client "$hello" 127.0.0.2 'PROXY ' 'TCP4 192.0.2.7 1' "${end%.}" &&
+		client '220 hello, ordinary client' 127.0.0.3 &&
+		client '554 an address is malformed' 127.0.0.2 'PROXY TCP4 1.2.3.256 '
+	result=$?
+	stop
+	return $result
 }
 
 check make_install make -s install PREFIX="$prefix"
-check the_readmes_program_compiles build $(pkg-config --cflags --libs pp)
-check the_readmes_program_tells_the_origin banner
+check the_clients_program_compiles make_client
+check the_readmes_program_compiles build server $(pkg-config --cflags --libs pp)
+check the_readmes_program_tells_the_origin greets server
+check the_manuals_program_compiles build epoll $(pkg-config --cflags --libs pp)
+check the_manuals_program_greets_each_client_by_its_origin greets_each
 check it_links_with_the_static_library \
-	build $(pkg-config --cflags pp) "$prefix/lib/libpp.a"
+	build server $(pkg-config --cflags pp) "$prefix/lib/libpp.a"
 check it_compiles_as_cxx sh -c "printf '#include <pp/pp.h>\nint main() { pp_origin o; return pp_parse(\"\", 0, &o); }\n' >'$tap_work/a.cc' &&
 	g++ -std=c++11 -Wall -Wextra -Werror '$tap_work/a.cc' -o '$tap_work/cxx' $(pkg-config --cflags --libs pp) &&
 	LD_LIBRARY_PATH='$prefix/lib' '$tap_work/cxx'"
 check libpp_exports_its_api_and_nothing_else sh -c "nm -D --defined-only '$prefix/lib/libpp.so' |
 	awk '\$2 == \"T\" { sub(/@.*/, \"\", \$3); print \$3 }' | sort | tr '\n' ' ' |
-	grep -qx 'pp_lookup pp_lookup_wait pp_origin_print pp_parse pp_read_header pp_strerror pp_tlv_next pp_tlvs '"
+	grep -qx 'pp_lookup pp_lookup_wait pp_origin_print pp_parse pp_read_header pp_read_header_tlvs pp_reason_text pp_strerror pp_tlv_next pp_tlvs '"
 check libpp_needs_nothing_but_libc sh -c "test \"\$(ldd '$prefix/lib/libpp.so' | grep -c '=>')\" -eq 1"
 check the_manual_pages_are_well_formed sh -c "for page in docs/man/*; do
 	man --warnings -l \$page 2>&1 >/dev/null | grep . && exit 1; done; true"
