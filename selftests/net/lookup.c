@@ -309,7 +309,7 @@ static void a_peek_offset_moves_as_by_reading(void **state)
 		open_link(&link);
 		if (set_option(link.server, SO_PEEK_OFF, offsets[i])) {
 			close_link(&link);
-			skip(); /* Linux before 6.9 */
+			return; /* Linux before 6.9 */
 		}
 		send_text(link.client, LINE);
 		assert_origin(link.server, LINE_ORIGIN);

@@ -302,7 +302,7 @@ static void a_peek_offset_moves_as_by_reading(void **state)
 		connect_pair(&pair);
 		if (setsockopt(pair.server, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset))) {
 			close_pair(&pair);
-			skip(); /* Linux before 6.9 */
+			return; /* Linux before 6.9 */
 		}
 		check_slow(&pair, bytes, len, part);
 		left = offset - (int)len - 6;
