@@ -352,6 +352,53 @@ static void two_processes_wait_for_one_header(void **state)
 	}
 }
 
+static void lookup_once(int fd)
+{
+	struct pp_origin origin;
+
+	pp_lookup(fd, &origin);
+}
+
+/* PP_TAKE, and nothing is discarded: the process died. */
+static void die_taking(int fd)
+{
+	struct pp_record record;
+	socklen_t len = sizeof(record);
+
+	assert_int_equal(getsockopt(fd, SOL_PP, PP_TAKE, &record, &len), 0);
+	assert_true(record.take > 0);
+}
+
+static void a_taker_that_dies_between_its_two_calls_does_no_harm(void **state)
+{
+	static uint8_t bytes[LARGE];
+	size_t len, i, pieces;
+	struct link link;
+	int which;
+
+	(void)state;
+	for (which = 0; which < HEADERS; which++) {
+		for (pieces = 1; pieces <= 4; pieces++) {
+			len = make_header(which, bytes);
+			open_link(&link);
+			send_all(link.client, bytes, len / pieces);
+			await_acknowledged(link.client);
+			die_taking(link.server);
+			for (i = 1; i < pieces; i++) {
+				lookup_once(link.server);
+				send_all(link.client, bytes + len / pieces * i,
+					 i == pieces - 1 ? len - len / pieces * i : len / pieces);
+				await_acknowledged(link.client);
+			}
+			send_text(link.client, PAYLOAD);
+			assert_origin(link.server, origin_of(which));
+			assert_reads_text(link.server, PAYLOAD);
+			assert_nothing_to_read(link.server);
+			close_link(&link);
+		}
+	}
+}
+
 static void a_header_larger_than_the_receive_buffer_is_taken(void **state)
 {
 	static const int sizes[] = {1, 2048, 4096, 16384};
@@ -667,6 +714,7 @@ int main(void)
 		cmocka_unit_test(a_killed_waiter_leaves_options_and_header_as_they_were),
 		cmocka_unit_test(a_peek_offset_moves_as_by_reading),
 		cmocka_unit_test(two_processes_wait_for_one_header),
+		cmocka_unit_test(a_taker_that_dies_between_its_two_calls_does_no_harm),
 		cmocka_unit_test(a_header_larger_than_the_receive_buffer_is_taken),
 		cmocka_unit_test(a_server_that_has_read_of_the_header_is_told),
 		cmocka_unit_test(an_urgent_byte_anywhere_in_a_header_is_one_of_it),

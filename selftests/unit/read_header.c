@@ -311,6 +311,32 @@ static void a_peek_offset_moves_as_by_reading(void **state)
 	}
 }
 
+/* A client sends what looks like a header, and an offset makes MSG_PEEK begin there. */
+static void a_peek_offset_never_shows_the_clients_header(void **state)
+{
+	static const char second[] = "PROXY TCP4 203.0.113.9 203.0.113.10 1 2\r\n";
+	char text[PP_ORIGIN_PRINT_MAX];
+	struct pp_origin origin;
+	int offset = LINE_LEN;
+	struct pair pair;
+
+	(void)state;
+	connect_pair(&pair);
+	if (setsockopt(pair.server, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset))) {
+		close_pair(&pair);
+		return; /* Linux before 6.9 */
+	}
+	send_all(pair.client, LINE, LINE_LEN);
+	send_all(pair.client, second, strlen(second));
+	await_arrival(pair.client);
+	assert_int_equal(pp_read_header(pair.server, &origin, WAIT_MS), 0);
+	pp_origin_print(&origin, text, sizeof(text));
+	assert_string_equal(text, "PROXY v1 TCP 192.0.2.7:4711 -> 198.51.100.1:25");
+	assert_int_equal(option_of(pair.server, SO_PEEK_OFF), 0);
+	assert_next_is(pair.server, second);
+	close_pair(&pair);
+}
+
 static void tlvs_that_do_not_fit_are_left_out(void **state)
 {
 	uint8_t bytes[200], tlvs[172] = {0};
@@ -611,6 +637,7 @@ int main(void)
 		cmocka_unit_test(a_header_larger_than_the_receive_buffer_is_read),
 		cmocka_unit_test(a_large_low_water_mark_does_not_hold_a_header_back),
 		cmocka_unit_test(a_peek_offset_moves_as_by_reading),
+		cmocka_unit_test(a_peek_offset_never_shows_the_clients_header),
 		cmocka_unit_test(tlvs_that_do_not_fit_are_left_out),
 		cmocka_unit_test(an_urgent_byte_anywhere_in_a_header_is_one_of_it),
 		cmocka_unit_test(an_urgent_byte_of_the_payload_stays_the_payloads),
