@@ -116,9 +116,9 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * @timeout_ms: as for pp_lookup_wait()
  *
  * The caller has to know that the peer is a proxy that sends headers, and nobody else may read from
- * @fd meanwhile. Takes exactly the header, never a byte more: three system calls for a header that
- * is there. While it waits it takes the parts as they arrive. It leaves the socket's options alone
- * as pp_lookup() does.
+ * @fd meanwhile. Takes exactly the header, never a byte more: two system calls for a header that is
+ * there, and one more if payload follows it. While it waits it takes the parts as they arrive. It
+ * leaves the socket's options alone as pp_lookup() does.
  *
  * Close the connection after an error: a part of the header may have been taken. Nothing has been
  * taken after -EINTR, after -ETIMEDOUT with a @timeout_ms of 0 (both may be repeated), and after
@@ -126,7 +126,8 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  *
  * Return: 0; -EBADMSG not a valid header, or the peer closed first: origin->reason says which;
  * -ETIMEDOUT; -EINTR when a signal came before any byte of the header; -EIO somebody else read from
- * @fd; any error of recv(2), such as -ECONNRESET.
+ * @fd, or SO_PEEK_OFF pointed at what looks like another, longer header; any error of recv(2), such
+ * as -ECONNRESET.
  */
 int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms);
 

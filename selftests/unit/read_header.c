@@ -145,20 +145,25 @@ static void assert_next_is(int fd, const char *text)
 	assert_int_equal(recv(fd, buf, 1, MSG_DONTWAIT), -1);
 }
 
-static void a_header_that_is_there_takes_three_calls(void **state)
+static void a_header_that_is_there_takes_two_calls(void **state)
 {
 	struct pp_origin origin;
 	struct pair pair;
 
 	(void)state;
 	connect_pair(&pair);
+	send_all(pair.client, LINE, LINE_LEN);
+	await_arrival(pair.client);
+	calls = 0;
+	assert_int_equal(pp_read_header(pair.server, &origin, WAIT_MS), 0);
+	assert_int_equal(calls, 2);
+	assert_int_equal(origin.header_len, LINE_LEN);
+	assert_int_equal(origin.reason, 0);
 	send_all(pair.client, LINE PAYLOAD, LINE_LEN + strlen(PAYLOAD));
 	await_arrival(pair.client);
 	calls = 0;
 	assert_int_equal(pp_read_header(pair.server, &origin, WAIT_MS), 0);
-	assert_int_equal(calls, 3);
-	assert_int_equal(origin.header_len, LINE_LEN);
-	assert_int_equal(origin.reason, 0);
+	assert_int_equal(calls, 3); /* with payload after it: SO_PEEK_OFF */
 	assert_next_is(pair.server, PAYLOAD);
 	close_pair(&pair);
 }
@@ -177,7 +182,7 @@ static void a_header_in_many_segments_takes_no_more_calls(void **state)
 	await_arrival(pair.client);
 	calls = 0;
 	assert_int_equal(pp_read_header(pair.server, &origin, WAIT_MS), 0);
-	assert_int_equal(calls, 3);
+	assert_true(calls <= 3);
 	assert_next_is(pair.server, PAYLOAD);
 	close_pair(&pair);
 }
@@ -314,27 +319,40 @@ static void a_peek_offset_moves_as_by_reading(void **state)
 /* A client sends what looks like a header, and an offset makes MSG_PEEK begin there. */
 static void a_peek_offset_never_shows_the_clients_header(void **state)
 {
-	static const char second[] = "PROXY TCP4 203.0.113.9 203.0.113.10 1 2\r\n";
+	static const struct {
+		const char *second;
+		int result;
+	} tests[] = {
+		{"PROXY TCP4 203.0.113.9 203.0.113.10 1 2\r\n", 0},
+		{"PROXY UNKNOWN\r\n", 0},
+		/* longer than the header: some of it was taken */
+		{"PROXY TCP4 203.0.113.100 203.0.113.101 11111 22222\r\n", -EIO},
+	};
 	char text[PP_ORIGIN_PRINT_MAX];
 	struct pp_origin origin;
 	int offset = LINE_LEN;
 	struct pair pair;
+	size_t i;
 
 	(void)state;
-	connect_pair(&pair);
-	if (setsockopt(pair.server, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset))) {
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		connect_pair(&pair);
+		if (setsockopt(pair.server, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset))) {
+			close_pair(&pair);
+			return; /* Linux before 6.9 */
+		}
+		send_all(pair.client, LINE, LINE_LEN);
+		send_all(pair.client, tests[i].second, strlen(tests[i].second));
+		await_arrival(pair.client);
+		assert_int_equal(pp_read_header(pair.server, &origin, WAIT_MS), tests[i].result);
+		if (!tests[i].result) {
+			pp_origin_print(&origin, text, sizeof(text));
+			assert_string_equal(text, "PROXY v1 TCP 192.0.2.7:4711 -> 198.51.100.1:25");
+			assert_next_is(pair.server, tests[i].second);
+			assert_int_equal(option_of(pair.server, SO_PEEK_OFF), 0);
+		}
 		close_pair(&pair);
-		return; /* Linux before 6.9 */
 	}
-	send_all(pair.client, LINE, LINE_LEN);
-	send_all(pair.client, second, strlen(second));
-	await_arrival(pair.client);
-	assert_int_equal(pp_read_header(pair.server, &origin, WAIT_MS), 0);
-	pp_origin_print(&origin, text, sizeof(text));
-	assert_string_equal(text, "PROXY v1 TCP 192.0.2.7:4711 -> 198.51.100.1:25");
-	assert_int_equal(option_of(pair.server, SO_PEEK_OFF), 0);
-	assert_next_is(pair.server, second);
-	close_pair(&pair);
 }
 
 static void tlvs_that_do_not_fit_are_left_out(void **state)
@@ -631,7 +649,7 @@ static void without_programs_a_lookup_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_header_that_is_there_takes_three_calls),
+		cmocka_unit_test(a_header_that_is_there_takes_two_calls),
 		cmocka_unit_test(a_header_in_many_segments_takes_no_more_calls),
 		cmocka_unit_test(a_slow_header_is_waited_for),
 		cmocka_unit_test(a_header_larger_than_the_receive_buffer_is_read),

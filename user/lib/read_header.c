@@ -17,49 +17,57 @@ struct reader {
 	uint8_t header[PP_HEADER_MAX];
 };
 
-/* Linux 6.9 honours SO_PEEK_OFF on TCP sockets; before, it cannot be set on them. Return: the offset
- * at which MSG_PEEK begins, and which it moves; or -1, it does neither. */
-static int peek_offset(int fd)
+/* Linux 6.9 honours SO_PEEK_OFF on TCP sockets: MSG_PEEK then begins at that offset, and moves it.
+ * Undoes what a look at @len bytes has done to it, and looks no more. Asked only where it matters:
+ * a system call costs more than a header. Return: 0, or a negative errno. */
+static int undo_peek(struct reader *reader, ssize_t len)
 {
 	int offset = -1;
-	socklen_t len = sizeof(offset);
+	socklen_t size = sizeof(offset);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) ? -1 : offset;
-}
-
-/* Undoes what looking at @len bytes did to SO_PEEK_OFF. Asked only when it may matter: a system call
- * costs more than a header. */
-static int unpeek(struct reader *reader, int len)
-{
-	int offset = peek_offset(reader->fd);
-
-	if (offset < 0)
+	if (getsockopt(reader->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &size) || offset < 0)
 		return 0;
 	reader->peeks = 0;
 	offset = offset > len ? offset - len : 0;
-	return setsockopt(reader->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)) ? -errno : 0;
+	return setsockopt(reader->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, size) ? -errno : 0;
+}
+
+/* The first @len bytes of the stream have been taken, and are not what was seen: SO_PEEK_OFF showed
+ * something behind them, which the client may have made up. */
+static int start_over(struct reader *reader, struct pp_origin *origin, const uint8_t *bytes,
+		      uint32_t len)
+{
+	int result;
+
+	memcpy(reader->header, bytes, len);
+	reader->taken = len;
+	result = pp_parse_need(reader->header, len, origin, &reader->need);
+	return result > 0 && (uint32_t)result < len ? -EIO : result;
 }
 
 /* The usual case, and the cheap one: the whole header is there. Return: its length; 0, look closer;
- * or a negative errno. @seen: bytes that are there. */
+ * or a negative errno. @seen: becomes 1 when anything is there. */
 static int read_whole(struct reader *reader, struct pp_origin *origin, int *seen)
 {
-	ssize_t len =
-		recv(reader->fd, reader->header, sizeof(reader->header), MSG_PEEK | MSG_DONTWAIT);
-	int result;
+	uint8_t bytes[PP_HEADER_MAX];
+	int result, error = 0;
+	ssize_t len;
 
-	*seen = len < 0 ? 0 : len;
+	len = recv(reader->fd, reader->header, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	*seen = len > 0;
 	if (len <= 0)
 		return 0;
 	result = pp_parse_need(reader->header, len, origin, &reader->need);
-	if (result <= 0) /* an urgent byte at its start is missing, or what came before a peek offset */
-		return unpeek(reader, len);
-	/* What is taken lowers the peek offset, too: it is right again if nothing else was seen. */
-	if (recv(reader->fd, NULL, result, MSG_TRUNC | MSG_DONTWAIT) != result)
+	if (result <= 0) /* an urgent byte at its start is missing, perhaps */
+		return undo_peek(reader, len);
+	if (recv(reader->fd, bytes, result, MSG_DONTWAIT) != result)
 		return -EIO;
-	if (len > result && unpeek(reader, len - result))
-		return -EIO;
-	return result;
+	/* A peek offset of 0 is 0 again where all that was seen is taken. */
+	if (len > result || memcmp(bytes, reader->header, result))
+		error = undo_peek(reader, len);
+	if (error || !memcmp(bytes, reader->header, result))
+		return error ? error : result;
+	return start_over(reader, origin, bytes, result);
 }
 
 /* Takes what is there of the header: bytes of an incomplete one are all its own. When no time is
@@ -94,19 +102,28 @@ static int read_piece(struct reader *reader, struct pp_origin *origin, int *piec
 	return result;
 }
 
+/* Waits until anything is there: in most cases that is the whole header. Return: as read_whole().
+ */
+static int await_whole(struct reader *reader, struct pp_origin *origin)
+{
+	int result, seen;
+
+	for (;;) {
+		result = read_whole(reader, origin, &seen);
+		if (result || seen)
+			return result;
+		if (reader->wait.ready) /* the stream's end, or a peek offset beyond it */
+			return undo_peek(reader, 0);
+		result = pp_wait_input(reader->fd, &reader->wait, 0);
+		if (result)
+			return result;
+	}
+}
+
 static int read_header(struct reader *reader, struct pp_origin *origin)
 {
-	int result, piece, seen;
+	int result = await_whole(reader, origin), piece;
 
-	/* nothing at all is there yet, or all of it */
-	do {
-		result = read_whole(reader, origin, &seen);
-		if (!result && !seen && reader->wait.ready) /* it is before a peek offset */
-			result = unpeek(reader, 0);
-		if (result || seen || reader->wait.ready)
-			break;
-		result = pp_wait_input(reader->fd, &reader->wait, 0);
-	} while (!result);
 	while (!result) {
 		result = read_piece(reader, origin, &piece);
 		if (result)
