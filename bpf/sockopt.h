@@ -95,10 +95,9 @@ static int record_take(struct pp_record *record, struct pp_socket *socket,
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (from > stream->copied) {
-		if (from >= arrived && now - socket->told_ns < TAKE_AGAIN_NS)
+		if (now - socket->told_ns < TAKE_AGAIN_NS)
 			return 0;
-		if (now - socket->told_ns >= TAKE_AGAIN_NS)
-			from = stream->copied;
+		from = stream->copied;
 	}
 	record->take = arrived - from;
 	if (stream_is_urgent(stream))
