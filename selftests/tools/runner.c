@@ -663,7 +663,8 @@ static void print_slowest(void)
 	free(tests);
 }
 
-/* What an interruption kept from its end is failed, and not shown but for what had failed before. */
+/* What an interruption kept from its end is failed, and not shown but for what had failed before.
+ */
 static void count_interrupted(void)
 {
 	size_t i, n, count = 0;
