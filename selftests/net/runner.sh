@@ -31,7 +31,7 @@ TESTS
 job() {
 	order=$1 kernel=$2
 	shift 2
-	printf 'job\t%s\tLinux here\t%s\tsh %s/tests %s\t%s\n' "$order" "$kernel" "$tap_work" "$*" "$*" >>"$tap_work/plan"
+	printf 'job\t%s\tLinux here\t%s\texec sh %s/tests %s\t%s\n' "$order" "$kernel" "$tap_work" "$*" "$*" >>"$tap_work/plan"
 }
 
 # ends STATUS LAST-LINE: what the runner makes of the plan
@@ -130,6 +130,38 @@ interrupted() { # SIGNAL STATUS
 		says "$out" '^interrupted: 3 tests did not come to their end' && nothing_left
 }
 check sigterm_leaves_nothing interrupted TERM 143
+killed() {
+	files=$(ls /tmp)
+	job native none net/labs
+	sh -c 'exec "$0" <"$1" >"$2" 2>&1' "$runner" "$tap_work/plan" "$out" &
+	until pgrep -f LAB_CGROUP >/dev/null && [ "$(pgrep -c sleep)" -ge 2 ]; do
+		sleep 0.1
+	done
+	kill -9 $!
+	wait $!
+	: >"$tap_work/plan"
+	for _ in $(seq 600); do
+		[ -e "$(cat "$tap_work/cgroup")" ] || break
+		sleep 0.1
+	done
+	nothing_left
+}
+check a_runner_that_is_killed_leaves_nothing killed
+unread() {
+	files=$(ls /tmp)
+	for n in 1 2 3; do
+		job native none net/red
+	done
+	job native none net/labs
+	timeout 60 "$runner" <"$tap_work/plan" 2>&1 | head -n 1 >"$out"
+	: >"$tap_work/plan"
+	for _ in $(seq 600); do
+		[ -e "$(cat "$tap_work/cgroup")" ] || break
+		sleep 0.1
+	done
+	nothing_left
+}
+check output_that_nobody_reads_ends_it unread
 on_a_terminal() {
 	files=$(ls /tmp)
 	job native none net/green

@@ -222,6 +222,7 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &on_signal, NULL);
 	sigaction(SIGTERM, &on_signal, NULL);
 	sigaction(SIGHUP, &on_signal, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* who started it was killed */
 	/* Process 1 would get no default signals and all the orphans: it only waits for the
 	 * command. */
 	child = fork();

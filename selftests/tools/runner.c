@@ -13,8 +13,9 @@
  * to run the job's tests alone.
  *
  * No job is ended for being slow, but for saying nothing for CHECK_SILENCE seconds (300). On
- * SIGINT, SIGTERM and SIGHUP all jobs are ended, and have the time to clean up. Prints what failed
- * or was skipped; the last line is `N passed, N failed, N skipped`.
+ * SIGINT, SIGTERM and SIGHUP, and when nobody reads its output any more, all jobs are ended, and
+ * have the time to clean up; also when it is itself killed. Prints what failed or was skipped; the
+ * last line is `N passed, N failed, N skipped`.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -29,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -272,6 +274,7 @@ static void start(struct job *job)
 	}
 	if (job->pid == 0) {
 		setpgid(0, 0); /* what ends it, ends all of it */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		null = open("/dev/null", O_RDONLY);
@@ -440,14 +443,13 @@ static void read_output(struct job *job)
 	if (len > 0)
 		job->last_word = now_ms();
 	for (i = 0; i < len; i++) {
-		if (bytes[i] != '\n' && job->line_len < sizeof(job->line) - 1) {
-			if (bytes[i] && bytes[i] != '\r')
-				job->line[job->line_len++] = bytes[i];
-			continue;
+		if (bytes[i] == '\n' || job->line_len == sizeof(job->line) - 1) {
+			job->line[job->line_len] = 0;
+			job->line_len = 0;
+			read_line(job, job->line);
 		}
-		job->line[job->line_len] = 0;
-		job->line_len = 0;
-		read_line(job, job->line);
+		if (bytes[i] && !strchr("\r\n", bytes[i]))
+			job->line[job->line_len++] = bytes[i];
 	}
 	if (len <= 0) {
 		job->line[job->line_len] = 0;
@@ -579,6 +581,7 @@ static int catch_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGPIPE);
 	sigaddset(&set, SIGCHLD);
 	/* an ignored signal would not be told, and a job should not inherit that */
 	signal(SIGINT, SIG_DFL);
@@ -663,8 +666,7 @@ static void print_slowest(void)
 	free(tests);
 }
 
-/* What an interruption kept from its end is failed, and not shown but for what had failed before.
- */
+/* What an interruption kept from its end is failed; what had failed in it before is shown. */
 static void count_interrupted(void)
 {
 	size_t i, n, count = 0;
