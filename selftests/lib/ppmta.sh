@@ -40,9 +40,26 @@ talk() {
 	"$tools/talk" "$@" >"$say" 2>&1
 }
 
-# await_banner: until $say has one; what talks before it is no mail client
-await_banner() {
-	wait_says "$say" '^220 ' >/dev/null
+# letter FROM EHLO: what a mail client says, for s_client. It waits for each reply, in $say, since what talks
+# before it is asked is no mail client.
+letter() {
+	heard=1 # the banner; or behind STARTTLS the last line of what EHLO said before
+	for line in "EHLO $2" "MAIL FROM:<$1>" 'RCPT TO:<you@example.org>' DATA "$(printf 'Subject: x\r\n\r\nx\r\n.')" QUIT; do
+		for _ in $(seq 600); do
+			[ "$(grep -cs '^[0-9][0-9][0-9] ' "$say")" -ge $heard ] && break
+			sleep 0.1
+		done
+		printf '%s\r\n' "$line"
+		heard=$((heard + 1))
+	done
+}
+
+# letter_by_tls FROM EHLO ARGUMENTS...: of openssl s_client; what was said goes to $say
+letter_by_tls() {
+	: >"$say"
+	from=$1 helo=$2
+	shift 2
+	letter "$from" "$helo" | timeout 120 openssl s_client -quiet "$@" >"$say" 2>&1
 }
 
 now_ms() {

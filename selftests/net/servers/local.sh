@@ -67,15 +67,7 @@ check the_log_names_nginxs_clients sh -c "grep -q '<= .*\[192.0.2.12\]' '$log' &
 check the_log_names_the_client_ip6 says "$log" '<= .*\[2001:db8::10\]'
 
 over_tls() {
-	: >"$say"
-	{
-		await_banner
-		for line in 'EHLO tls.example' 'MAIL FROM:<tls@example.net>' 'RCPT TO:<you@example.org>' DATA 'Subject: x' '' . QUIT; do
-			sleep 0.2
-			printf '%s\r\n' "$line"
-		done
-		sleep 0.5
-	} | timeout 120 openssl s_client -quiet -bind 192.0.2.10 -connect 198.51.100.1:10005 >"$say" 2>&1
+	letter_by_tls tls@example.net tls.example -bind 192.0.2.10 -connect 198.51.100.1:10005
 	wait_log '<= tls@example.net .*\[192\.0\.2\.10\]'
 }
 check stunnel_protocol_proxy over_tls

@@ -27,23 +27,12 @@ mail:
 CONF
 check ppmta_starts start_ppmta
 
-letter() { # the command that waits until it may be sent
-	"$@"
-	printf 'EHLO client.example\r\n'
-	sleep 1
-	for line in 'MAIL FROM:<me@secret.example>' 'RCPT TO:<you@example.org>' DATA; do
-		printf '%s\r\n' "$line"
-		sleep 0.5
-	done
-	printf 'Subject: x\r\n\r\nx\r\n.\r\n'
-	sleep 0.2
-	printf 'QUIT\r\n'
-	sleep 0.3
+letter_here() { # arguments of s_client
+	letter_by_tls me@secret.example client.example "$@"
 }
 
 starttls() {
-	letter true | timeout 120 openssl s_client -quiet -starttls smtp -servername sni.example -bind 127.0.0.3 \
-		-connect 127.0.0.1:2525 >"$say" 2>&1
+	letter_here -starttls smtp -servername sni.example -bind 127.0.0.3 -connect 127.0.0.1:2525
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.3\] P=esmtps X=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 S=' &&
 		wait_log 'cipher=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 version=TLSv1\.3 sni=sni\.example port=2525'
 }
@@ -74,12 +63,11 @@ for _ in $(seq 600); do
 	sleep 0.1
 done
 starttls_behind_a_proxy() {
-	letter true | timeout 120 openssl s_client -quiet -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001 >"$say" 2>&1
+	letter_here -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.7\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S='
 }
 on_connect_behind_a_proxy() {
-	: >"$say"
-	letter await_banner | timeout 120 openssl s_client -quiet -bind 127.0.0.8 -connect 127.0.0.9:10002 >"$say" 2>&1
+	letter_here -bind 127.0.0.8 -connect 127.0.0.9:10002
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.8\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S=' &&
 		wait_log 'port=2465 from=127\.0\.0\.8'
 }
@@ -105,10 +93,9 @@ garbage() {
 }
 check a_bad_handshake_is_logged garbage
 slow_handshake() { # one that never ends keeps nobody waiting
-	"$tools/talk" --from 127.0.0.3 --hold 3 127.0.0.1 2465 >"$tap_work/held" 2>&1 &
+	"$tools/talk" --from 127.0.0.3 --hold 60 127.0.0.1 2465 >"$tap_work/held" 2>&1 &
 	sleep 0.3
-	: >"$say"
-	letter await_banner | timeout 120 openssl s_client -quiet -bind 127.0.0.3 -connect 127.0.0.1:2465 >"$say" 2>&1
+	letter_here -bind 127.0.0.3 -connect 127.0.0.1:2465
 	says "$say" '^250 OK id='
 }
 check a_slow_handshake_keeps_nobody_waiting slow_handshake
