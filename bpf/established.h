@@ -89,15 +89,21 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 {
 	struct pp_extra *kept = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
 	struct pp_work *work = working_memory();
+	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
 	struct pp_large *large;
 	int len;
 
-	if (!work)
+	if (!work || !tcp)
 		return DROP;
 	work->socket = *socket;
 	work->socket.record.path = PP_PATH_SEGMENT;
 	if (start && !(kept && kept->len >= start)) {
 		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
+		if (!large && record_is_settled(&socket->record)) {
+			/* Decoded already, but TCP has refused that segment: it is sent again. */
+			count(PP_STAT_DROPPED_HOLE);
+			return DROP;
+		}
 		if (!large)
 			goto lost;
 		len = decode_large(skb, work, large, segment, start);
@@ -128,6 +134,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 		return DROP;
 	}
 	socket->have = len;
+	socket->bad_after = tcp->bytes_received; /* less than a header's length */
 	record_write(&socket->record, &work->socket.record);
 	if (!start || record_is_settled(&socket->record))
 		record_count(&socket->record);
@@ -167,19 +174,34 @@ static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_sock
 
 /* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
  * again: what was decoded counts once TCP has taken it. */
-static int is_settled(const struct pp_record *record, __u64 accepted)
+static int is_settled(const struct pp_socket *socket, __u64 accepted)
 {
+	const struct pp_record *record = &socket->record;
+
 	switch (record->state) {
 	case PP_STATE_VALID:
 	case PP_STATE_LOCAL:
 		return accepted >= record->header_len;
 	case PP_STATE_BAD:
-		return accepted > 0;
+		return accepted > socket->bad_after;
 	case PP_STATE_PENDING:
 	case PP_STATE_FRAGMENTED:
 		return 0;
 	}
 	return 1;
+}
+
+/* Where the header ends that has been decoded; nowhere, when none has been. */
+static __s64 header_end(const struct pp_socket *socket)
+{
+	switch (socket->record.state) {
+	case PP_STATE_VALID:
+	case PP_STATE_LOCAL:
+		return socket->record.header_len;
+	case PP_STATE_BAD:
+		return socket->have;
+	}
+	return PP_HEADER_MAX;
 }
 
 /*
@@ -195,17 +217,19 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	__u64 accepted, have, start;
 	struct segment segment = {};
 	struct bpf_tcp_sock *tcp;
+	struct tcp_sock *full;
 	__s64 offset;
 	int verdict;
 
 	if (!socket || socket->settled)
 		return PASS;
 	tcp = bpf_tcp_sock(sk);
-	if (!tcp)
+	full = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || !full)
 		return PASS;
 	/* 64 bits wide, and with the peer's FIN, after which nothing is accepted any more */
 	accepted = tcp->bytes_received;
-	if (is_settled(&socket->record, accepted)) {
+	if (is_settled(socket, accepted)) {
 		socket->settled = 1; /* for good: 2^32 bytes later sequence numbers begin again */
 		return PASS;
 	}
@@ -216,18 +240,22 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	if (!segment.payload_len || segment.flags & (TCP_RST | TCP_SYN))
 		return PASS;
 	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
-	 * that. The range asked for is at most a window wide, so 32 bits are enough. */
-	if (segment.ack - tcp->snd_una > tcp->snd_nxt - tcp->snd_una) {
+	 * that. The range asked for is what has been written, so 32 bits are enough. Not snd_nxt:
+	 * that is raised when a segment is out, and its acknowledgement may be here before. */
+	if (segment.ack - tcp->snd_una > full->write_seq - tcp->snd_una) {
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
 
 	have = socket->have;
-	/* TCP takes only what is less than a window away from rcv_nxt, so 32 bits are enough */
-	offset = (__s64)accepted + (__s32)(segment.seq - tcp->rcv_nxt);
+	if (accepted > have) /* TCP took bytes that were not seen here */
+		return PASS;
+	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
+	 * may be raising it, and then it does not belong to @accepted. */
+	offset = (__s32)(segment.seq - socket->first_seq);
 	if (offset + segment.payload_len <= (__s64)accepted)
 		return PASS;
-	if (accepted > have) /* TCP took bytes that were not seen here */
+	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
 		return PASS;
 	if (offset > (__s64)have) {
 		count(PP_STAT_DROPPED_HOLE);

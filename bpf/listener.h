@@ -22,18 +22,6 @@ static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
 	return handshake_of(skb, segment, &handshake) && handshake.waited_us >= 1000 * allowed;
 }
 
-/* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
- * which carries the same ACK, ends the handshake instead. */
-static int gate_hold(struct __sk_buff *skb, const struct segment *segment,
-		     const struct pp_port *policy)
-{
-	if (policy->split == PP_SPLIT_NONE &&
-	    (!policy->gate_ms || gate_time_is_up(skb, segment, policy)))
-		return PASS;
-	count(PP_STAT_ACKS_HELD);
-	return DROP;
-}
-
 /* With a split, no connection reaches the MTA without a complete header: once there is a socket,
  * nothing can take it away again. So all that TCP will look at is looked at here first. */
 static int split_admits(struct __sk_buff *skb, const struct segment *segment,
@@ -65,7 +53,7 @@ static void handoff_key(struct pp_handoff *handoff, const struct segment *segmen
 	connection_of_segment(segment, &handoff->key);
 	handoff->key.first_seq = segment->seq;
 	handoff->ack = segment->ack;
-	handoff->stranger = 0;
+	handoff->kind = PP_HANDOFF_HEADER;
 	handoff->more = segment->payload_len > handoff->socket.record.header_len;
 	handoff->full = 1;
 }
@@ -77,6 +65,8 @@ static void handoff_socket(struct pp_handoff *handoff, struct bpf_sock *listener
 	handoff->socket.first_seq = segment->seq;
 	handoff->socket.told = 0;
 	handoff->socket.told_ns = 0;
+	handoff->socket.taker = 0;
+	handoff->socket.bad_after = 0;
 	handoff->socket.settled = 0;
 	handoff->socket.announced = 0;
 	handoff->socket.on_bad = policy->on_bad;
@@ -89,24 +79,33 @@ static void handoff_socket(struct pp_handoff *handoff, struct bpf_sock *listener
 	handoff->socket.record.sender_uid = 0;
 }
 
-/* Where there is a proxy cgroup, a connection without a record may be a proxy's (see sockopt.h), so
- * a stranger's is given one that says so. */
-static void hand_over_stranger(struct bpf_sock *listener, const struct segment *segment,
-			       const struct pp_port *policy)
+/* Tells pp_sockops who makes a connection, where the segment has no header to tell: whichever
+ * segment of it ends the handshake. */
+static void hand_over_standing(struct bpf_sock *listener, const struct segment *segment,
+			       const struct pp_port *policy, __u8 kind)
 {
-	struct pp_handoff *handoff;
+	struct pp_handoff *handoff = handoff_of_this_cpu();
 
-	if (!has_senders())
-		return;
-	handoff = handoff_of_this_cpu();
 	if (!handoff)
 		return;
 	__builtin_memset(&handoff->socket, 0, sizeof(handoff->socket));
 	handoff_socket(handoff, listener, segment, policy);
 	handoff->socket.settled = 1;
-	handoff->socket.record.state = PP_STATE_NONE;
+	if (kind == PP_HANDOFF_OUTSIDER) {
+		handoff->socket.record.state = PP_STATE_BAD;
+		handoff->socket.record.reason = PP_BAD_SENDER;
+	}
 	handoff_key(handoff, segment);
-	handoff->stranger = 1;
+	handoff->kind = kind;
+}
+
+/* Where there is a proxy cgroup, pp_sockops makes no record of what nobody has told it, and a
+ * connection without a record is refused (see sockopt.h). */
+static void hand_over_by(struct bpf_sock *listener, const struct segment *segment,
+			 const struct pp_port *policy, __u8 kind)
+{
+	if (has_senders())
+		hand_over_standing(listener, segment, policy, kind);
 }
 
 /* The record is what the sending side has decoded. Return: 1, or 0 when that is for the decoder. */
@@ -154,6 +153,20 @@ static int hand_over_decoded(struct __sk_buff *skb, struct pp_handoff *handoff,
 	return 0;
 }
 
+/* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
+ * which carries the same ACK, ends the handshake instead. */
+static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener,
+		     const struct segment *segment, const struct pp_port *policy)
+{
+	if (policy->split == PP_SPLIT_NONE &&
+	    (!policy->gate_ms || gate_time_is_up(skb, segment, policy))) {
+		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
+		return PASS;
+	}
+	count(PP_STAT_ACKS_HELD);
+	return DROP;
+}
+
 /* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
  * sequence number, in this same softirq. */
 static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment,
@@ -168,7 +181,8 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 	if ((!outgoing || !hand_over_announced(skb, handoff, segment, outgoing)) &&
 	    hand_over_decoded(skb, handoff, segment))
 		goto unreadable;
-	if (handoff->socket.record.state == PP_STATE_BAD) {
+	if (handoff->socket.record.state == PP_STATE_BAD ||
+	    handoff->socket.record.state == PP_STATE_FRAGMENTED) {
 		/* only now is it worth a look-up: is it the stream's beginning at all? */
 		if (place_of(skb, segment) == OVERTAKING) {
 			count(PP_STAT_DROPPED_HOLE);
@@ -176,7 +190,7 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 		}
 		if (segment->seq != seq) {
 			if (!segment->payload_len)
-				return gate_hold(skb, segment, policy);
+				return gate_hold(skb, listener, segment, policy);
 			handoff->socket.first_seq = segment->seq;
 			if (hand_over_decoded(skb, handoff, segment))
 				goto unreadable;
@@ -200,17 +214,10 @@ unreadable:
 static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
 		       const struct pp_port *policy)
 {
-	struct pp_handoff *handoff = handoff_of_this_cpu();
-
 	count(PP_STAT_OUTSIDERS);
-	if (!handoff || policy->split != PP_SPLIT_NONE || policy->on_bad == PP_ON_BAD_DROP)
+	if (policy->split != PP_SPLIT_NONE || policy->on_bad == PP_ON_BAD_DROP)
 		return DROP;
-	__builtin_memset(&handoff->socket, 0, sizeof(handoff->socket));
-	handoff_socket(handoff, listener, segment, policy);
-	handoff->socket.settled = 1;
-	handoff->socket.record.state = PP_STATE_BAD;
-	handoff->socket.record.reason = PP_BAD_SENDER;
-	handoff_key(handoff, segment);
+	hand_over_standing(listener, segment, policy, PP_HANDOFF_OUTSIDER);
 	return PASS;
 }
 
@@ -292,7 +299,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 		}
 	}
 	if (standing == STRANGER)
-		hand_over_stranger(listener, segment, policy);
+		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
 	return PASS;
 }
 
@@ -317,7 +324,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return gate_syn(skb, listener, &segment, policy);
 	switch (standing_of(skb, listener, &segment, &outgoing)) {
 	case STRANGER:
-		hand_over_stranger(listener, &segment, policy);
+		hand_over_by(listener, &segment, policy, PP_HANDOFF_STRANGER);
 		return PASS;
 	case AHEAD:
 		count(PP_STAT_DROPPED_HOLE);
@@ -333,9 +340,11 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	if (segment.payload_len)
 		return gate_hand_over(skb, listener, &segment, policy, outgoing);
 	/* a proxy that closes without a header: with a split, the MTA is not to know */
-	if (segment.flags & TCP_FIN && policy->split == PP_SPLIT_NONE)
+	if (segment.flags & TCP_FIN && policy->split == PP_SPLIT_NONE) {
+		hand_over_by(listener, &segment, policy, PP_HANDOFF_PROXY);
 		return PASS;
-	return gate_hold(skb, &segment, policy);
+	}
+	return gate_hold(skb, listener, &segment, policy);
 }
 
 #endif

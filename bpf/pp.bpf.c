@@ -72,6 +72,9 @@ SEC("sockops")
 int pp_sockops(struct bpf_sock_ops *ops)
 {
 	switch (ops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		own_connection(ops);
+		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		passive_established(ops);
 		break;

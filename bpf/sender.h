@@ -16,6 +16,7 @@
 
 #define SECOND_NS	1000000000ULL
 #define OUTGOING_OLD_NS (300 * SECOND_NS) /* longer than a handshake lasts */
+#define CLOSED_OLD_NS	(10 * SECOND_NS)  /* longer than a packet is on its way within this host */
 
 /* Adds to the socket's callbacks. They are the socket's and not a program's, so none is ever taken
  * away: another program may have asked for it. For the same reason another may take ours: nothing
@@ -50,7 +51,7 @@ static long sweep_old(void *map, struct pp_handoff_key *key, struct pp_outgoing 
 		      __u64 *now)
 {
 	(void)map;
-	if (*now - outgoing->made_ns > OUTGOING_OLD_NS)
+	if (*now - outgoing->made_ns > (outgoing->closed ? CLOSED_OLD_NS : OUTGOING_OLD_NS))
 		bpf_map_delete_elem(&pp_outgoing, key);
 	return 0;
 }
@@ -157,7 +158,8 @@ static void sender_established(struct bpf_sock_ops *ops)
 	if (!tcp || !policy)
 		return;
 	write_seq = first_seq = tcp->write_seq;
-	pp_opaque(first_seq); /* or one load serves two kinds of pointer, which the verifier refuses */
+	pp_opaque(first_seq); /* or one load serves two kinds of pointer, which the verifier refuses
+			       */
 	if (announced)
 		first_seq = announced->first_seq;
 	sender_key(ops, &key, first_seq);
@@ -218,20 +220,30 @@ static void sender_leave(struct bpf_sock_ops *ops)
 
 /* The socket is closed. Where everything has been acknowledged, or the connection never was, nobody
  * can need the entry any more. Else the header may be on its way to the receiving side still, and
- * without the entry it would be refused. */
+ * without the entry it would be refused or, the socket being gone, taken for a stranger's: it stays
+ * until there is need of room. */
 static void sender_closed(struct bpf_sock_ops *ops)
 {
 	struct pp_announced *announced;
+	struct pp_outgoing *outgoing;
 	struct pp_handoff_key key = {};
 	struct bpf_sock *sk = ops->sk;
 
 	if (ops->args[1] != BPF_TCP_CLOSE || !sk)
 		return;
 	announced = bpf_sk_storage_get(&pp_announced, sk, 0, 0);
-	if (!announced || (ops->args[0] != BPF_TCP_SYN_SENT && ops->snd_una != ops->snd_nxt))
+	if (!announced)
 		return;
 	sender_key(ops, &key, announced->first_seq);
-	bpf_map_delete_elem(&pp_outgoing, &key);
+	if (ops->args[0] == BPF_TCP_SYN_SENT || ops->snd_una == ops->snd_nxt) {
+		bpf_map_delete_elem(&pp_outgoing, &key);
+		return;
+	}
+	outgoing = bpf_map_lookup_elem(&pp_outgoing, &key);
+	if (outgoing) {
+		outgoing->made_ns = bpf_ktime_get_ns();
+		outgoing->closed = 1;
+	}
 }
 
 #endif

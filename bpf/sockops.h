@@ -16,17 +16,24 @@ static int same_connection(const struct pp_handoff_key *one, const struct pp_han
 }
 
 /* The segment must have acknowledged our SYN-ACK, which only its receiver can do. What came in a
- * SYN (TCP Fast Open) says no more than that the peer is a stranger; so does a segment that
- * overtook others. */
+ * SYN (TCP Fast Open) says no more than that the peer is a stranger. */
 static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_handoff_key *key,
 			 struct bpf_sock_ops *ops)
 {
 	if (!handoff->full || !same_connection(&handoff->key, key))
 		return 0;
-	if (handoff->stranger)
-		return ops->skb_tcp_flags & TCP_SYN || handoff->ack == ops->snd_nxt;
-	return !(ops->skb_tcp_flags & TCP_SYN) && handoff->ack == ops->snd_nxt &&
-	       handoff->key.first_seq == key->first_seq;
+	if (ops->skb_tcp_flags & TCP_SYN)
+		return handoff->kind == PP_HANDOFF_STRANGER;
+	return handoff->ack == ops->snd_nxt;
+}
+
+/* Is its record the new socket's? A header is only where the stream begins. Who the peer is, any of
+ * its segments tells. */
+static int handoff_has_record(const struct pp_handoff *handoff, const struct pp_handoff_key *key)
+{
+	if (handoff->kind == PP_HANDOFF_HEADER)
+		return handoff->key.first_seq == key->first_seq;
+	return handoff->kind != PP_HANDOFF_PROXY;
 }
 
 /* The header's raw bytes, where they are to be kept. */
@@ -63,7 +70,7 @@ static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	struct pp_socket *socket;
 
 	handoff->socket.cookie = 0;
-	if (handoff->socket.split == PP_SPLIT_SOCKMAP && !handoff->stranger)
+	if (handoff->socket.split == PP_SPLIT_SOCKMAP && handoff->kind == PP_HANDOFF_HEADER)
 		split_enter(ops, handoff);
 	keep_handed_over(sk, handoff);
 	socket = bpf_sk_storage_get(&pp_origins, sk, &handoff->socket, BPF_SK_STORAGE_GET_F_CREATE);
@@ -71,7 +78,7 @@ static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 		count(PP_STAT_NO_MEMORY);
 		return;
 	}
-	if (handoff->stranger)
+	if (handoff->kind == PP_HANDOFF_STRANGER)
 		return;
 	record_count(&socket->record);
 	if (!socket->announced)
@@ -124,6 +131,27 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	record_count(&socket->record);
 }
 
+/* TCP_CONNECT: the mail server makes a connection of its own. Where its socket was an accepted one
+ * before (connect(AF_UNSPEC)), that has nothing to do with this one; and where its port has a
+ * served port's number, nobody is to take its peer for a proxy. */
+static void own_connection(struct bpf_sock_ops *ops)
+{
+	__u16 port = ops->local_port;
+	struct bpf_sock *sk = ops->sk;
+	struct pp_socket *socket;
+
+	if (!sk)
+		return;
+	bpf_sk_storage_delete(&pp_origins, sk);
+	if (!bpf_map_lookup_elem(&pp_ports, &port))
+		return;
+	socket = bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (socket) {
+		socket->record.state = PP_STATE_NONE;
+		socket->settled = 1;
+	}
+}
+
 static void passive_established(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;
@@ -132,6 +160,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 	struct pp_outgoing *outgoing = NULL;
 	struct bpf_sock *sk = ops->sk;
 	struct pp_handoff *handoff;
+	int told;
 
 	if (!policy || !sk)
 		return;
@@ -139,20 +168,23 @@ static void passive_established(struct bpf_sock_ops *ops)
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
 	handoff = handoff_of_this_cpu();
-	if (handoff && handoff_is_of(handoff, &key, ops)) {
+	told = handoff && handoff_is_of(handoff, &key, ops);
+	if (told)
 		handoff->full = 0;
-		if (!handoff->stranger)
+	if (told && handoff_has_record(handoff, &key)) {
+		if (handoff->kind != PP_HANDOFF_STRANGER)
 			count(PP_STAT_CONNECTIONS);
 		socket_from_handoff(ops, sk, handoff);
 		return;
 	}
 	if (has_senders()) {
+		if (!told) /* by nobody: it stays without a record */
+			return;
 		outgoing_at = key;
 		outgoing = outgoing_find(&outgoing_at, key.netns_cookie, key.first_seq);
-	}
-	/* Not a stranger either, or the gate would have said so: it stays without a record. */
-	if (!outgoing && !is_marked(key.remote))
+	} else if (!is_marked(key.remote)) {
 		return;
+	}
 	count(PP_STAT_CONNECTIONS);
 	socket_without_header(ops, sk, policy, outgoing);
 }

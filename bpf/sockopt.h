@@ -21,7 +21,7 @@ static int answer_length(struct bpf_sockopt *ctx, __u32 len)
 	return 1;
 }
 
-#define TAKE_AGAIN_NS 100000000ULL /* a taker that has not taken in this time is dead */
+#define TAKE_AGAIN_NS 2000000000ULL /* a taker that has not taken in this time is dead */
 
 /* The socket has no record. Return: the state and reason that say what that means. On a served port
  * the peer may be a proxy all the same: the connection is older than the programs, the port or the
@@ -32,7 +32,8 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 	__u16 port = CONTEXT_FIELD(sk->src_port);
 	__u32 peer[4] = {};
 
-	if (!bpf_map_lookup_elem(&pp_ports, &port))
+	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) ||
+	    !bpf_map_lookup_elem(&pp_ports, &port))
 		return;
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_senders() && !is_marked((__u8 *)peer))
@@ -49,14 +50,12 @@ static void record_refresh(struct pp_record *record, const struct pp_socket *soc
 	int decoded = record->state == PP_STATE_VALID || record->state == PP_STATE_LOCAL ||
 		      record->state == PP_STATE_BAD;
 
-	if (socket->settled || record->state == PP_STATE_NONE || record->state == PP_STATE_EXPIRED)
-		return;
-	if (decoded && stream->accepted && stream->accepted >= record->header_len)
+	if (socket->settled || is_settled(socket, stream->accepted))
 		return;
 	if (decoded) {
 		__builtin_memset(record, 0, sizeof(*record));
-		record->state = PP_STATE_PENDING;
-		record->need = 1;
+		record->state = stream->accepted ? PP_STATE_FRAGMENTED : PP_STATE_PENDING;
+		record->need = stream->accepted + 1;
 	}
 	if (stream->accepted > socket->have) {
 		record->state = PP_STATE_BAD;
@@ -87,15 +86,16 @@ static __u64 header_arrived(const struct pp_record *record, const struct stream 
 static int record_take(struct pp_record *record, struct pp_socket *socket,
 		       const struct stream *stream)
 {
-	__u64 arrived = header_arrived(record, stream), from = socket->told, now;
+	__u64 arrived = header_arrived(record, stream), from = socket->told, now, caller;
 
 	if (from < arrived && stream->copied > from)
 		return -EBUSY;
 	if (stream->copied >= arrived)
 		return 0;
 	now = bpf_ktime_get_ns();
+	caller = bpf_get_current_pid_tgid();
 	if (from > stream->copied) {
-		if (now - socket->told_ns < TAKE_AGAIN_NS)
+		if (socket->taker != caller && now - socket->told_ns < TAKE_AGAIN_NS)
 			return 0;
 		from = stream->copied;
 	}
@@ -104,6 +104,7 @@ static int record_take(struct pp_record *record, struct pp_socket *socket,
 		record->flags |= PP_RECORD_URGENT;
 	socket->told = arrived;
 	socket->told_ns = now;
+	socket->taker = caller;
 	return 0;
 }
 

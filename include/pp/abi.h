@@ -73,7 +73,8 @@ enum pp_reason {
 #define PP_RECORD_KEPT	 0x02 /* PP_HEADER and PP_TLVS have the bytes */
 #define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
 #define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
-#define PP_RECORD_URGENT 0x20 /* with a take: urgent bytes (TCP URG) are, or were, in the stream */
+#define PP_RECORD_URGENT 0x20 /* with a take: urgent bytes (TCP URG) are, or were, in the stream \
+			       */
 #define PP_RECORD_IN_MAP 0x10 /* split: the socket is in pp_split still, not native yet */
 
 /* record.path: who decoded the header */
@@ -184,7 +185,10 @@ struct pp_socket {
 	__u16 port_flags;
 	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
 	__u32 settled;	 /* 1: TCP has taken what the record is about: nothing undoes that */
-	__u64 told_ns;	 /* when that was, CLOCK_MONOTONIC */
+	__u64 told_ns;	 /* when PP_TAKE said so, CLOCK_MONOTONIC */
+	__u64 taker;	 /* and to whom: process and thread, as bpf_get_current_pid_tgid() */
+	__u32 bad_after; /* bytes that TCP had accepted when the header was found to be bad */
+	__u32 unused;
 };
 
 /* pp_cut: socket cookie -> how pp_strip and pp_sockops stand with a socket of pp_split */
@@ -232,9 +236,9 @@ struct pp_outgoing {
 	struct pp_record
 		record;	 /* PENDING until pp_msg has decoded a header; VALID or LOCAL then */
 	__u64 cookie;	 /* of the proxy's socket */
-	__u64 made_ns;	 /* when it was announced, CLOCK_MONOTONIC */
+	__u64 made_ns;	 /* when it was announced, or closed; CLOCK_MONOTONIC */
 	__u32 confirmed; /* 1: the gate has seen its SYN, so the port is one that is served */
-	__u32 unused;
+	__u32 closed;	 /* 1: its socket is closed since made_ns; what it sent may be on the way */
 };
 
 /* pp_config: one entry */
@@ -244,15 +248,24 @@ struct pp_config {
 	__u32 flags; /* PP_CONFIG_* */
 };
 
+/* What the gate says of the segment that ends a handshake. Without a proxy cgroup only headers are
+ * handed over: the peer's address says the rest. */
+enum pp_handoff_kind {
+	PP_HANDOFF_HEADER = 0,	 /* the record is in socket */
+	PP_HANDOFF_PROXY = 1,	 /* from a proxy, without a header */
+	PP_HANDOFF_STRANGER = 2, /* from somebody who is no proxy */
+	PP_HANDOFF_OUTSIDER = 3, /* from a process of this host that only has a proxy's address */
+};
+
 /* pp_handoff: one for each CPU. The gate sees the segment that ends a handshake, and
  * PASSIVE_ESTABLISHED follows in the same softirq. */
 struct pp_handoff {
 	struct pp_handoff_key key;
 	struct pp_socket socket;
-	__u32 ack;     /* acknowledgement number of the segment */
-	__u8 stranger; /* 1: the peer is no proxy, which is known where there is a proxy cgroup */
-	__u8 full;     /* 1: not taken yet */
-	__u8 more;     /* 1: payload follows the header in its segment */
+	__u32 ack; /* acknowledgement number of the segment */
+	__u8 kind; /* enum pp_handoff_kind */
+	__u8 full; /* 1: not taken yet */
+	__u8 more; /* 1: payload follows the header in its segment */
 	__u8 pad;
 	struct pp_extra extra;
 };
@@ -294,9 +307,9 @@ enum pp_stat {
 _Static_assert(sizeof(struct pp_record) == 80, "the record is 80 bytes");
 _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
-_Static_assert(sizeof(struct pp_socket) == 120, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_socket) == 136, "no padding in a socket's entry");
 _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
-_Static_assert(sizeof(struct pp_handoff) == 48 + 120 + 8 + 8 + PP_WINDOW,
+_Static_assert(sizeof(struct pp_handoff) == 48 + 136 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
