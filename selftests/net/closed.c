@@ -295,6 +295,11 @@ static void check_connection(struct connection *connection, const struct end *en
 	struct pp_origin origin = {0};
 	int answer;
 
+	if (connection->waiting) { /* while it takes the header, others are told -EAGAIN */
+		alarm(LONG_SECONDS);
+		pthread_join(connection->waiter, NULL);
+		alarm(0);
+	}
 	answer = pp_lookup(connection->server, &origin);
 	if (connection->mode->port == TRANSPARENT) {
 		check_name(connection, end);
@@ -306,8 +311,6 @@ static void check_connection(struct connection *connection, const struct end *en
 	}
 	alarm(LONG_SECONDS);
 	answer = pp_lookup_wait(connection->server, &origin, -1);
-	if (connection->waiting)
-		pthread_join(connection->waiter, NULL);
 	alarm(0);
 	if (connection->mode->port == TRANSPARENT)
 		return;
