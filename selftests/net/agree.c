@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The kernel's copy of the decoder and libpp's give the same answer to every header of the table, and
- * the same reason for every bad one.
+ * The kernel's copy of the decoder and libpp's give the same answer to every header of the table,
+ * and the same reason for every bad one.
  */
 #include "../lib/net.h"
 #include "../unit/headers.h"
@@ -59,7 +59,8 @@ static void check(const struct header_case *header, int listener)
 		assert_memory_equal(&question.ours, &question.theirs, sizeof(question.ours));
 		assert_reads(question.server, bytes + question.want, len - question.want);
 		assert_nothing_to_read(question.server);
-	} else if (question.want == 0) { /* taken so far, so that the socket is quiet until more comes */
+	} else if (question.want ==
+		   0) { /* taken so far, so that the socket is quiet until more comes */
 		assert_nothing_to_read(question.server);
 	} else {
 		assert_reads(question.server, bytes, len);
