@@ -165,6 +165,7 @@ static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_sock
 		if (len > 0)
 			keep_bytes(sk, work, &outgoing->record, len);
 	}
+	socket->have = outgoing->record.header_len;
 	outgoing_take(&socket->record, outgoing);
 	record_count(&socket->record);
 	outgoing_forget(key);
@@ -191,6 +192,24 @@ static int is_settled(const struct pp_socket *socket, __u64 accepted)
 	return 1;
 }
 
+/* The socket has no record: mostly since its peer is no proxy. But TCP shows a new socket to other
+ * CPUs before pp_sockops has run for it, and a header must not pass then: it is sent again. */
+static int gate_unborn(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct pp_work *work;
+	__u16 port;
+
+	if (sk->state != BPF_TCP_SYN_RECV)
+		return PASS;
+	port = sk->src_port;
+	work = working_memory();
+	if (!bpf_map_lookup_elem(&pp_ports, &port) || !work || segment_read(skb, &work->segment) ||
+	    !work->segment.payload_len)
+		return PASS;
+	count(PP_STAT_DROPPED_HOLE);
+	return DROP;
+}
+
 /* Where the header ends that has been decoded; nowhere, when none has been. */
 static __s64 header_end(const struct pp_socket *socket)
 {
@@ -215,13 +234,16 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
 	struct pp_handoff_key key = {};
 	__u64 accepted, have, start;
-	struct segment segment = {};
+	struct pp_work *work = working_memory();
+	struct segment *segment;
 	struct bpf_tcp_sock *tcp;
 	struct tcp_sock *full;
 	__s64 offset;
 	int verdict;
 
-	if (!socket || socket->settled)
+	if (!socket)
+		return gate_unborn(skb, sk);
+	if (socket->settled)
 		return PASS;
 	tcp = bpf_tcp_sock(sk);
 	full = bpf_skc_to_tcp_sock(sk);
@@ -233,16 +255,19 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		socket->settled = 1; /* for good: 2^32 bytes later sequence numbers begin again */
 		return PASS;
 	}
-	if (segment_read(skb, &segment)) {
+	if (!work)
+		return DROP;
+	segment = &work->segment;
+	if (segment_read(skb, segment)) {
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
-	if (!segment.payload_len || segment.flags & (TCP_RST | TCP_SYN))
+	if (!segment->payload_len || segment->flags & (TCP_RST | TCP_SYN))
 		return PASS;
 	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
 	 * that. The range asked for is what has been written, so 32 bits are enough. Not snd_nxt:
 	 * that is raised when a segment is out, and its acknowledgement may be here before. */
-	if (segment.ack - tcp->snd_una > full->write_seq - tcp->snd_una) {
+	if (segment->ack - tcp->snd_una > full->write_seq - tcp->snd_una) {
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
@@ -252,8 +277,8 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		return PASS;
 	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
 	 * may be raising it, and then it does not belong to @accepted. */
-	offset = (__s32)(segment.seq - socket->first_seq);
-	if (offset + segment.payload_len <= (__s64)accepted)
+	offset = (__s32)(segment->seq - socket->first_seq);
+	if (offset + segment->payload_len <= (__s64)accepted)
 		return PASS;
 	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
 		return PASS;
@@ -262,13 +287,13 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		return DROP;
 	}
 	start = offset < (__s64)accepted ? accepted : (__u64)offset;
-	segment_skip(&segment, start - offset);
+	segment_skip(segment, start - offset);
 	if (!socket->announced)
-		return gate_decode(skb, sk, socket, &segment, start);
-	connection_of_segment(&segment, &key);
-	if (!start && gate_adopt(skb, sk, socket, &segment, &key))
+		return gate_decode(skb, sk, socket, segment, start);
+	connection_of_segment(segment, &key);
+	if (!start && gate_adopt(skb, sk, socket, segment, &key))
 		return PASS;
-	verdict = gate_decode(skb, sk, socket, &segment, start);
+	verdict = gate_decode(skb, sk, socket, segment, start);
 	if (record_is_settled(&socket->record)) {
 		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
 		outgoing_forget(&key);

@@ -307,24 +307,26 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
 	__u16 port = listener->src_port;
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_work *work = working_memory();
 	struct pp_outgoing *outgoing;
-	struct segment segment = {};
+	struct segment *segment;
 
-	if (!policy)
+	if (!policy || !work)
 		return PASS;
-	if (segment_read(skb, &segment)) {
-		if (!has_senders() && !is_marked(segment.source))
+	segment = &work->segment;
+	if (segment_read(skb, segment)) {
+		if (!has_senders() && !is_marked(segment->source))
 			return PASS;
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
-	if (segment.flags & TCP_RST)
+	if (segment->flags & TCP_RST)
 		return PASS;
-	if (segment.flags & TCP_SYN)
-		return gate_syn(skb, listener, &segment, policy);
-	switch (standing_of(skb, listener, &segment, &outgoing)) {
+	if (segment->flags & TCP_SYN)
+		return gate_syn(skb, listener, segment, policy);
+	switch (standing_of(skb, listener, segment, &outgoing)) {
 	case STRANGER:
-		hand_over_by(listener, &segment, policy, PP_HANDOFF_STRANGER);
+		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
 		return PASS;
 	case AHEAD:
 		count(PP_STAT_DROPPED_HOLE);
@@ -333,18 +335,18 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		count(PP_STAT_UNANNOUNCED);
 		return DROP;
 	case OUTSIDER:
-		return gate_refuse(listener, &segment, policy);
+		return gate_refuse(listener, segment, policy);
 	case PROXY:
 		break;
 	}
-	if (segment.payload_len)
-		return gate_hand_over(skb, listener, &segment, policy, outgoing);
+	if (segment->payload_len)
+		return gate_hand_over(skb, listener, segment, policy, outgoing);
 	/* a proxy that closes without a header: with a split, the MTA is not to know */
-	if (segment.flags & TCP_FIN && policy->split == PP_SPLIT_NONE) {
-		hand_over_by(listener, &segment, policy, PP_HANDOFF_PROXY);
+	if (segment->flags & TCP_FIN && policy->split == PP_SPLIT_NONE) {
+		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
 		return PASS;
 	}
-	return gate_hold(skb, listener, &segment, policy);
+	return gate_hold(skb, listener, segment, policy);
 }
 
 #endif

@@ -149,6 +149,7 @@ struct {
 /* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
  * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
 struct pp_work {
+	struct segment segment; /* that pp_gate looks at */
 	struct pp_decoder decoder;
 	struct pp_socket socket; /* while its record is being decoded anew */
 	struct {

@@ -35,8 +35,8 @@
 #include <pp/header.h>
 
 #include "context.h"
-#include "maps.h"
 #include "segment.h"
+#include "maps.h"
 #include "record.h"
 #include "connection.h"
 #include "outgoing.h"
