@@ -66,6 +66,25 @@ static void record_refresh(struct pp_record *record, const struct pp_socket *soc
 	}
 }
 
+/* A server was told so: for good, and counted once. */
+static void settle_bad(const struct pp_record *record, struct pp_socket *socket)
+{
+	socket->settled = 1;
+	record_write(&socket->record, record);
+	record_count(record);
+}
+
+static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
+{
+	struct pp_socket *socket =
+		bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (socket)
+		settle_bad(record, socket);
+	else
+		record_count(record);
+}
+
 /* How many bytes at the stream's beginning are header, as far as they have arrived. */
 static __u64 header_arrived(const struct pp_record *record, const struct stream *stream)
 {
@@ -120,6 +139,8 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 		return answer_error(ctx, -ENOBUFS);
 	if (!socket) {
 		record_absent(&now, sk);
+		if (ctx->optname == PP_TAKE && now.state == PP_STATE_BAD)
+			remember_absent(&now, sk);
 	} else {
 		__u64 cookie = socket->cookie;
 
@@ -134,6 +155,8 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 			now.flags |= PP_RECORD_IN_MAP;
 		record_refresh(&now, socket, sk, &stream);
 		if (ctx->optname == PP_TAKE) {
+			if (now.state == PP_STATE_BAD && !socket->settled)
+				settle_bad(&now, socket);
 			error = record_take(&now, socket, &stream);
 			if (error)
 				return answer_error(ctx, error);

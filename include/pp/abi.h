@@ -156,7 +156,7 @@ enum pp_on_bad {
 	PP_ON_BAD_DROP = 1, /* the segment is dropped: the connection does not reach the MTA */
 };
 
-#define PP_PORT_V1_MIXED    0x01 /* an IPv4 address in a TCP6 line is taken (nginx stream) */
+#define PP_PORT_V1_MIXED    0x01 /* a v1 line with addresses of two families is taken (nginx) */
 #define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
 #define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
 
@@ -278,7 +278,7 @@ enum pp_stat {
 	PP_STAT_V1,	       /* valid v1 headers, UNKNOWN included */
 	PP_STAT_V2,	       /* valid v2 headers, LOCAL included */
 	PP_STAT_LOCAL,	       /* of these: LOCAL, UNSPEC and UNKNOWN */
-	PP_STAT_FRAGMENTED,    /* headers that came in several segments */
+	PP_STAT_FRAGMENTED,    /* headers of which the first segment had a part only */
 	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW, left to user space */
 	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */

@@ -66,7 +66,7 @@ int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
  *
  * Never blocks. After 0 the next byte that read() returns is payload: a look-up takes the header
  * out of the stream, further ones answer the same and take nothing. Costs one getsockopt() and, the
- * first time, one ioctl() and one recv().
+ * first time, one recv().
  *
  * After -EAGAIN wait until the socket is readable (level- or edge-triggered, with epoll, poll,
  * select or io_uring), and call it again. A look-up takes the part of a header that has arrived, so
@@ -82,7 +82,7 @@ int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
  * Return: 0;
  * -EAGAIN: a marked proxy, but its header is not there yet, or not complete; or another thread or
  * process is taking it in this moment;
- * -ETIMEDOUT: a marked proxy, and the gate's time ran out without a header;
+ * -ETIMEDOUT: a marked proxy, and the gate's time ran out without a header; that is final;
  * -ENOENT: the peer is not a marked proxy, or the port is not served: an ordinary connection;
  * -EBADMSG: a marked proxy sent something that is not a valid header, or closed before it was
  * complete, or its connection was not recorded; origin->reason says which of these. What has been
@@ -105,7 +105,7 @@ int pp_lookup(int fd, struct pp_origin *origin);
  * stay quiet when a small header arrives.
  *
  * Return: as pp_lookup(), but -ETIMEDOUT in place of -EAGAIN; -EINTR when a signal came. After
- * either it may be called again.
+ * either it may be called again, though a gate whose time ran out (see pp_lookup()) answers the same.
  */
 int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
 
@@ -120,7 +120,7 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * there, and one more if payload follows it. While it waits it takes the parts as they arrive. It
  * leaves the socket's options alone as pp_lookup() does.
  *
- * Close the connection after an error: a part of the header may have been taken. Nothing has been
+ * Close the connection after any error but -ENOBUFS: a part of the header may have been taken. Nothing has been
  * taken after -EINTR, after -ETIMEDOUT with a @timeout_ms of 0 (both may be repeated), and after
  * -EBADMSG when the first bytes that were there made no header (unless SO_PEEK_OFF is set).
  *

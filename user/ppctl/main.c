@@ -178,7 +178,7 @@ static const struct option_help {
 	{"local", NULL, set_local, "and getsockname() with the header's destination"},
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
 	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
-	{"v1-mixed", NULL, set_v1_mixed, "accept an IPv4 address in a TCP6 line (nginx stream)"},
+	{"v1-mixed", NULL, set_v1_mixed, "accept a v1 line with addresses of two families (nginx)"},
 	{"allow-root-cgroup", NULL, set_allow_root_cgroup, "let --cgroup be the root cgroup"},
 	{"pin", "DIR", set_pin, "where maps and links are pinned (" DEFAULT_PIN ")"},
 	{"json", NULL, set_json, "answer in JSON, errors too"},

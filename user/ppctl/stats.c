@@ -24,7 +24,7 @@ static const struct counter_name {
 	{PP_STAT_V1, "v1", "valid v1 headers"},
 	{PP_STAT_V2, "v2", "valid v2 headers"},
 	{PP_STAT_LOCAL, "local", "of these: LOCAL, UNSPEC and UNKNOWN"},
-	{PP_STAT_FRAGMENTED, "fragmented", "headers in several segments"},
+	{PP_STAT_FRAGMENTED, "fragmented", "headers of which the first segment had a part only"},
 	{PP_STAT_LARGE, "large", "headers of over 1,024 bytes"},
 	{PP_STAT_DROPPED_BAD, "dropped_bad", "segments with a bad header dropped"},
 	{PP_STAT_DROPPED_HOLE, "dropped_hole", "segments that do not continue a header, dropped"},
