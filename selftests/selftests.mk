@@ -12,7 +12,7 @@ TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
 
-tests: tools $(UNIT_TESTS) $(NET_TESTS)
+tests: tools $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
 tools: $(TOOLS)
 
 
@@ -29,7 +29,7 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/l
 	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-NET_LIB := selftests/lib/net.c selftests/lib/case.c selftests/lib/raw.c selftests/lib/proxy.c selftests/unit/headers.c
+NET_LIB := $(addprefix selftests/lib/,net.c case.c raw.c proxy.c locked.c) selftests/unit/headers.c
 $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
 		selftests/unit/headers.h
 	@mkdir -p $(@D)

@@ -4,15 +4,9 @@
  * and the proxy sends again with other boundaries; segments that come twice, too early, or damaged.
  * The header is decoded from where the socket stands, and the payload is whole.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
+#include "../lib/locked.h"
 #include "../lib/net.h"
 #include "../lib/raw.h"
 
@@ -353,63 +347,6 @@ static void a_damaged_segment_before_the_right_ones(void **state)
 	}
 }
 
-/* A page that is not there until it is wanted: who sends from it keeps its socket locked. */
-struct absent_page {
-	int fd;
-	char *at;
-	size_t len;
-	int socket;
-	pthread_t sender;
-};
-
-static void absent_page_make(struct absent_page *page)
-{
-	struct uffdio_api api = {.api = UFFD_API};
-	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
-
-	page->len = sysconf(_SC_PAGESIZE);
-	page->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (page->fd < 0)
-		skip_because("no socket can be kept locked: userfaultfd: %s", strerror(errno));
-	page->at =
-		mmap(NULL, page->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	range.range.start = (uintptr_t)page->at;
-	range.range.len = page->len;
-	assert_int_equal(ioctl(page->fd, UFFDIO_API, &api), 0);
-	assert_int_equal(ioctl(page->fd, UFFDIO_REGISTER, &range), 0);
-}
-
-static void *send_from_page(void *argument)
-{
-	struct absent_page *page = argument;
-
-	if (send(page->socket, page->at, 1, MSG_NOSIGNAL) != 1)
-		return "the server could not send";
-	return NULL;
-}
-
-/* Locks the server's socket. */
-static void lock_socket(struct absent_page *page, int server)
-{
-	struct uffd_msg message;
-
-	page->socket = server;
-	assert_int_equal(pthread_create(&page->sender, NULL, send_from_page, page), 0);
-	assert_int_equal(read(page->fd, &message, sizeof(message)), sizeof(message));
-	assert_int_equal(message.event, UFFD_EVENT_PAGEFAULT);
-}
-
-static void unlock_socket(struct absent_page *page)
-{
-	struct uffdio_zeropage fill = {.range = {(uintptr_t)page->at, page->len}};
-	void *failed;
-
-	assert_int_equal(ioctl(page->fd, UFFDIO_ZEROPAGE, &fill), 0);
-	assert_int_equal(pthread_join(page->sender, &failed), 0);
-	assert_null(failed);
-	assert_int_equal(madvise(page->at, page->len, MADV_DONTNEED), 0);
-}
-
 enum { IN_ORDER, TWICE, OVERLAPPING, OVERTAKEN, DAMAGED, BEGUN, SCENES };
 
 static void play_scene(int scene, const struct handshake *handshake, const struct stream *stream,
@@ -484,8 +421,7 @@ static void the_same_while_the_server_has_its_socket_locked(void **state)
 			close(server);
 		}
 	}
-	munmap(page.at, page.len);
-	close(page.fd);
+	absent_page_free(&page);
 }
 
 int main(void)
