@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The accept queue is full when the header comes, so TCP drops it; then there is room, and what
+ * follows the header overtakes it and ends the handshake. Who the peer is does not depend on the
+ * order: a proxy's origin comes, an outsider is never believed, a stranger stays one.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+
+#include "../lib/proxy.h"
+#include "../lib/raw.h"
+
+#define PAYLOAD	   "EHLO x\r\n"
+#define FILLERS	   3	/* fill a listener whose backlog is one less */
+#define NEVER_MS   1500 /* an outsider need not be connected at all */
+#define FIRST_PORT 42000
+
+static const unsigned int ports[] = {OPEN, USUAL, PORT, DROPPING};
+#define PORTS (sizeof(ports) / sizeof(ports[0]))
+
+static int setup(void **state)
+{
+	proxy_setup(state);
+	raw_mute();
+	return 0;
+}
+
+enum peer { PROXY_OF_THE_CGROUP, OUTSIDER, STRANGER, PEERS };
+enum follower { TEXT, FIN, TEXT_AND_FIN, FOLLOWERS };
+
+static const char *const sources[] = {LOCAL, PROXY, OTHER};
+
+static int listen_narrowly(unsigned int port)
+{
+	int listener = listen_on(SERVER, port);
+
+	assert_int_equal(listen(listener, FILLERS - 1), 0);
+	return listener;
+}
+
+static void fill_queue(int *fillers, unsigned int port)
+{
+	int i;
+
+	for (i = 0; i < FILLERS; i++)
+		fillers[i] = connect_to(OTHER, SERVER, port);
+}
+
+static void make_room(int listener, int *fillers)
+{
+	int i, server;
+
+	for (i = 0; i < FILLERS; i++) {
+		server = accept_within(listener, SOON_MS);
+		assert_true(server >= 0);
+		close_both(server, fillers[i]);
+	}
+}
+
+/* What the server may be told of each of them, and then reads. */
+static void check(int server, enum peer peer, enum follower follower, unsigned int port)
+{
+	struct pp_origin origin = {0};
+	int result;
+
+	if (server < 0) {
+		if (peer == OUTSIDER)
+			return;
+		fail_msg("peer %d, follower %d, port %u: not connected", peer, follower, port);
+	}
+	result = lookup_settled(server, &origin);
+	if (result != (peer == OUTSIDER ? -EBADMSG : peer == STRANGER ? -ENOENT : 0))
+		fail_msg("peer %d, follower %d, port %u: %s: %s", peer, follower, port,
+			 pp_strerror(result), pp_reason_text(origin.reason));
+	if (peer == OUTSIDER) {
+		assert_int_equal(origin.reason, PP_BAD_SENDER);
+	} else {
+		if (peer == STRANGER)
+			assert_reads_text(server, LINE);
+		else
+			assert_origin(server, LINE_ORIGIN);
+		if (follower != FIN)
+			assert_reads_text(server, PAYLOAD);
+		if (follower != TEXT)
+			assert_reads_eof(server);
+	}
+	assert_int_equal(pp_lookup(server, &origin), result);
+	close(server);
+}
+
+/* The client's kernel holds its ACK back until there is something to send with it, as
+ * TCP_DEFER_ACCEPT has it do. Where the machine is slow, it comes by itself, and the answers are
+ * the same. */
+static int connect_without_ack(enum peer peer, unsigned int port)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+	int fd, one = 1;
+
+	if (peer == PROXY_OF_THE_CGROUP)
+		become_proxy();
+	else
+		become_bystander();
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	become_server();
+	inet_pton(AF_INET, sources[peer], &from.sin_addr);
+	inet_pton(AF_INET, SERVER, &to.sin_addr);
+	to.sin_port = htons(port);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one)), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+static void overtake(enum peer peer, enum follower follower, unsigned int port)
+{
+	int listener = listen_narrowly(port), client, fillers[FILLERS];
+
+	client = connect_without_ack(peer, port);
+	fill_queue(fillers, port);
+	send_text(client, LINE);
+	make_room(listener, fillers);
+	if (follower != FIN)
+		send_text(client, PAYLOAD);
+	if (follower != TEXT)
+		shutdown(client, SHUT_WR);
+	check(accept_within(listener, peer == OUTSIDER ? NEVER_MS : SOON_MS), peer, follower, port);
+	reset(client);
+	close(listener);
+}
+
+static void try_all(enum peer peer)
+{
+	enum follower follower;
+	size_t i;
+
+	for (i = 0; i < PORTS; i++) {
+		for (follower = 0; follower < FOLLOWERS; follower++)
+			overtake(peer, follower, ports[i]);
+	}
+}
+
+static void a_proxys_origin_comes(void **state)
+{
+	(void)state;
+	try_all(PROXY_OF_THE_CGROUP);
+}
+
+static void an_outsider_is_not_believed(void **state)
+{
+	long outsiders = counter("outsiders");
+
+	(void)state;
+	try_all(OUTSIDER);
+	assert_true(counter("outsiders") > outsiders);
+}
+
+static void a_stranger_stays_one(void **state)
+{
+	(void)state;
+	try_all(STRANGER);
+}
+
+/* Without a proxy cgroup the address decides, also from this host. */
+static void a_marked_addresss_origin_comes_where_there_is_no_proxy_cgroup(void **state)
+{
+	enum follower follower;
+	size_t i;
+
+	(void)state;
+	run(0, "build/bin/ppctl proxy-cgroup del $LAB_OUTSIDE");
+	for (i = 0; i < PORTS; i++) {
+		for (follower = 0; follower < FOLLOWERS; follower++) {
+			int listener = listen_narrowly(ports[i]), client, fillers[FILLERS];
+
+			client = connect_without_ack(OUTSIDER, ports[i]);
+			fill_queue(fillers, ports[i]);
+			send_text(client, LINE);
+			make_room(listener, fillers);
+			if (follower != FIN)
+				send_text(client, PAYLOAD);
+			if (follower != TEXT)
+				shutdown(client, SHUT_WR);
+			check(accept_within(listener, SOON_MS), PROXY_OF_THE_CGROUP, follower,
+			      ports[i]);
+			reset(client);
+			close(listener);
+		}
+	}
+	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
+}
+
+static void send_piece(const struct handshake *handshake, size_t at, const char *text, int flags)
+{
+	const struct raw_segment segment = {.seq = handshake->seq + at,
+					    .ack = handshake->ack,
+					    .flags = RAW_ACK | RAW_PSH | flags,
+					    .bytes = text,
+					    .len = strlen(text)};
+
+	raw_send(handshake, &segment);
+}
+
+/* The same segment for segment, whatever the client's kernel would do. The header is sent before,
+ * and @times after, the follower. */
+static void overtake_raw(enum peer peer, enum follower follower, unsigned int port, int times)
+{
+	static unsigned int from = FIRST_PORT;
+	int listener = listen_narrowly(port), fillers[FILLERS], server;
+	struct handshake handshake = {.from = sources[peer]};
+	const char *text = follower == FIN ? "" : PAYLOAD;
+	struct pp_origin origin = {0};
+
+	raw_open();
+	assert_int_equal(raw_connect(&handshake, from++, port, SOON_MS), 0);
+	fill_queue(fillers, port);
+	send_piece(&handshake, 0, LINE, 0);
+	make_room(listener, fillers);
+	send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
+	if (!times) { /* it never comes again: the answer is -EAGAIN at best */
+		server = accept_within(listener, A_WHILE_MS);
+		if (server >= 0) {
+			int result = pp_lookup(server, &origin);
+
+			if (result != (peer == OUTSIDER ? -EBADMSG : -ENOENT))
+				fail_msg("peer %d, port %u, alone: %s", peer, port,
+					 pp_strerror(result));
+			close(server);
+		}
+		close(listener);
+		return;
+	}
+	while (times--)
+		send_piece(&handshake, 0, LINE, 0);
+	send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
+	check(accept_within(listener, peer == OUTSIDER ? NEVER_MS : SOON_MS), peer, follower, port);
+	close(listener);
+}
+
+static void the_same_segment_for_segment(void **state)
+{
+	enum follower follower;
+	enum peer peer;
+	size_t i;
+	int times;
+
+	(void)state;
+	for (peer = OUTSIDER; peer <= STRANGER; peer++) {
+		for (i = 0; i < 3; i++) {
+			for (follower = 0; follower < FOLLOWERS; follower++) {
+				for (times = 0; times <= 2; times++)
+					overtake_raw(peer, follower, ports[i], times);
+			}
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_proxys_origin_comes),
+		cmocka_unit_test(an_outsider_is_not_believed),
+		cmocka_unit_test(a_stranger_stays_one),
+		cmocka_unit_test(a_marked_addresss_origin_comes_where_there_is_no_proxy_cgroup),
+		cmocka_unit_test(the_same_segment_for_segment),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("overtaken", tests, setup, NULL);
+}
