@@ -173,28 +173,22 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 			  const struct pp_port *policy, struct pp_outgoing *outgoing)
 {
 	struct pp_handoff *handoff = handoff_of_this_cpu();
-	__u32 seq = segment->seq;
 
 	if (!handoff)
 		return DROP;
+	/* An announcement was found by its place. Else ask, also where it looks like a header: so
+	 * may what stands in a TLV, or behind the header. */
+	if (!outgoing && place_of(skb, segment) == OVERTAKING) {
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
+	if (!segment->payload_len)
+		return gate_hold(skb, listener, segment, policy);
 	handoff_socket(handoff, listener, segment, policy);
 	if ((!outgoing || !hand_over_announced(skb, handoff, segment, outgoing)) &&
-	    hand_over_decoded(skb, handoff, segment))
-		goto unreadable;
-	if (handoff->socket.record.state == PP_STATE_BAD ||
-	    handoff->socket.record.state == PP_STATE_FRAGMENTED) {
-		/* only now is it worth a look-up: is it the stream's beginning at all? */
-		if (place_of(skb, segment) == OVERTAKING) {
-			count(PP_STAT_DROPPED_HOLE);
-			return DROP;
-		}
-		if (segment->seq != seq) {
-			if (!segment->payload_len)
-				return gate_hold(skb, listener, segment, policy);
-			handoff->socket.first_seq = segment->seq;
-			if (hand_over_decoded(skb, handoff, segment))
-				goto unreadable;
-		}
+	    hand_over_decoded(skb, handoff, segment)) {
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return DROP;
 	}
 	if (policy->split != PP_SPLIT_NONE && !split_admits(skb, segment, &handoff->socket.record))
 		return DROP;
@@ -205,9 +199,6 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 	}
 	handoff_key(handoff, segment);
 	return PASS;
-unreadable:
-	count(PP_STAT_DROPPED_UNREADABLE);
-	return DROP;
 }
 
 /* Whatever an outsider sends, the MTA is told that it is not to be believed, or never sees it. */
