@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The header waits in TCP's backlog, since the server has its socket locked, and payload follows it
+ * there, segment behind segment. It has been decoded, but TCP has not taken it: the payload is not
+ * a hole, nothing is to come twice, and the payload is no header either, whatever it looks like.
+ */
+#include <arpa/inet.h>
+
+#include "../lib/locked.h"
+#include "../lib/proxy.h"
+#include "../lib/raw.h"
+
+#define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n"
+#define FORGED_LEN  (sizeof(FORGED) - 1)
+#define LARGE	    3000
+#define PIECE	    1000 /* bytes of payload in a segment */
+#define PIECES	    5
+#define PAYLOAD_LEN (PIECE * PIECES)
+#define BULK_LEN    40000 /* in one segment, as GSO has it */
+
+struct stream {
+	uint8_t bytes[LARGE + BULK_LEN];
+	size_t header_len;
+	const char *origin;
+};
+
+/* Bytes of a v2 header; 0: the v1 one. */
+static const size_t lens[] = {0, 28, 60, 300, LARGE};
+#define LENS (sizeof(lens) / sizeof(lens[0]))
+
+static int listener, gated_listener;
+
+static int setup(void **state)
+{
+	net_setup(state);
+	listener = listen_on(SERVER, OPEN);
+	gated_listener = listen_on(SERVER, PORT);
+	return 0;
+}
+
+static void make_stream(struct stream *stream, size_t header_len)
+{
+	if (header_len) {
+		make_v2(stream->bytes, header_len);
+		stream->origin = V2_ORIGIN;
+	} else {
+		header_len = LINE_LEN;
+		memcpy(stream->bytes, LINE, LINE_LEN);
+		stream->origin = LINE_ORIGIN;
+	}
+	fill_pattern(stream->bytes + header_len, BULK_LEN, header_len);
+	memcpy(stream->bytes + header_len, FORGED, FORGED_LEN);
+	stream->header_len = header_len;
+}
+
+static void send_part(const struct handshake *handshake, const struct stream *stream, size_t from,
+		      size_t to)
+{
+	const struct raw_segment segment = {.seq = handshake->seq + from,
+					    .ack = handshake->ack,
+					    .bytes = stream->bytes + from,
+					    .len = to - from};
+
+	raw_send(handshake, &segment);
+}
+
+static void check(int server, const struct stream *stream, size_t payload_len, const char *what)
+{
+	char text[PP_ORIGIN_PRINT_MAX];
+	struct pp_origin origin;
+	int result = pp_lookup_wait(server, &origin, SOON_MS);
+
+	if (result)
+		fail_msg("%s, header of %zu bytes: %s: %s", what, stream->header_len,
+			 pp_strerror(result), pp_reason_text(origin.reason));
+	pp_origin_print(&origin, text, sizeof(text));
+	assert_string_equal(text, stream->origin);
+	assert_reads(server, stream->bytes + stream->header_len, payload_len);
+	assert_nothing_to_read(server);
+	assert_int_equal(pp_lookup(server, &origin), 0);
+}
+
+/* The header is cut at @cuts[0], @cuts[1], up to a 0; its last part comes with @together bytes of
+ * payload. */
+static void try_raw(struct absent_page *page, const struct stream *stream, const size_t *cuts,
+		    size_t together, int gated)
+{
+	size_t at = 0, end = stream->header_len + PAYLOAD_LEN, next;
+	long holes = counter("dropped_hole");
+	struct handshake handshake;
+	int client, server;
+
+	client = connect_to(PROXY, SERVER, gated ? PORT : OPEN);
+	sniff(&handshake, port_of(client));
+	if (gated) { /* the first piece is the handshake's */
+		send_part(&handshake, stream, 0, cuts[0]);
+		at = *cuts++;
+	}
+	server = accept_within(gated ? gated_listener : listener, SOON_MS);
+	assert_true(server >= 0);
+	lock_socket(page, server);
+	for (; *cuts; cuts++) {
+		send_part(&handshake, stream, at, *cuts);
+		at = *cuts;
+	}
+	send_part(&handshake, stream, at, stream->header_len + together);
+	for (at = stream->header_len + together; at < end; at = next) {
+		next = at + PIECE < end ? at + PIECE : end;
+		send_part(&handshake, stream, at, next);
+	}
+	unlock_socket(page);
+	check(server, stream, PAYLOAD_LEN, "segments");
+	if (counter("dropped_hole") != holes)
+		fail_msg("header of %zu bytes: %ld segments were dropped", stream->header_len,
+			 counter("dropped_hole") - holes);
+	reset(client);
+	close(server);
+}
+
+static void payload_behind_a_header_that_waits(void **state)
+{
+	static const size_t togethers[] = {0, 1, FORGED_LEN, PIECE};
+	const size_t whole[] = {0};
+	struct absent_page page;
+	struct stream stream;
+	size_t i, k;
+
+	(void)state;
+	absent_page_make(&page);
+	raw_open();
+	for (i = 0; i < LENS; i++) {
+		make_stream(&stream, lens[i]);
+		for (k = 0; k < sizeof(togethers) / sizeof(togethers[0]); k++)
+			try_raw(&page, &stream, whole, togethers[k], 0);
+	}
+	absent_page_free(&page);
+}
+
+static void payload_behind_a_header_that_waits_in_pieces(void **state)
+{
+	struct absent_page page;
+	struct stream stream;
+	size_t i;
+	int gated;
+
+	(void)state;
+	absent_page_make(&page);
+	raw_open();
+	for (i = 0; i < LENS; i++) {
+		make_stream(&stream, lens[i]);
+		for (gated = 0; gated <= 1; gated++) {
+			const size_t last = stream.header_len - 1, half = stream.header_len / 2;
+			const size_t cuts[][4] = {{1, 0}, {last, 0}, {half, 0}, {5, half, last, 0}};
+			size_t c;
+
+			for (c = 0; c < sizeof(cuts) / sizeof(cuts[0]); c++) {
+				try_raw(&page, &stream, cuts[c], 0, gated);
+				try_raw(&page, &stream, cuts[c], 1, gated);
+			}
+		}
+	}
+	absent_page_free(&page);
+}
+
+enum bulk { APART, TOGETHER, IN_PIECES, BULKS };
+
+/* The proxy's own kernel sends: the payload, and in one case the header with it, is one segment of
+ * many times the usual size. */
+static void try_bulk(struct absent_page *page, const struct stream *stream, enum bulk bulk,
+		     const char *source)
+{
+	size_t half = stream->header_len / 2;
+	long holes = counter("dropped_hole");
+	int client, server;
+
+	if (strcmp(source, LOCAL) == 0)
+		client = proxy_connects(source, SERVER, OPEN);
+	else
+		client = connect_to(source, SERVER, OPEN);
+	server = accept_within(listener, SOON_MS);
+	assert_true(server >= 0);
+	lock_socket(page, server);
+	switch (bulk) {
+	case APART:
+		send_all(client, stream->bytes, stream->header_len);
+		send_all(client, stream->bytes + stream->header_len, BULK_LEN);
+		break;
+	case TOGETHER:
+		send_all(client, stream->bytes, stream->header_len + BULK_LEN);
+		break;
+	default:
+		send_all(client, stream->bytes, half);
+		send_all(client, stream->bytes + half, stream->header_len - half);
+		send_all(client, stream->bytes + stream->header_len, 1);
+		send_all(client, stream->bytes + stream->header_len + 1, BULK_LEN - 1);
+	}
+	unlock_socket(page);
+	check(server, stream, BULK_LEN, source);
+	if (counter("dropped_hole") != holes)
+		fail_msg("%s, bulk %d, header of %zu bytes: %ld segments were dropped", source,
+			 bulk, stream->header_len, counter("dropped_hole") - holes);
+	assert_int_equal(recv(client, &(char){1}, 1, 0), 1);
+	close_both(client, server);
+}
+
+static void large_segments_behind_a_header_that_waits(void **state)
+{
+	struct absent_page page;
+	struct stream stream;
+	enum bulk bulk;
+	size_t i;
+
+	(void)state;
+	absent_page_make(&page);
+	for (i = 0; i < LENS; i++) {
+		make_stream(&stream, lens[i]);
+		for (bulk = 0; bulk < BULKS; bulk++)
+			try_bulk(&page, &stream, bulk, PROXY);
+	}
+	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
+	for (i = 0; i < LENS; i++) {
+		make_stream(&stream, lens[i]);
+		for (bulk = 0; bulk < BULKS; bulk++)
+			try_bulk(&page, &stream, bulk, LOCAL);
+	}
+	run(0, "build/bin/ppctl proxy-cgroup del $LAB_OUTSIDE");
+	absent_page_free(&page);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(payload_behind_a_header_that_waits),
+		cmocka_unit_test(payload_behind_a_header_that_waits_in_pieces),
+		cmocka_unit_test(large_segments_behind_a_header_that_waits),
+	};
+
+	return cmocka_run_group_tests_name("backlog", tests, setup, NULL);
+}
