@@ -76,13 +76,18 @@ static void settle_bad(const struct pp_record *record, struct pp_socket *socket)
 
 static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
 {
+	__u16 port = CONTEXT_FIELD(sk->src_port);
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 	struct pp_socket *socket =
 		bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (socket)
-		settle_bad(record, socket);
-	else
+	if (!socket) {
 		record_count(record);
+		return;
+	}
+	if (policy)
+		socket->port_flags = policy->flags;
+	settle_bad(record, socket);
 }
 
 /* How many bytes at the stream's beginning are header, as far as they have arrived. */
@@ -127,44 +132,56 @@ static int record_take(struct pp_record *record, struct pp_socket *socket,
 	return 0;
 }
 
+/* What the programs have written, and what TCP says of it. Return: 0, or a negative errno. */
+static int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_socket *socket,
+		     struct pp_record *now)
+{
+	/* the gate, on another CPU, writes the state last: see record_write() */
+	__u8 state = *(volatile __u8 *)&socket->record.state;
+	__u64 cookie = socket->cookie;
+	struct stream stream;
+	int error;
+
+	barrier();
+	*now = socket->record;
+	now->state = state;
+	if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))
+		now->flags |= PP_RECORD_IN_MAP;
+	if (socket->settled && state != PP_STATE_VALID && state != PP_STATE_LOCAL)
+		return 0;
+	if (stream_of(sk, &stream))
+		return -EIO;
+	record_refresh(now, socket, sk, &stream);
+	if (ctx->optname == PP_TAKE) {
+		if (now->state == PP_STATE_BAD &&
+		    (state != PP_STATE_BAD || now->reason != socket->record.reason))
+			settle_bad(now, socket);
+		error = record_take(now, socket, &stream);
+		if (error)
+			return error;
+	}
+	if ((now->state == PP_STATE_VALID || now->state == PP_STATE_LOCAL) &&
+	    stream.copied >= header_arrived(now, &stream))
+		now->flags |= PP_RECORD_TAKEN;
+	return 0;
+}
+
 static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_socket *socket)
 {
 	struct pp_record *record = ctx->optval;
 	struct pp_record now = {};
-	struct stream stream;
-	__u8 state;
 	int error;
 
 	if ((void *)(record + 1) > ctx->optval_end)
 		return answer_error(ctx, -ENOBUFS);
-	if (!socket) {
+	if (socket) {
+		error = record_of(ctx, sk, socket, &now);
+		if (error)
+			return answer_error(ctx, error);
+	} else {
 		record_absent(&now, sk);
 		if (ctx->optname == PP_TAKE && now.state == PP_STATE_BAD)
 			remember_absent(&now, sk);
-	} else {
-		__u64 cookie = socket->cookie;
-
-		if (stream_of(sk, &stream))
-			return answer_error(ctx, -EIO);
-		/* the gate, on another CPU, writes the state last: see record_write() */
-		state = *(volatile __u8 *)&socket->record.state;
-		barrier();
-		now = socket->record;
-		now.state = state;
-		if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))
-			now.flags |= PP_RECORD_IN_MAP;
-		record_refresh(&now, socket, sk, &stream);
-		if (ctx->optname == PP_TAKE) {
-			if (now.state == PP_STATE_BAD && !socket->settled)
-				settle_bad(&now, socket);
-			error = record_take(&now, socket, &stream);
-			if (error)
-				return answer_error(ctx, error);
-		}
-		if (now.state == PP_STATE_VALID || now.state == PP_STATE_LOCAL) {
-			if (stream.copied >= header_arrived(&now, &stream))
-				now.flags |= PP_RECORD_TAKEN;
-		}
 	}
 	*record = now;
 	return answer_length(ctx, sizeof(*record));

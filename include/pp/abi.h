@@ -69,11 +69,12 @@ enum pp_reason {
 #define PP_WINDOW     1024  /* a header of up to this many bytes is small: see struct pp_extra */
 
 /* record.flags */
-#define PP_RECORD_LARGE	 0x01 /* larger than PP_WINDOW */
-#define PP_RECORD_KEPT	 0x02 /* PP_HEADER and PP_TLVS have the bytes */
-#define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
-#define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
-#define PP_RECORD_URGENT 0x20 /* with a take: urgent bytes (TCP URG) are, or were, in the stream \
+#define PP_RECORD_LARGE 0x01 /* larger than PP_WINDOW */
+#define PP_RECORD_KEPT	0x02 /* PP_HEADER and PP_TLVS have the bytes */
+#define PP_RECORD_TAKEN 0x04 /* the header has been discarded from the stream */
+#define PP_RECORD_SPLIT 0x08 /* the kernel takes the header out of the stream, nobody else */
+#define PP_RECORD_URGENT                                                                         \
+	0x20		      /* with a take: urgent bytes (TCP URG) are, or were, in the stream \
 			       */
 #define PP_RECORD_IN_MAP 0x10 /* split: the socket is in pp_split still, not native yet */
 

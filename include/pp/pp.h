@@ -105,7 +105,8 @@ int pp_lookup(int fd, struct pp_origin *origin);
  * stay quiet when a small header arrives.
  *
  * Return: as pp_lookup(), but -ETIMEDOUT in place of -EAGAIN; -EINTR when a signal came. After
- * either it may be called again, though a gate whose time ran out (see pp_lookup()) answers the same.
+ * either it may be called again, though a gate whose time ran out (see pp_lookup()) answers the
+ * same.
  */
 int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
 
@@ -120,9 +121,10 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * there, and one more if payload follows it. While it waits it takes the parts as they arrive. It
  * leaves the socket's options alone as pp_lookup() does.
  *
- * Close the connection after any error but -ENOBUFS: a part of the header may have been taken. Nothing has been
- * taken after -EINTR, after -ETIMEDOUT with a @timeout_ms of 0 (both may be repeated), and after
- * -EBADMSG when the first bytes that were there made no header (unless SO_PEEK_OFF is set).
+ * Close the connection after any error but -ENOBUFS: a part of the header may have been taken.
+ * Nothing has been taken after -EINTR, after -ETIMEDOUT with a @timeout_ms of 0 (both may be
+ * repeated), and after -EBADMSG when the first bytes that were there made no header (unless
+ * SO_PEEK_OFF is set).
  *
  * Return: 0; -EBADMSG not a valid header, or the peer closed first: origin->reason says which;
  * -ETIMEDOUT; -EINTR when a signal came before any byte of the header; -EIO somebody else read from

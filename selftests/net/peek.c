@@ -184,6 +184,26 @@ static void a_large_header_and_its_tlvs_say_the_same_before_and_after(void **sta
 	close_both(client, server);
 }
 
+static void what_only_a_look_up_finds_is_counted_once(void **state)
+{
+	long before = counter("bad_closed");
+	int client = connect_to(PROXY, SERVER, PORT), server, i;
+	struct pp_origin origin;
+
+	(void)state;
+	send_all(client, LINE, 20);
+	await_acknowledged(client);
+	server = accept_within(listener, SOON_MS);
+	close(client);
+	assert_int_equal(pp_lookup_wait(server, &origin, SOON_MS), -EBADMSG);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(pp_lookup(server, &origin), -EBADMSG);
+		assert_int_equal(origin.reason, PP_BAD_CLOSED);
+	}
+	assert_int_equal(counter("bad_closed"), before + 1);
+	close(server);
+}
+
 static void tlvs_are_kept_as_long_as_the_socket_lives(void **state)
 {
 	static uint8_t bytes[600], tlvs[PP_WINDOW];
@@ -466,6 +486,7 @@ int main(void)
 		cmocka_unit_test(header_byte_by_byte),
 		cmocka_unit_test(headers_of_all_sizes_in_parts_of_all_sizes),
 		cmocka_unit_test(a_large_header_and_its_tlvs_say_the_same_before_and_after),
+		cmocka_unit_test(what_only_a_look_up_finds_is_counted_once),
 		cmocka_unit_test(tlvs_are_kept_as_long_as_the_socket_lives),
 		cmocka_unit_test(an_unmarked_host_is_an_ordinary_client),
 		cmocka_unit_test(a_port_that_is_not_served_is_left_alone),

@@ -95,7 +95,7 @@ greets_each() {
 	client "$hello" 127.0.0.2 "$line" &&
 		client "$hello" 127.0.0.2 'PROXY ' 'TCP4 192.0.2.7 1' "${end%.}" &&
 		client '220 hello, ordinary client' 127.0.0.3 &&
-		client '554 an address is malformed' 127.0.0.2 'PROXY TCP4 1.2.3.256 '
+		client '554 not a valid PROXY header: an address is malformed' 127.0.0.2 'PROXY TCP4 1.2.3.256 '
 	result=$?
 	stop
 	return $result

@@ -69,8 +69,8 @@ int pp_discard(int fd, uint32_t len, int urgent)
 	ssize_t taken;
 
 	while (len) {
-		taken = urgent ? pp_receive(fd, NULL, len, MSG_TRUNC) :
-				 receive_now(fd, NULL, len, MSG_TRUNC);
+		taken = urgent ? pp_receive(fd, NULL, len, MSG_TRUNC)
+			       : receive_now(fd, NULL, len, MSG_TRUNC);
 		if (taken < 0)
 			return taken;
 		if (taken == 0)
