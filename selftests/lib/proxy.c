@@ -15,8 +15,6 @@
 #include "address.h"
 #include "proxy.h"
 
-#define OUTGOING_MAX 32768 /* entries of pp_outgoing */
-
 static void enter(const char *cgroup)
 {
 	char path[PATH_MAX];
@@ -149,23 +147,52 @@ static uint64_t now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-void outgoing_fill(unsigned int age_s)
+/* Keys of their own for each call. Return: how many there was room for. */
+static unsigned int put_entries(unsigned int count, unsigned int age_s, int closed)
 {
 	struct pp_outgoing outgoing = {.record.state = PP_STATE_PENDING,
+				       .closed = closed,
 				       .made_ns = now_ns() - age_s * 1000000000ULL};
 	struct pp_handoff_key key = {.remote = "\x20\x01\x0d\xb8", .local = "\x20\x01\x0d\xb8"};
+	static uint32_t number;
 	int map = map_open("pp_outgoing");
 	unsigned int i;
 
-	for (i = 0; i < OUTGOING_MAX; i++) {
-		key.first_seq = i;
-		outgoing.cookie = ~(uint64_t)i;
+	for (i = 0; i < count; i++) {
+		key.first_seq = number++;
+		outgoing.cookie = ~(uint64_t)key.first_seq;
 		if (!bpf_map_update_elem(map, &key, &outgoing, BPF_ANY))
 			continue;
 		assert_int_equal(errno, E2BIG);
 		break;
 	}
 	close(map);
+	return i;
+}
+
+void outgoing_fill(unsigned int age_s)
+{
+	put_entries(OUTGOING_MAX + 1, age_s, 0);
+}
+
+void outgoing_put_closed(unsigned int count, unsigned int age_s)
+{
+	assert_int_equal(put_entries(count, age_s, 1), count);
+}
+
+int outgoing_closed(void)
+{
+	struct pp_handoff_key keys[2], *previous = NULL;
+	int map = map_open("pp_outgoing"), closed = 0, count = 0;
+	struct pp_outgoing outgoing;
+
+	while (!bpf_map_get_next_key(map, previous, &keys[count & 1])) {
+		previous = &keys[count++ & 1];
+		if (!bpf_map_lookup_elem(map, previous, &outgoing))
+			closed += outgoing.closed;
+	}
+	close(map);
+	return closed;
 }
 
 void outgoing_clear(void)

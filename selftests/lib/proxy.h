@@ -35,8 +35,14 @@ int entries(const char *map);
 /* Waits until it has none, fails after SOON_MS. */
 void assert_empties(const char *map);
 
+#define OUTGOING_MAX 32768 /* entries of pp_outgoing */
+
 /* Fills pp_outgoing with entries of no connection, which were made @age_s seconds ago. */
 void outgoing_fill(unsigned int age_s);
+/* Puts @count more of these into it, whose sockets were closed then. */
+void outgoing_put_closed(unsigned int count, unsigned int age_s);
+/* How many entries have `closed` set. */
+int outgoing_closed(void);
 /* Removes all of its entries. */
 void outgoing_clear(void);
 void outgoing_put(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing);

@@ -162,6 +162,91 @@ static void what_is_left_behind_makes_room(void **state)
 	assert_true(entries("pp_outgoing") <= 1);
 }
 
+/* The receiving side's accept queue is full when the header comes, and the proxy resets: its header
+ * may be on its way still, as far as anybody knows. */
+static void leave_behind(int listener, int fillers[2])
+{
+	int client, i;
+
+	become_proxy();
+	client = connect_start(LOCAL, SERVER, PORT);
+	become_server();
+	assert_int_equal(failure_of(client, SOON_MS), 0);
+	for (i = 0; i < 2; i++)
+		fillers[i] = connect_to(OTHER, SERVER, PORT);
+	send_text(client, LINE);
+	reset(client);
+	for (i = 0; i < 2; i++)
+		close_both(accept_within(listener, SOON_MS), fillers[i]);
+}
+
+static void a_reset_connections_announcement_stays_until_there_is_need_of_room(void **state)
+{
+	int listener = listen_on(SERVER, PORT), fillers[2], i, closed;
+
+	(void)state;
+	outgoing_clear();
+	assert_int_equal(listen(listener, 1), 0);
+	for (i = 0; i < 5; i++) {
+		leave_behind(listener, fillers);
+		assert_int_equal(entries("pp_outgoing"), i + 1);
+	}
+	closed = outgoing_closed();
+	assert_int_equal(closed, 5);
+	assert_int_equal(accept_within(listener, 0), -ETIMEDOUT);
+	close(listener);
+	served(PORT);
+	served(TRANSPARENT);
+	assert_true(outgoing_closed() == closed);
+	outgoing_clear();
+}
+
+#define OLD   20000
+#define FRESH 1000
+
+static void closed_ones_that_are_old_are_swept_and_no_others(void **state)
+{
+	int i;
+
+	(void)state;
+	outgoing_clear();
+	sleep(1); /* it is swept once a second */
+	outgoing_put_closed(OLD, 11);
+	outgoing_put_closed(FRESH, 0);
+	outgoing_fill(11); /* these are not closed, and may be somebody's */
+	assert_int_equal(entries("pp_outgoing"), OUTGOING_MAX);
+	for (i = 0; i < 20; i++) {
+		served(PORT);
+		served(TRANSPARENT);
+	}
+	assert_int_equal(outgoing_closed(), FRESH);
+	assert_true(entries("pp_outgoing") >= OUTGOING_MAX - OLD);
+	assert_true(entries("pp_outgoing") <= OUTGOING_MAX - OLD + 1);
+	outgoing_clear();
+}
+
+/* And where there are none but fresh ones, the next connection is refused until they are old. */
+static void closed_ones_that_are_fresh_stay(void **state)
+{
+	int listener = listen_on(SERVER, PORT), proxy;
+
+	(void)state;
+	outgoing_clear();
+	sleep(1);
+	outgoing_put_closed(OUTGOING_MAX, 0);
+	become_proxy();
+	proxy = connect_start(LOCAL, SERVER, PORT);
+	become_server();
+	assert_int_equal(failure_of(proxy, LONG_MS), ETIMEDOUT);
+	assert_int_equal(accept_within(listener, 0), -ETIMEDOUT);
+	assert_int_equal(outgoing_closed(), OUTGOING_MAX);
+	close_both(proxy, listener);
+	sleep(10);
+	served(PORT);
+	assert_int_equal(outgoing_closed(), 0);
+	outgoing_clear();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +256,10 @@ int main(void)
 		cmocka_unit_test(a_full_map_refuses),
 		cmocka_unit_test(a_full_map_refuses_in_transparent_mode_too),
 		cmocka_unit_test(what_is_left_behind_makes_room),
+		cmocka_unit_test(
+			a_reset_connections_announcement_stays_until_there_is_need_of_room),
+		cmocka_unit_test(closed_ones_that_are_old_are_swept_and_no_others),
+		cmocka_unit_test(closed_ones_that_are_fresh_stay),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
