@@ -197,11 +197,18 @@ int outgoing_closed(void)
 
 void outgoing_clear(void)
 {
-	int map = map_open("pp_outgoing");
-	struct pp_handoff_key key;
+	struct pp_handoff_key keys[2], *previous = NULL;
+	int map = map_open("pp_outgoing"), count = 0;
 
-	while (!bpf_map_get_next_key(map, NULL, &key))
-		bpf_map_delete_elem(map, &key);
+	/* each after the next has been asked for: the search for a first one is long in a map that
+	 * has become empty */
+	while (!bpf_map_get_next_key(map, previous, &keys[count & 1])) {
+		if (previous)
+			bpf_map_delete_elem(map, previous);
+		previous = &keys[count++ & 1];
+	}
+	if (previous)
+		bpf_map_delete_elem(map, previous);
 	close(map);
 }
 

@@ -90,6 +90,8 @@ static void try_raw(struct absent_page *page, const struct stream *stream, const
 	struct handshake handshake;
 	int client, server;
 
+	if (!is_my_share())
+		return;
 	client = connect_to(PROXY, SERVER, gated ? PORT : OPEN);
 	sniff(&handshake, port_of(client));
 	if (gated) { /* the first piece is the handshake's */
@@ -173,6 +175,8 @@ static void try_bulk(struct absent_page *page, const struct stream *stream, enum
 	long holes = counter("dropped_hole");
 	int client, server;
 
+	if (!is_my_share())
+		return;
 	if (strcmp(source, LOCAL) == 0)
 		client = proxy_connects(source, SERVER, OPEN);
 	else

@@ -139,6 +139,8 @@ static void try_cut(const struct stream *stream, const struct stream *damaged, c
 	int client, server, i, asked;
 	size_t end;
 
+	if (!is_my_share())
+		return;
 	for (i = 0; i < 3; i++) {
 		for (asked = 0; asked <= 1; asked++) {
 			client = begin(&handshake, ports[i]);
@@ -253,6 +255,8 @@ static void try_overtaking(const struct stream *stream, size_t cut, size_t end)
 	int client, server, i;
 	long holes;
 
+	if (!is_my_share())
+		return;
 	for (i = 0; i < 3; i += 2) { /* a gate is shut */
 		client = begin(&handshake, ports[i]);
 		holes = counter("dropped_hole");
@@ -321,6 +325,8 @@ static void try_forged(const struct stream *stream, size_t cut, size_t end)
 	struct pp_origin origin;
 	int client, server, i;
 
+	if (!is_my_share())
+		return;
 	for (i = 0; i < 3; i++) {
 		client = begin(&handshake, ports[i]);
 		send_part(&handshake, stream, cut, end, 0);

@@ -49,15 +49,29 @@ static void fill_queue(int *fillers, unsigned int port)
 		fillers[i] = connect_to(OTHER, SERVER, port);
 }
 
-static void make_room(int listener, int *fillers)
+/* Where the machine is slow, the connection that all this is about, from port @client, may have
+ * come before the queue was full. Return: its socket, or -1. */
+static int make_room(int listener, int *fillers, unsigned int client)
 {
-	int i, server;
+	struct sockaddr_in peer;
+	int i, server, early = -1;
+	socklen_t len;
 
 	for (i = 0; i < FILLERS; i++) {
 		server = accept_within(listener, SOON_MS);
 		assert_true(server >= 0);
-		close_both(server, fillers[i]);
+		len = sizeof(peer);
+		if (!getpeername(server, (struct sockaddr *)&peer, &len) &&
+		    ntohs(peer.sin_port) == client) {
+			early = server;
+			i--;
+		} else {
+			close(server);
+		}
 	}
+	for (i = 0; i < FILLERS; i++)
+		close(fillers[i]);
+	return early;
 }
 
 /* What the server may be told of each of them, and then reads. */
@@ -117,17 +131,19 @@ static int connect_without_ack(enum peer peer, unsigned int port)
 
 static void overtake(enum peer peer, enum follower follower, unsigned int port)
 {
-	int listener = listen_narrowly(port), client, fillers[FILLERS];
+	int listener = listen_narrowly(port), client, server, fillers[FILLERS];
 
 	client = connect_without_ack(peer, port);
 	fill_queue(fillers, port);
 	send_text(client, LINE);
-	make_room(listener, fillers);
+	server = make_room(listener, fillers, port_of(client));
 	if (follower != FIN)
 		send_text(client, PAYLOAD);
 	if (follower != TEXT)
 		shutdown(client, SHUT_WR);
-	check(accept_within(listener, peer == OUTSIDER ? NEVER_MS : SOON_MS), peer, follower, port);
+	if (server < 0)
+		server = accept_within(listener, peer == OUTSIDER ? NEVER_MS : SOON_MS);
+	check(server, peer, follower, port);
 	reset(client);
 	close(listener);
 }
@@ -174,18 +190,19 @@ static void a_marked_addresss_origin_comes_where_there_is_no_proxy_cgroup(void *
 	run(0, "build/bin/ppctl proxy-cgroup del $LAB_OUTSIDE");
 	for (i = 0; i < PORTS; i++) {
 		for (follower = 0; follower < FOLLOWERS; follower++) {
-			int listener = listen_narrowly(ports[i]), client, fillers[FILLERS];
+			int listener = listen_narrowly(ports[i]), client, server, fillers[FILLERS];
 
 			client = connect_without_ack(OUTSIDER, ports[i]);
 			fill_queue(fillers, ports[i]);
 			send_text(client, LINE);
-			make_room(listener, fillers);
+			server = make_room(listener, fillers, port_of(client));
 			if (follower != FIN)
 				send_text(client, PAYLOAD);
 			if (follower != TEXT)
 				shutdown(client, SHUT_WR);
-			check(accept_within(listener, SOON_MS), PROXY_OF_THE_CGROUP, follower,
-			      ports[i]);
+			if (server < 0)
+				server = accept_within(listener, SOON_MS);
+			check(server, PROXY_OF_THE_CGROUP, follower, ports[i]);
 			reset(client);
 			close(listener);
 		}
@@ -213,15 +230,16 @@ static void overtake_raw(enum peer peer, enum follower follower, unsigned int po
 	struct handshake handshake = {.from = sources[peer]};
 	const char *text = follower == FIN ? "" : PAYLOAD;
 	struct pp_origin origin = {0};
+	int tries, i, early;
 
 	raw_open();
 	assert_int_equal(raw_connect(&handshake, from++, port, SOON_MS), 0);
 	fill_queue(fillers, port);
 	send_piece(&handshake, 0, LINE, 0);
-	make_room(listener, fillers);
+	early = make_room(listener, fillers, from - 1);
 	send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
 	if (!times) { /* it never comes again: the answer is -EAGAIN at best */
-		server = accept_within(listener, A_WHILE_MS);
+		server = early >= 0 ? early : accept_within(listener, A_WHILE_MS);
 		if (server >= 0) {
 			int result = pp_lookup(server, &origin);
 
@@ -233,10 +251,17 @@ static void overtake_raw(enum peer peer, enum follower follower, unsigned int po
 		close(listener);
 		return;
 	}
-	while (times--)
-		send_piece(&handshake, 0, LINE, 0);
-	send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
-	check(accept_within(listener, peer == OUTSIDER ? NEVER_MS : SOON_MS), peer, follower, port);
+	/* as TCP does it, until it is taken: a busy machine may not have made room yet */
+	server = early;
+	for (tries = 0; server < 0 && tries < 60; tries++) {
+		for (i = 0; i < times; i++)
+			send_piece(&handshake, 0, LINE, 0);
+		send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
+		server = accept_within(listener, peer == OUTSIDER ? NEVER_MS : 1000);
+		if (server >= 0 || peer == OUTSIDER)
+			break;
+	}
+	check(server, peer, follower, port);
 	close(listener);
 }
 
@@ -251,8 +276,10 @@ static void the_same_segment_for_segment(void **state)
 	for (peer = OUTSIDER; peer <= STRANGER; peer++) {
 		for (i = 0; i < 3; i++) {
 			for (follower = 0; follower < FOLLOWERS; follower++) {
-				for (times = 0; times <= 2; times++)
-					overtake_raw(peer, follower, ports[i], times);
+				for (times = 0; times <= 2; times++) {
+					if (is_my_share())
+						overtake_raw(peer, follower, ports[i], times);
+				}
 			}
 		}
 	}
