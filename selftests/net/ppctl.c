@@ -162,13 +162,13 @@ static void status_shows_programs_maps_and_counters(void **state)
 	assert_says(run(1, PPCTL "status --json --pin $LAB_BPFFS/none"), "\"error\":");
 }
 
-static void a_cgroup_that_is_gone_is_told(void **state)
+static void a_cgroup_that_is_gone_is_told_and_replaced(void **state)
 {
 	(void)state;
 	run(0, "mkdir $LAB_CGROUP/unit && " PPCTL "up --cgroup $LAB_CGROUP/unit && "
 	       "rmdir $LAB_CGROUP/unit");
 	assert_says(run(0, PPCTL "status"), "gone");
-	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP"), "'ppctl down' first");
+	assert_says(run(0, PPCTL "up --cgroup $LAB_CGROUP"), "up again on");
 	run(0, PPCTL "down");
 }
 
@@ -483,7 +483,7 @@ int main(void)
 		cmocka_unit_test_teardown(split_and_transparency_go_together, down),
 		cmocka_unit_test_teardown(a_full_map_says_so_and_loses_nothing, down),
 		cmocka_unit_test_teardown(status_shows_programs_maps_and_counters, down),
-		cmocka_unit_test_teardown(a_cgroup_that_is_gone_is_told, down),
+		cmocka_unit_test_teardown(a_cgroup_that_is_gone_is_told_and_replaced, down),
 		cmocka_unit_test_teardown(an_exclusive_program_is_named, down),
 		cmocka_unit_test_teardown(an_exclusive_program_on_the_proxys_cgroup_is_named, down),
 		cmocka_unit_test_teardown(status_names_mptcp_listeners, down),

@@ -203,3 +203,30 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 	close(link);
 	return failed ? error("%s: %s", path, strerror(failed)) : 0;
 }
+
+int cgroup_reattach(const char *name, const char *cgroup)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	int link, program, result;
+	char path[PATH_MAX];
+
+	pin_path(path, "links", name);
+	link = bpf_obj_get(path);
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &len)) {
+		result = error("%s: %s", path, strerror(errno));
+		goto out;
+	}
+	program = bpf_prog_get_fd_by_id(info.prog_id);
+	if (program < 0) {
+		result = error("%s: its program: %s", path, strerror(errno));
+		goto out;
+	}
+	unlink(path);
+	result = cgroup_attach(program, info.cgroup.attach_type, name, cgroup, name);
+	close(program);
+out:
+	if (link >= 0)
+		close(link);
+	return result;
+}

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "ppctl.h"
 
 /* Calls @each with every word of the comma-separated @words, until one fails. */
@@ -34,6 +36,51 @@ void list_print_strings(struct json_object *list)
 
 	for (i = 0; i < json_object_array_length(list); i++)
 		printf("%s\n", json_object_get_string(json_object_array_get_idx(list, i)));
+}
+
+static int count_words(const char *words)
+{
+	int count = 1;
+
+	for (; *words; words++)
+		count += *words == ',';
+	return count;
+}
+
+/* Is there room in @map for @count entries more? Ones that are there already may be among them. */
+static int check_room(const struct list *list, int map, int count)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), used = 0;
+	char keys[2][64], *previous = NULL;
+
+	if (bpf_obj_get_info_by_fd(map, &info, &len) || info.type == BPF_MAP_TYPE_ARRAY ||
+	    info.key_size > sizeof(keys[0]))
+		return 0;
+	while (!bpf_map_get_next_key(map, previous, keys[used & 1]))
+		previous = keys[used++ & 1];
+	if (used + count <= info.max_entries)
+		return 0;
+	return error("%s has room for %u entries more, and these are %d: none was added", list->map,
+		     info.max_entries - used, count);
+}
+
+/* All of @words, or none. */
+static int check_words(const struct list *list, int map, int argc, char **words)
+{
+	int i, count = 0;
+
+	for (i = 0; i < argc; i++) {
+		count += count_words(words[i]);
+		if (for_each_word(words[i], list->check, map))
+			return -1;
+	}
+	return check_room(list, map, count);
+}
+
+int list_check(const struct list *list, const char *words)
+{
+	return words ? for_each_word(words, list->check, -1) : 0;
 }
 
 int list_add(const struct list *list, const char *words)
@@ -76,9 +123,13 @@ int list_command(const struct list *list, int argc, char **argv)
 		return error("usage: ppctl %s add|del %s..., or ppctl %s list", list->name,
 			     list->word, list->name);
 
+	if (each && pin_lock())
+		return -1;
 	map = pin_open_map(list->map);
 	if (map < 0)
 		return -1;
+	if (each == list->add)
+		result = check_words(list, map, argc - 1, argv + 1);
 	for (i = 1; i < argc && !result; i++)
 		result = for_each_word(argv[i], each, map);
 	if (!each)

@@ -75,7 +75,8 @@ static int fetch_fd(const char *pid_text, const char *fd_text)
 	long pid = strtol(pid_text, &pid_end, 10), fd = strtol(fd_text, &fd_end, 10);
 	int process, copy;
 
-	if (*pid_end || *fd_end || pid <= 0 || fd < 0 || !*pid_text || !*fd_text)
+	if (*pid_end || *fd_end || pid <= 0 || pid > INT_MAX || fd < 0 || fd > INT_MAX ||
+	    !*pid_text || !*fd_text)
 		return error("usage: ppctl lookup PID FD: two numbers, as in /proc/PID/fd/FD");
 	process = syscall(SYS_pidfd_open, (int)pid, 0);
 	if (process < 0)

@@ -214,6 +214,15 @@ static int print_version(const char *value)
 	exit(0);
 }
 
+/* JSON is UTF-8, and a word of the command line may be anything. */
+static void keep_ascii(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text > 0x7e)
+			*text = '?';
+	}
+}
+
 int error(const char *format, ...)
 {
 	struct json_object *object;
@@ -224,6 +233,7 @@ int error(const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	if (options.json) {
+		keep_ascii(text);
 		object = json_object_new_object();
 		json_object_object_add(object, "error", json_object_new_string(text));
 		print_json(object);

@@ -4,8 +4,10 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,17 +38,111 @@ int pin_open_map(const char *name)
 	return error("%s: %s", path, strerror(errno));
 }
 
-int pin_is_up(void)
+/* What all pins of ours begin with: nothing else below options.pin is ever removed. */
+#define OWN_PREFIX "pp_"
+
+/* The programs on the mail server's cgroup, in the order in which they go: without the gate and
+ * pp_sockops no connection has an origin any more, and the names, which then refuse, go last. */
+const char *const cgroup_programs[] = {"pp_gate",     "pp_sockops",  "pp_getsockopt", "pp_getsock4",
+				       "pp_getsock6", "pp_getpeer4", "pp_getpeer6",   NULL};
+
+static int is_pinned(const char *kind, const char *name)
 {
 	char path[PATH_MAX];
 
-	pin_path(path, "links", "pp_gate");
+	pin_path(path, kind, name);
 	return access(path, F_OK) == 0;
 }
 
-static const char *const kinds[] = {"maps", "links", "progs"};
+int pin_is_up(void)
+{
+	static const char *const maps[] = {MAP_PORTS, MAP_PROXIES, MAP_CONFIG, MAP_STATS};
+	size_t i;
+
+	/* the lists are filled before the first of them is attached */
+	for (i = 0; cgroup_programs[i]; i++) {
+		if (!is_pinned("links", cgroup_programs[i]))
+			return 0;
+	}
+	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (!is_pinned("maps", maps[i]))
+			return 0;
+	}
+	return 1;
+}
+
+/* In the order in which they go: a program keeps its maps. */
+static const char *const kinds[] = {"links", "progs", "maps"};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+int pin_lock(void)
+{
+	char parent[PATH_MAX], *slash;
+	int fd;
+
+	snprintf(parent, sizeof(parent), "%s", options.pin);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return 0; /* says so later */
+	*slash = 0;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	/* held until this process ends */
+	if (flock(fd, LOCK_EX))
+		return error("%s: %s", parent, strerror(errno));
+	return 0;
+}
+
+/* Is @path a directory that only root can have put something into? One that is not there is right.
+ */
+static int check_directory(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : error("%s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return error("%s is not a directory (a symbolic link is not taken for one)", path);
+	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
+		return error("%s belongs to somebody else, or others may write there: name another "
+			     "directory with --pin",
+			     path);
+	return 0;
+}
+
+static int check_entries(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	int result = 0;
+
+	while (dir && !result && (entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' &&
+		    strncmp(entry->d_name, OWN_PREFIX, strlen(OWN_PREFIX)))
+			result = error("%s/%s is not of ppsplit: name another directory with --pin",
+				       folder, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return result;
+}
+
+int pin_check(void)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	if (check_directory(options.pin))
+		return -1;
+	for (i = 0; i < KINDS; i++) {
+		snprintf(path, sizeof(path), "%s/%s", options.pin, kinds[i]);
+		if (check_directory(path) || check_entries(path))
+			return -1;
+	}
+	return 0;
+}
 
 static int make_directory(const char *path)
 {
@@ -88,11 +184,15 @@ void pin_remove_all(void)
 	size_t i;
 	DIR *dir;
 
+	for (i = 0; cgroup_programs[i]; i++) {
+		pin_path(path, "links", cgroup_programs[i]);
+		pin_remove_link(path);
+	}
 	for (i = 0; i < KINDS; i++) {
 		pin_path(folder, kinds[i], "");
 		dir = opendir(folder);
 		while (dir && (entry = readdir(dir))) {
-			if (entry->d_name[0] == '.')
+			if (strncmp(entry->d_name, OWN_PREFIX, strlen(OWN_PREFIX)))
 				continue;
 			pin_path(path, kinds[i], entry->d_name);
 			if (!strcmp(kinds[i], "links"))

@@ -22,6 +22,14 @@ static int port_parse(const char *text, uint16_t *port)
 	return 0;
 }
 
+static int port_check(int map, const char *word)
+{
+	uint16_t port;
+
+	(void)map;
+	return port_parse(word, &port);
+}
+
 /* With the policy that the options say. */
 static int port_add(int map, const char *word)
 {
@@ -127,6 +135,7 @@ const struct list port_list = {
 	.name = "port",
 	.word = "PORT",
 	.map = MAP_PORTS,
+	.check = port_check,
 	.add = port_add,
 	.del = port_del,
 	.read = ports_read,

@@ -57,7 +57,14 @@ void print_json(struct json_object *object);
 /* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
 int pin_open_map(const char *name);
+/* Is a whole set pinned? A killed 'up' or 'down' leaves less. */
 int pin_is_up(void);
+/* Waits until no other ppctl changes what is pinned, and keeps others waiting until this one ends.
+ */
+int pin_lock(void);
+/* Is all that is below options.pin ours? Says what is not. */
+int pin_check(void);
+extern const char *const cgroup_programs[]; /* up to NULL */
 int pin_make_directories(void);
 /* Detaches a link, and removes its pin. */
 void pin_remove_link(const char *path);
@@ -70,6 +77,8 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
 /* The path of the cgroup that the pinned link @name is on, or "" when that is gone. Return: 0, or
  * -1. */
 int cgroup_of_link(const char *name, char cgroup[PATH_MAX]);
+/* Attaches the program of the pinned link @name, whose cgroup is gone, to @cgroup in its place. */
+int cgroup_reattach(const char *name, const char *cgroup);
 /* Attaches a program to a cgroup, and pins the link as links/@pin. */
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin);
@@ -85,6 +94,7 @@ struct list {
 	const char *name; /* of the command */
 	const char *word; /* what an entry is called in its usage */
 	const char *map;
+	int (*check)(int map, const char *word); /* could it be added? changes nothing */
 	int (*add)(int map, const char *word);
 	int (*del)(int map, const char *word);
 	struct json_object *(*read)(int map);
@@ -93,6 +103,8 @@ struct list {
 
 extern const struct list proxy_list, proxy_cgroup_list, port_list;
 
+/* Could each of the comma-separated @words be added? Asked before anything is changed. */
+int list_check(const struct list *list, const char *words);
 /* Adds each of the comma-separated @words; NULL: none. */
 int list_add(const struct list *list, const char *words);
 /* A list whose entries are strings: one a line. */

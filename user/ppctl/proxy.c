@@ -80,6 +80,14 @@ static void prefix_print(const struct pp_prefix *prefix, char *text, size_t size
 	}
 }
 
+static int proxy_check(int map, const char *word)
+{
+	struct pp_prefix prefix;
+
+	(void)map;
+	return prefix_parse(word, &prefix);
+}
+
 static int proxy_add(int map, const char *word)
 {
 	struct pp_proxy proxy = {0};
@@ -124,6 +132,7 @@ const struct list proxy_list = {
 	.name = "proxy",
 	.word = "PREFIX",
 	.map = MAP_PROXIES,
+	.check = proxy_check,
 	.add = proxy_add,
 	.del = proxy_del,
 	.read = proxies_read,

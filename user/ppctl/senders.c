@@ -89,6 +89,14 @@ static int config_follow(int map)
 	return config_set(map, count ? PP_CONFIG_SENDERS : 0);
 }
 
+static int sender_check(int map, const char *word)
+{
+	char cgroup[PATH_MAX];
+
+	(void)map;
+	return cgroup_resolve("--proxy-cgroup", word, cgroup);
+}
+
 static int sender_add(int map, const char *word)
 {
 	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
@@ -133,6 +141,7 @@ const struct list proxy_cgroup_list = {
 	.name = "proxy-cgroup",
 	.word = "PATH",
 	.map = MAP_CONFIG,
+	.check = sender_check,
 	.add = sender_add,
 	.del = sender_del,
 	.read = senders_read,

@@ -171,6 +171,14 @@ static int attach_to_cgroup(struct pp_bpf *skeleton, const char *cgroup)
 	return 0;
 }
 
+static int check_lists(void)
+{
+	return list_check(&port_list, options.ports) || list_check(&proxy_list, options.proxies) ||
+			       list_check(&proxy_cgroup_list, options.senders)
+		       ? -1
+		       : 0;
+}
+
 static int add_to_lists(void)
 {
 	if (list_add(&port_list, options.ports) || list_add(&proxy_cgroup_list, options.senders))
@@ -192,19 +200,32 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 	return attach_to_cgroup(skeleton, cgroup);
 }
 
+/* A unit that is started again has a new cgroup under the old name: the programs go there, with
+ * their maps as they are. */
 static int already_up(const char *cgroup_path)
 {
 	char path[PATH_MAX];
+	int again = 0;
+	size_t i;
 
-	if (cgroup_of_link("pp_gate", path) || !path[0])
-		return error("%s: links to a cgroup that is gone: 'ppctl down' first", options.pin);
-	if (strcmp(path, cgroup_path))
-		return error("already up on %s: 'ppctl down' first, or another directory with "
-			     "--pin for another set",
-			     path);
+	for (i = 0; cgroup_programs[i]; i++) {
+		if (cgroup_of_link(cgroup_programs[i], path))
+			return error("%s/links/%s: %s", options.pin, cgroup_programs[i],
+				     strerror(errno));
+		if (path[0] && strcmp(path, cgroup_path))
+			return error("already up on %s: 'ppctl down' first, or another directory "
+				     "with --pin for another set",
+				     path);
+	}
 	if (add_to_lists())
 		return -1;
-	say("already up on %s%s", path,
+	for (i = 0; cgroup_programs[i]; i++) {
+		cgroup_of_link(cgroup_programs[i], path);
+		if (!path[0] && cgroup_reattach(cgroup_programs[i], cgroup_path))
+			return -1;
+		again |= !path[0];
+	}
+	say("%s %s%s", again ? "up again on" : "already up on", cgroup_path,
 	    options.ports || options.proxies || options.senders ? "; ports and proxies added" : "");
 	return 0;
 }
@@ -234,7 +255,8 @@ int command_up(int argc, char **argv)
 		return error("usage: ppctl up --cgroup PATH [--port N[,N]] [--proxy "
 			     "PREFIX[,PREFIX]] [--proxy-cgroup PATH[,PATH]]");
 	libbpf_set_print(remember_print);
-	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path))
+	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path) ||
+	    check_lists() || pin_lock() || pin_check())
 		return -1;
 	if (pin_is_up())
 		return already_up(path) ? -1 : report_up(path, 1);
@@ -242,7 +264,7 @@ int command_up(int argc, char **argv)
 	skeleton = pp_bpf__open();
 	if (!skeleton)
 		return error("the BPF object: %s", strerror(errno));
-	pin_remove_all(); /* what a killed 'up' may have left: maps without links */
+	pin_remove_all(); /* what a killed 'up' or 'down' may have left */
 	result = pin_make_directories();
 	if (!result)
 		result = load_and_attach(skeleton, path);
@@ -257,19 +279,18 @@ int command_up(int argc, char **argv)
 
 int command_down(int argc, char **argv)
 {
-	char path[PATH_MAX];
-
 	(void)argv;
 	if (argc)
 		return error("usage: ppctl down [--pin DIR]");
-	pin_path(path, "maps", MAP_PORTS);
-	if (!pin_is_up() && access(path, F_OK)) {
+	if (access(options.pin, F_OK)) {
 		if (errno == EACCES)
 			return error("%s: needs root", options.pin);
 		return error("nothing is up at %s", options.pin);
 	}
 	if (geteuid() != 0)
 		return error("needs root");
+	if (pin_lock() || pin_check())
+		return -1;
 	pin_remove_all();
 	say("down");
 	if (options.json)
