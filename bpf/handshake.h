@@ -69,6 +69,7 @@ struct handshake {
 	__u64 waited_us;
 	__u32 next_seq;
 	__u32 next_ack;
+	int known; /* 1: there is a request, and this is what it knows */
 };
 
 /* bpf_skc_to_tcp_request_sock() does not know the requests of an MPTCP listener: read them from the
@@ -109,6 +110,7 @@ static int handshake_of(struct __sk_buff *skb, const struct segment *segment,
 		found = handshake_of_mptcp(sk, handshake);
 	}
 	bpf_sk_release(sk);
+	handshake->known = found;
 	return found;
 }
 
@@ -120,15 +122,16 @@ enum place {
 /* Where does @segment stand in its stream? One that begins before the stream does, as TCP takes it,
  * is cut to begin there, and may have no payload left. Where there is no request TCP itself takes
  * no other segment than the first: a SYN cookie holds for one sequence number only. Two sequence
- * numbers of one handshake are at most a window apart, so their difference does not wrap. */
-static enum place place_of(struct __sk_buff *skb, struct segment *segment)
+ * numbers of one handshake are at most a window apart, so their difference does not wrap.
+ * @handshake: receives what is known. */
+static enum place place_of(struct __sk_buff *skb, struct segment *segment,
+			   struct handshake *handshake)
 {
-	struct handshake handshake;
 	__s32 early;
 
-	if (!handshake_of(skb, segment, &handshake) || segment->seq == handshake.next_seq)
+	if (!handshake_of(skb, segment, handshake) || segment->seq == handshake->next_seq)
 		return IN_PLACE;
-	early = handshake.next_seq - segment->seq;
+	early = handshake->next_seq - segment->seq;
 	if (early < 0)
 		return OVERTAKING;
 	if ((__u32)early > segment->payload_len)
@@ -205,7 +208,7 @@ static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct b
 		return NULL;
 	outgoing = announcement_of(listener, segment, handshake.next_seq);
 	if (outgoing)
-		*place = place_of(skb, segment);
+		*place = place_of(skb, segment, &handshake);
 	return outgoing;
 }
 

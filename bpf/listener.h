@@ -25,12 +25,10 @@ static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
 /* With a split, no connection reaches the MTA without a complete header: once there is a socket,
  * nothing can take it away again. So all that TCP will look at is looked at here first. */
 static int split_admits(struct __sk_buff *skb, const struct segment *segment,
-			const struct pp_record *record)
+			const struct pp_record *record, struct handshake *handshake)
 {
-	struct handshake handshake;
-
-	if (handshake_of(skb, segment, &handshake) &&
-	    (segment->seq != handshake.next_seq || segment->ack != handshake.next_ack)) {
+	if ((handshake->known || handshake_of(skb, segment, handshake)) &&
+	    (segment->seq != handshake->next_seq || segment->ack != handshake->next_ack)) {
 		count(PP_STAT_DROPPED_HOLE);
 		return 0;
 	}
@@ -173,12 +171,13 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 			  const struct pp_port *policy, struct pp_outgoing *outgoing)
 {
 	struct pp_handoff *handoff = handoff_of_this_cpu();
+	struct handshake handshake = {};
 
 	if (!handoff)
 		return DROP;
 	/* An announcement was found by its place. Else ask, also where it looks like a header: so
 	 * may what stands in a TLV, or behind the header. */
-	if (!outgoing && place_of(skb, segment) == OVERTAKING) {
+	if (!outgoing && place_of(skb, segment, &handshake) == OVERTAKING) {
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
@@ -190,7 +189,8 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
-	if (policy->split != PP_SPLIT_NONE && !split_admits(skb, segment, &handoff->socket.record))
+	if (policy->split != PP_SPLIT_NONE &&
+	    !split_admits(skb, segment, &handoff->socket.record, &handshake))
 		return DROP;
 	if (handoff->socket.record.state == PP_STATE_BAD && policy->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
