@@ -84,7 +84,7 @@ lists() {
 	! $ppctl port add 2600,99999 && ! $ppctl port list | grep -q '^2600' || return 1
 	! $ppctl proxy add 192.0.2.1,192.0.2.1/33 && ! $ppctl proxy list | grep -q 192.0.2.1 || return 1
 	! $ppctl port add "$(seq -s , 3000 3299)" >"$tap_work/said" 2>&1 || return 1
-	says "$tap_work/said" 'room for 255 entries more' || return 1
+	says "$tap_work/said" 'room for 255 more' || return 1
 	! $ppctl port list | grep -q '^3000' || return 1
 	! $up --port 2700 --proxy 9.9.9.9/99 && ! $ppctl port list | grep -q '^2700' && $ppctl down
 }

@@ -61,8 +61,10 @@ static int check_room(const struct list *list, int map, int count)
 		previous = keys[used++ & 1];
 	if (used + count <= info.max_entries)
 		return 0;
-	return error("%s has room for %u entries more, and these are %d: none was added", list->map,
-		     info.max_entries - used, count);
+	return error(
+		"%s is full (%u entries), or nearly: there is room for %u more, and these are %d; "
+		"none was added",
+		list->map, info.max_entries, info.max_entries - used, count);
 }
 
 /* All of @words, or none. */
