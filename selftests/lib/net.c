@@ -270,6 +270,18 @@ void await_acknowledged(int client)
 	fail_msg("%d bytes are not acknowledged", unsent);
 }
 
+void open_link(int listener, struct link *link)
+{
+	link->client = connect_to(PROXY, SERVER, OPEN);
+	link->server = accept_within(listener, SOON_MS);
+	assert_true(link->server >= 0);
+}
+
+void close_link(struct link *link)
+{
+	close_both(link->client, link->server);
+}
+
 int is_my_share(void)
 {
 	const char *share = getenv("CHECK_SHARE");

@@ -75,6 +75,14 @@ void close_both(int one, int other);
 /* Closes with a RST. */
 void reset(int fd);
 
+/* A proxy's connection to the port OPEN, both ends of it. */
+struct link {
+	int client, server;
+};
+
+void open_link(int listener, struct link *link);
+void close_link(struct link *link);
+
 /* pp_lookup_wait() says @origin. */
 void assert_origin(int fd, const char *origin);
 /* pp_lookup(), once it is not -EAGAIN any more. */

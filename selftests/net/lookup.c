@@ -28,22 +28,6 @@ static int setup(void **state)
 	return 0;
 }
 
-struct link {
-	int client, server;
-};
-
-static void open_link(struct link *link)
-{
-	link->client = connect_to(PROXY, SERVER, OPEN);
-	link->server = accept_within(open_listener, SOON_MS);
-	assert_true(link->server >= 0);
-}
-
-static void close_link(struct link *link)
-{
-	close_both(link->client, link->server);
-}
-
 static int option_of(int fd, int option)
 {
 	int value = -1;
@@ -110,7 +94,7 @@ static void check_epoll(int which, size_t pieces, uint32_t events)
 	unsigned int wakes = 0;
 	struct link link;
 
-	open_link(&link);
+	open_link(open_listener, &link);
 	assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, link.server, &event), 0);
 	for (i = 0; i < pieces; i++) {
 		from = len * i / pieces;
@@ -196,7 +180,7 @@ static void a_waiting_look_up_is_woken_once_a_segment(void **state)
 		pieces = (struct pieces){0, bytes, make_header(which, bytes), 10, 5000};
 		memcpy(bytes + pieces.len, PAYLOAD, 8);
 		pieces.len += 8;
-		open_link(&link);
+		open_link(open_listener, &link);
 		pieces.fd = link.client;
 		waits = thread_waits();
 		assert_int_equal(pthread_create(&thread, NULL, send_pieces, &pieces), 0);
@@ -220,7 +204,7 @@ static void a_look_up_that_waits_for_half_a_header_sleeps(void **state)
 
 	(void)state;
 	for (low_water = 1; low_water <= 500; low_water += 499) {
-		open_link(&link);
+		open_link(open_listener, &link);
 		assert_int_equal(set_option(link.server, SO_RCVLOWAT, low_water), 0);
 		send_all(link.client, LINE, 20);
 		used = thread_seconds();
@@ -241,7 +225,7 @@ static void a_low_water_mark_does_not_hold_a_header_back(void **state)
 	struct link link;
 
 	(void)state;
-	open_link(&link);
+	open_link(open_listener, &link);
 	assert_int_equal(set_option(link.server, SO_RCVLOWAT, 500), 0);
 	send_text(link.client, LINE);
 	assert_origin(link.server, LINE_ORIGIN);
@@ -275,7 +259,7 @@ static void a_killed_waiter_leaves_options_and_header_as_they_were(void **state)
 	pid_t waiter;
 
 	(void)state;
-	open_link(&link);
+	open_link(open_listener, &link);
 	assert_int_equal(set_option(link.server, SO_RCVLOWAT, 7), 0);
 	offset = set_option(link.server, SO_PEEK_OFF, 3) ? -1 : 3; /* Linux 6.9 */
 	waiter = start_waiter(link.server);
@@ -306,7 +290,7 @@ static void a_peek_offset_moves_as_by_reading(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
-		open_link(&link);
+		open_link(open_listener, &link);
 		if (set_option(link.server, SO_PEEK_OFF, offsets[i])) {
 			close_link(&link);
 			return; /* Linux before 6.9 */
@@ -334,7 +318,7 @@ static void two_processes_wait_for_one_header(void **state)
 
 			len = make_header(which, bytes);
 			memcpy(bytes + len, PAYLOAD, 8);
-			open_link(&link);
+			open_link(open_listener, &link);
 			waiters[0] = start_waiter(link.server);
 			waiters[1] = start_waiter(link.server);
 			pieces.fd = link.client;
@@ -380,7 +364,7 @@ static void a_taker_that_dies_between_its_two_calls_does_no_harm(void **state)
 	for (which = 0; which < HEADERS; which++) {
 		for (pieces = 1; pieces <= 4; pieces++) {
 			len = make_header(which, bytes);
-			open_link(&link);
+			open_link(open_listener, &link);
 			send_all(link.client, bytes, len / pieces);
 			await_acknowledged(link.client);
 			die_taking(link.server);
@@ -414,7 +398,7 @@ static void a_header_larger_than_the_receive_buffer_is_taken(void **state)
 		make_v2(bytes, LARGE);
 		fill_pattern(bytes + 31, LARGE - 31, 7);
 		memcpy(bytes + LARGE, PAYLOAD, 8);
-		open_link(&link);
+		open_link(open_listener, &link);
 		assert_int_equal(set_option(link.server, SO_RCVBUF, sizes[i]), 0);
 		pieces = (struct pieces){link.client, bytes, LARGE + 8, 1, 0};
 		assert_int_equal(pthread_create(&thread, NULL, send_pieces, &pieces), 0);
@@ -440,7 +424,7 @@ static void a_server_that_has_read_of_the_header_is_told(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++) {
-		open_link(&link);
+		open_link(open_listener, &link);
 		send_text(link.client, LINE PAYLOAD);
 		await_acknowledged(link.client);
 		assert_int_equal(recv(link.server, bytes, amounts[i], 0), amounts[i]);
@@ -505,7 +489,7 @@ static void check_urgent(struct urgent *urgent, int was_inline)
 	struct link link;
 	int result;
 
-	open_link(&link);
+	open_link(open_listener, &link);
 	assert_int_equal(set_option(link.server, SO_OOBINLINE, was_inline), 0);
 	urgent->fd = link.client;
 	assert_int_equal(pthread_create(&thread, NULL, send_urgent, urgent), 0);
@@ -561,7 +545,7 @@ static void tlvs_of_every_size_are_readable_before_and_after(void **state)
 		tlv_len = lens[i] - 28;
 		make_v2(bytes, lens[i]);
 		fill_pattern(bytes + 31, lens[i] - 31, i);
-		open_link(&link);
+		open_link(open_listener, &link);
 		send_all(link.client, bytes, lens[i]);
 		await_acknowledged(link.client);
 		assert_int_equal(pp_tlvs(link.server, tlvs, sizeof(tlvs)), tlv_len);
@@ -585,7 +569,7 @@ static void a_large_header_with_a_broken_rule_is_bad(void **state)
 	(void)state;
 	make_v2(bytes, LARGE);
 	bytes[30]--; /* the TLV ends a byte before the header: that byte is no TLV */
-	open_link(&link);
+	open_link(open_listener, &link);
 	send_all(link.client, bytes, LARGE);
 	assert_int_equal(pp_lookup_wait(link.server, &origin, SOON_MS), -EBADMSG);
 	assert_int_equal(origin.reason, PP_BAD_TLV);
@@ -597,7 +581,7 @@ static void check_reason(const char *bytes, size_t len, int reason)
 	struct pp_origin origin = {.reason = 99};
 	struct link link;
 
-	open_link(&link);
+	open_link(open_listener, &link);
 	assert_int_equal(pp_lookup(link.server, &origin), -EAGAIN);
 	assert_int_equal(origin.reason, 0);
 	send_all(link.client, bytes, len);
@@ -665,7 +649,7 @@ static void check_gone(const char *bytes, int with_reset, int wanted)
 	struct link link;
 	int result;
 
-	open_link(&link);
+	open_link(open_listener, &link);
 	send_text(link.client, bytes);
 	await_acknowledged(link.client);
 	if (with_reset)

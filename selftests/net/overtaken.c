@@ -129,7 +129,8 @@ static int connect_without_ack(enum peer peer, unsigned int port)
 	return fd;
 }
 
-static void overtake(enum peer peer, enum follower follower, unsigned int port)
+/* @told: whom the server is to take @peer for. */
+static void overtake(enum peer peer, enum peer told, enum follower follower, unsigned int port)
 {
 	int listener = listen_narrowly(port), client, server, fillers[FILLERS];
 
@@ -142,27 +143,27 @@ static void overtake(enum peer peer, enum follower follower, unsigned int port)
 	if (follower != TEXT)
 		shutdown(client, SHUT_WR);
 	if (server < 0)
-		server = accept_within(listener, peer == OUTSIDER ? NEVER_MS : SOON_MS);
-	check(server, peer, follower, port);
+		server = accept_within(listener, told == OUTSIDER ? NEVER_MS : SOON_MS);
+	check(server, told, follower, port);
 	reset(client);
 	close(listener);
 }
 
-static void try_all(enum peer peer)
+static void try_all(enum peer peer, enum peer told)
 {
 	enum follower follower;
 	size_t i;
 
 	for (i = 0; i < PORTS; i++) {
 		for (follower = 0; follower < FOLLOWERS; follower++)
-			overtake(peer, follower, ports[i]);
+			overtake(peer, told, follower, ports[i]);
 	}
 }
 
 static void a_proxys_origin_comes(void **state)
 {
 	(void)state;
-	try_all(PROXY_OF_THE_CGROUP);
+	try_all(PROXY_OF_THE_CGROUP, PROXY_OF_THE_CGROUP);
 }
 
 static void an_outsider_is_not_believed(void **state)
@@ -170,43 +171,22 @@ static void an_outsider_is_not_believed(void **state)
 	long outsiders = counter("outsiders");
 
 	(void)state;
-	try_all(OUTSIDER);
+	try_all(OUTSIDER, OUTSIDER);
 	assert_true(counter("outsiders") > outsiders);
 }
 
 static void a_stranger_stays_one(void **state)
 {
 	(void)state;
-	try_all(STRANGER);
+	try_all(STRANGER, STRANGER);
 }
 
 /* Without a proxy cgroup the address decides, also from this host. */
 static void a_marked_addresss_origin_comes_where_there_is_no_proxy_cgroup(void **state)
 {
-	enum follower follower;
-	size_t i;
-
 	(void)state;
 	run(0, "build/bin/ppctl proxy-cgroup del $LAB_OUTSIDE");
-	for (i = 0; i < PORTS; i++) {
-		for (follower = 0; follower < FOLLOWERS; follower++) {
-			int listener = listen_narrowly(ports[i]), client, server, fillers[FILLERS];
-
-			client = connect_without_ack(OUTSIDER, ports[i]);
-			fill_queue(fillers, ports[i]);
-			send_text(client, LINE);
-			server = make_room(listener, fillers, port_of(client));
-			if (follower != FIN)
-				send_text(client, PAYLOAD);
-			if (follower != TEXT)
-				shutdown(client, SHUT_WR);
-			if (server < 0)
-				server = accept_within(listener, SOON_MS);
-			check(server, PROXY_OF_THE_CGROUP, follower, ports[i]);
-			reset(client);
-			close(listener);
-		}
-	}
+	try_all(OUTSIDER, PROXY_OF_THE_CGROUP);
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
 }
 

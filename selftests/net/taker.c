@@ -24,22 +24,6 @@ static int setup(void **state)
 	return 0;
 }
 
-struct link {
-	int client, server;
-};
-
-static void open_link(struct link *link)
-{
-	link->client = connect_to(PROXY, SERVER, OPEN);
-	link->server = accept_within(open_listener, SOON_MS);
-	assert_true(link->server >= 0);
-}
-
-static void close_link(struct link *link)
-{
-	close_both(link->client, link->server);
-}
-
 /* The headers that the tests below send, by number. */
 #define HEADERS 3
 
@@ -114,7 +98,7 @@ static int try_stopped(int which, const uint8_t *bytes, size_t len)
 	long asked_ms;
 	pid_t taker;
 
-	open_link(&link);
+	open_link(open_listener, &link);
 	send_all(link.client, bytes, len);
 	send_text(link.client, PAYLOAD);
 	await_acknowledged(link.client);
@@ -169,7 +153,7 @@ static void a_caller_that_waits_gets_the_origin_from_a_taker_that_goes_on(void *
 	(void)state;
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
-		open_link(&link);
+		open_link(open_listener, &link);
 		send_all(link.client, bytes, len);
 		send_text(link.client, PAYLOAD);
 		await_acknowledged(link.client);
@@ -203,7 +187,7 @@ static void a_taker_that_died_is_another_ones_turn(void **state)
 	(void)state;
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
-		open_link(&link);
+		open_link(open_listener, &link);
 		send_all(link.client, bytes, len);
 		send_text(link.client, PAYLOAD);
 		await_acknowledged(link.client);
@@ -229,7 +213,7 @@ static void takers_that_die_one_after_the_other(void **state)
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
 		half = len / 2;
-		open_link(&link);
+		open_link(open_listener, &link);
 		send_all(link.client, bytes, half);
 		await_acknowledged(link.client);
 		start_taker(link.server, half, DIES);
@@ -256,7 +240,7 @@ static void who_asks_again_is_told_again_at_once(void **state)
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
 		half = len / 2;
-		open_link(&link);
+		open_link(open_listener, &link);
 		send_all(link.client, bytes, half);
 		await_acknowledged(link.client);
 		for (i = 0; i < 3; i++)
