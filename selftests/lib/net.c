@@ -56,8 +56,8 @@ int net_setup(void **state)
 	run(0, "build/bin/ppctl port add %d", USUAL);
 	run(0, "build/bin/ppctl port add %d --gate 0", OPEN);
 	run(0, "build/bin/ppctl port add %d --gate 900", QUICK);
-	run(0, "build/bin/ppctl port add %d --on-bad drop", DROPPING);
-	run(0, "build/bin/ppctl port add %d --v1-mixed", MIXED);
+	run(0, "build/bin/ppctl port add %d --gate 30000 --on-bad drop", DROPPING);
+	run(0, "build/bin/ppctl port add %d --gate 30000 --v1-mixed", MIXED);
 	return 0;
 }
 

@@ -25,8 +25,8 @@
 #define PORT	 2525 /* gate of 30 s: a slow machine's headers are in time */
 #define OPEN	 2526 /* no gate */
 #define QUICK	 2527 /* gate of 900 ms: opens when the SYN-ACK is sent again, after about 1 s */
-#define DROPPING 2528 /* bad headers are dropped */
-#define MIXED	 2529 /* --v1-mixed */
+#define DROPPING 2528 /* the same, and bad headers are dropped */
+#define MIXED	 2529 /* the same as PORT, and --v1-mixed */
 #define UNSERVED 2530
 #define USUAL	 2531 /* gate as it is by default, 3 s */
 
