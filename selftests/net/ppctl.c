@@ -139,6 +139,7 @@ static void a_full_map_says_so_and_loses_nothing(void **state)
 	       "port add $(cat /tmp/ports)1000; rm /tmp/ports");
 	assert_says(run(1, PPCTL "port add 9999"), "pp_ports is full (256 entries)");
 	assert_says(run(0, PPCTL "port list"), "1253");
+	run(0, PPCTL "port add 25 --gate 0"); /* is in the list: changes it */
 	run(0, "for a in 0 1 2 3; do l=; for n in $(seq 0 255); do l=$l,10.0.$a.$n; done; " PPCTL
 	       "proxy add ${l#,} 2>/tmp/full || true; done");
 	assert_says(run(0, "cat /tmp/full; rm /tmp/full"), "pp_proxies is full (1024 entries)");
