@@ -173,7 +173,7 @@ on_a_terminal() {
 		sleep 2
 		printf '\003'
 		sleep 2
-	} | script -qec "stty cols 60; $runner <$tap_work/plan; echo status \$?" /dev/null >"$tap_work/terminal" 2>&1
+	} | SHELL=/bin/sh script -qec "trap : INT; stty cols 60; $runner <$tap_work/plan; echo status \$?" /dev/null >"$tap_work/terminal" 2>&1
 	tr '\r' '\n' <"$tap_work/terminal" | tr -d '\033' | sed 's/\[K//g' >"$out"
 	says "$out" '0:0[0-9], 1 of 2 done; net/labs [0-9] s' && says "$out" '^2 passed, 1 failed, 0 skipped' &&
 		says "$out" '^status 130' && nothing_left
