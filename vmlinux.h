@@ -28,6 +28,15 @@ struct net {
 	u64 net_cookie;
 };
 
+struct net_device {
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	__u8 ip_summed: 2;
+};
+
 struct kernfs_node {
 	u64 id;
 };
@@ -43,6 +52,7 @@ struct sock_cgroup_data {
 struct sock_common {
 	possible_net_t skc_net;
 	long unsigned int skc_flags;
+	u32 skc_rcv_wnd;
 };
 
 struct sock {
@@ -84,6 +94,7 @@ struct request_sock {
 
 struct inet_request_sock {
 	struct request_sock req;
+	u16 rcv_wscale: 4;
 };
 
 struct tcp_request_sock {

@@ -193,20 +193,30 @@ static int is_settled(const struct pp_socket *socket, __u64 accepted)
 }
 
 /* The socket has no record: mostly since its peer is no proxy. But TCP shows a new socket to other
- * CPUs before pp_sockops has run for it, and a header must not pass then: it is sent again. */
-static int gate_unborn(struct __sk_buff *skb, struct bpf_sock *sk)
+ * CPUs before pp_sockops has run for it, and a header must not pass then: it is sent again. And on a
+ * split port a proxy's socket may be one whose header pp_in took out: what pp_out cannot translate is
+ * stopped, and does not get into the stream in the wrong place. */
+static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 {
-	struct pp_work *work;
-	__u16 port;
+	struct pp_work *work = working_memory();
+	__u16 port = sk->src_port;
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	__u32 peer[4] = {};
 
-	if (sk->state != BPF_TCP_SYN_RECV)
+	if (!policy || !work)
 		return PASS;
-	port = sk->src_port;
-	work = working_memory();
-	if (!bpf_map_lookup_elem(&pp_ports, &port) || !work || segment_read(skb, &work->segment) ||
-	    !work->segment.payload_len)
+	if (sk->state == BPF_TCP_SYN_RECV) {
+		if (segment_read(skb, &work->segment, 0) || !work->segment.payload_len)
+			return PASS;
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
+	if (policy->split == PP_SPLIT_NO)
 		return PASS;
-	count(PP_STAT_DROPPED_HOLE);
+	peer_of_socket(sk, (__u8 *)peer);
+	if (!has_senders() && !is_marked((__u8 *)peer))
+		return PASS;
+	count(PP_STAT_GUARDED);
 	return DROP;
 }
 
@@ -242,7 +252,11 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	int verdict;
 
 	if (!socket)
-		return gate_unborn(skb, sk);
+		return gate_unrecorded(skb, sk);
+	if (socket->cut && skb->tc_index != CARRIER) {
+		count(PP_STAT_GUARDED);
+		return DROP;
+	}
 	if (socket->settled)
 		return PASS;
 	tcp = bpf_tcp_sock(sk);
@@ -258,7 +272,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	if (!work)
 		return DROP;
 	segment = &work->segment;
-	if (segment_read(skb, segment)) {
+	if (segment_read(skb, segment, 0)) {
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}

@@ -20,6 +20,12 @@ static __u64 netns_cookie(struct bpf_sock *sk)
 	return tcp ? tcp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net->net_cookie : 0;
 }
 
+/* The same of the network namespace of @skb's device, which a tc program knows no socket of yet. */
+static __u64 skb_netns_cookie(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((struct sk_buff *)skb, dev, nd_net.net, net_cookie);
+}
+
 struct endpoints {
 	const __u8 *from, *to; /* addresses, v4-mapped where they are IPv4 */
 	__u16 from_port, to_port;
@@ -184,20 +190,20 @@ static int announcements_are_missing(void)
 }
 
 /* The announcement of @segment's connection, or NULL. */
-static struct pp_outgoing *announcement_of(struct bpf_sock *listener, const struct segment *segment,
+static struct pp_outgoing *announcement_of(struct __sk_buff *skb, const struct segment *segment,
 					   __u32 first_seq)
 {
 	struct pp_handoff_key key = {};
 
 	connection_of_segment(segment, &key);
-	outgoing_key(&key, is_loopback(key.remote) ? netns_cookie(listener) : 0, first_seq);
+	outgoing_key(&key, is_loopback(key.remote) ? skb_netns_cookie(skb) : 0, first_seq);
 	return bpf_map_lookup_elem(&pp_outgoing, &key);
 }
 
 /* An announcement is found by the sequence number of the stream's first byte. A segment that begins
  * elsewhere leads to it by way of the request. */
-static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct bpf_sock *listener,
-						 struct segment *segment, enum place *place)
+static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct segment *segment,
+						 enum place *place)
 {
 	struct handshake handshake;
 	struct pp_outgoing *outgoing;
@@ -206,7 +212,7 @@ static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct b
 	if (segment->flags & TCP_SYN || !handshake_of(skb, segment, &handshake) ||
 	    segment->seq == handshake.next_seq)
 		return NULL;
-	outgoing = announcement_of(listener, segment, handshake.next_seq);
+	outgoing = announcement_of(skb, segment, handshake.next_seq);
 	if (outgoing)
 		*place = place_of(skb, segment, &handshake);
 	return outgoing;
@@ -214,8 +220,8 @@ static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct b
 
 /* @outgoing: receives the entry that announced the connection, or NULL. An address says little of
  * who connects from this host itself: where there is a proxy cgroup, that decides. */
-static enum standing standing_of(struct __sk_buff *skb, struct bpf_sock *listener,
-				 struct segment *segment, struct pp_outgoing **outgoing)
+static enum standing standing_of(struct __sk_buff *skb, struct segment *segment,
+				 struct pp_outgoing **outgoing)
 {
 	enum locality locality;
 	enum place place;
@@ -225,10 +231,10 @@ static enum standing standing_of(struct __sk_buff *skb, struct bpf_sock *listene
 	marked = is_marked(segment->source);
 	if (!has_senders())
 		return marked ? PROXY : STRANGER;
-	*outgoing = announcement_of(listener, segment, segment->seq);
+	*outgoing = announcement_of(skb, segment, segment->seq);
 	if (*outgoing)
 		return PROXY;
-	*outgoing = announcement_of_later(skb, listener, segment, &place);
+	*outgoing = announcement_of_later(skb, segment, &place);
 	if (*outgoing)
 		return place == OVERTAKING ? AHEAD : PROXY;
 	locality = locality_of(skb, segment);

@@ -22,29 +22,6 @@ static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
 	return handshake_of(skb, segment, &handshake) && handshake.waited_us >= 1000 * allowed;
 }
 
-/* With a split, no connection reaches the MTA without a complete header: once there is a socket,
- * nothing can take it away again. So all that TCP will look at is looked at here first. */
-static int split_admits(struct __sk_buff *skb, const struct segment *segment,
-			const struct pp_record *record, struct handshake *handshake)
-{
-	if ((handshake->known || handshake_of(skb, segment, handshake)) &&
-	    (segment->seq != handshake->next_seq || segment->ack != handshake->next_ack)) {
-		count(PP_STAT_DROPPED_HOLE);
-		return 0;
-	}
-	if (record->state == PP_STATE_BAD) {
-		count(PP_STAT_DROPPED_BAD);
-		record_count(record);
-		return 0;
-	}
-	/* bpf_skb_adjust_room() cuts no more than 4,095 bytes */
-	if (record->state == PP_STATE_FRAGMENTED || record->flags & PP_RECORD_LARGE) {
-		count(PP_STAT_DROPPED_INCOMPLETE);
-		return 0;
-	}
-	return 1;
-}
-
 static void handoff_key(struct pp_handoff *handoff, const struct segment *segment)
 {
 	handoff->key.netns_cookie = handoff->socket.record.netns_cookie;
@@ -52,7 +29,6 @@ static void handoff_key(struct pp_handoff *handoff, const struct segment *segmen
 	handoff->key.first_seq = segment->seq;
 	handoff->ack = segment->ack;
 	handoff->kind = PP_HANDOFF_HEADER;
-	handoff->more = segment->payload_len > handoff->socket.record.header_len;
 	handoff->full = 1;
 }
 
@@ -156,8 +132,7 @@ static int hand_over_decoded(struct __sk_buff *skb, struct pp_handoff *handoff,
 static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener,
 		     const struct segment *segment, const struct pp_port *policy)
 {
-	if (policy->split == PP_SPLIT_NONE &&
-	    (!policy->gate_ms || gate_time_is_up(skb, segment, policy))) {
+	if (!policy->gate_ms || gate_time_is_up(skb, segment, policy)) {
 		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
 		return PASS;
 	}
@@ -189,9 +164,6 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
-	if (policy->split != PP_SPLIT_NONE &&
-	    !split_admits(skb, segment, &handoff->socket.record, &handshake))
-		return DROP;
 	if (handoff->socket.record.state == PP_STATE_BAD && policy->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
 		record_count(&handoff->socket.record);
@@ -206,7 +178,7 @@ static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
 		       const struct pp_port *policy)
 {
 	count(PP_STAT_OUTSIDERS);
-	if (policy->split != PP_SPLIT_NONE || policy->on_bad == PP_ON_BAD_DROP)
+	if (policy->split != PP_SPLIT_NO || policy->on_bad == PP_ON_BAD_DROP)
 		return DROP;
 	hand_over_standing(listener, segment, policy, PP_HANDOFF_OUTSIDER);
 	return PASS;
@@ -266,7 +238,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 	listener_ways_of(listener, &ways);
 	if (!ways.mptcp && !ways.fastopen && !has_senders())
 		return PASS;
-	standing = standing_of(skb, listener, segment, &outgoing);
+	standing = standing_of(skb, segment, &outgoing);
 	if (standing == UNANNOUNCED) {
 		count(PP_STAT_UNANNOUNCED);
 		return DROP;
@@ -294,6 +266,20 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 	return PASS;
 }
 
+/* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in, or
+ * too long ago. */
+static struct pp_handover *handover_of(const struct segment *segment)
+{
+	struct pp_handover_key key = {
+		.remote_port = segment->source_port,
+		.first_seq = segment->seq,
+		.ack = segment->ack,
+	};
+
+	__builtin_memcpy(key.remote, segment->source, 16);
+	return bpf_map_lookup_elem(&pp_handovers, &key);
+}
+
 static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
 	__u16 port = listener->src_port;
@@ -305,7 +291,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	if (!policy || !work)
 		return PASS;
 	segment = &work->segment;
-	if (segment_read(skb, segment)) {
+	if (segment_read(skb, segment, 0)) {
 		if (!has_senders() && !is_marked(segment->source))
 			return PASS;
 		count(PP_STAT_DROPPED_UNREADABLE);
@@ -315,7 +301,9 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return PASS;
 	if (segment->flags & TCP_SYN)
 		return gate_syn(skb, listener, segment, policy);
-	switch (standing_of(skb, listener, segment, &outgoing)) {
+	if (policy->split != PP_SPLIT_NO && handover_of(segment))
+		return PASS;
+	switch (standing_of(skb, segment, &outgoing)) {
 	case STRANGER:
 		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
 		return PASS;
@@ -330,10 +318,13 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	case PROXY:
 		break;
 	}
+	if (policy->split != PP_SPLIT_NO) {
+		count(PP_STAT_GUARDED);
+		return DROP;
+	}
 	if (segment->payload_len)
 		return gate_hand_over(skb, listener, segment, policy, outgoing);
-	/* a proxy that closes without a header: with a split, the MTA is not to know */
-	if (segment->flags & TCP_FIN && policy->split == PP_SPLIT_NONE) {
+	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */
 		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
 		return PASS;
 	}

@@ -49,26 +49,73 @@ struct {
 	__type(value, struct pp_handoff);
 } pp_handoff SEC(".maps");
 
-/* Sockets whose header pp_strip takes out. It must have its verdict program before a socket goes
- * in: without one, a socket in a sockmap can lose its wake-ups (6.12.75, 6.18.14 and others). */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 65536);
-	__type(key, __u64);
-	__type(value, __u64);
-} pp_split SEC(".maps");
+/* The split: what pp_in and pp_out know of a connection whose header pp_in takes out. Addresses are
+ * v4-mapped where they are IPv4, ports in host order; remote is the proxy. */
+struct pp_flow_key {
+	__u8 remote[16];
+	__u8 local[16];
+	__u16 remote_port;
+	__u16 local_port;
+};
 
-/* By cookie, since sk_skb programs have no SK_STORAGE (6.1). Not an LRU: an entry that went away
- * early would let a header through. */
+struct pp_flow {
+	__u32 first_seq;    /* of the stream's first byte, in both ends' numbers */
+	__u32 got;	    /* bytes of the header taken and acknowledged so far */
+	__u32 cut;	    /* bytes taken out of the stream, 0 while the header is incomplete */
+	__u32 established;  /* 1: the socket has its record, and cut in it */
+};
+
+/* A cache: pp_origins is the truth for a socket that lives. It also serves sockets in TIME_WAIT, which
+ * have no storage, and headers in pieces, before there is a socket. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
-	__type(key, __u64);
-	__type(value, struct pp_cut);
-} pp_cut SEC(".maps");
+	__type(key, struct pp_flow_key);
+	__type(value, struct pp_flow);
+} pp_flows SEC(".maps");
+
+/* From pp_in to pp_gate and pp_sockops, for the segment that ends the handshake. Not a slot per CPU, as
+ * pp_handoff is: tc sees a whole batch of packets before TCP sees the first. The local end is not in
+ * the key: behind DNAT it is another here than there. */
+struct pp_handover_key {
+	__u8 remote[16];
+	__u32 remote_port;
+	__u32 first_seq;
+	__u32 ack;
+};
+
+struct pp_handover {
+	struct pp_socket socket;
+	struct pp_flow_key flow;
+	__u32 unused;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct pp_handover_key);
+	__type(value, struct pp_handover);
+} pp_handovers SEC(".maps");
+
+/* Bytes of a header in pieces, or with TLVs, until there is a socket to keep them with. What is evicted
+ * refuses its connection, if that is not made yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, struct pp_flow_key);
+	__type(value, struct pp_extra);
+} pp_pieces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 128);
+	__type(key, struct pp_flow_key);
+	__type(value, struct pp_large);
+} pp_large_pieces SEC(".maps");
 
 /* Sockets of proxies on this host, from connect() to their first message, which pp_msg sees. They
- * have pp_pass for a verdict, for the reason said at pp_split. */
+ * have pp_pass for a verdict: without one, a socket in a sockmap can lose its wake-ups (6.12.75,
+ * 6.18.14 and others). */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
 	__uint(max_entries, 65536);

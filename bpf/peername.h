@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Transparent mode: accept(), getpeername() and getsockname() answer with what the header says. The
- * first call, which is accept()'s own where it is asked for an address, runs pp_strip.
+ * Transparent mode: accept(), getpeername() and getsockname() answer with what the header says.
  */
 #ifndef PP_PEERNAME_H
 #define PP_PEERNAME_H
@@ -11,27 +10,6 @@ struct endpoint {
 	__u32 port;  /* network order, in the low half */
 	int is_ip4;
 };
-
-static int set_own_rcvlowat(struct bpf_sock_addr *ctx, int bytes)
-{
-	return bpf_setsockopt(ctx, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
-}
-
-/* Setting SO_RCVLOWAT calls the socket's data_ready, and that is pp_strip. */
-static void kick(struct bpf_sock_addr *ctx, const struct pp_socket *socket)
-{
-	__u64 cookie = socket->cookie;
-	struct pp_cut *cut = bpf_map_lookup_elem(&pp_cut, &cookie);
-
-	if (!cut || cut->started)
-		return;
-	cut->raised = 0;
-	set_own_rcvlowat(ctx, cut->rcvlowat);
-	if (cut->lag) {
-		cut->raised = 1;
-		set_own_rcvlowat(ctx, cut->lag + 1);
-	}
-}
 
 /* Where the address does not fit the socket: one that is nobody's, never the proxy's own, which may
  * be trusted. */
@@ -91,8 +69,6 @@ static int endpoint_of(struct bpf_sock_addr *ctx, int local, struct endpoint *en
 		endpoint_dummy(endpoint);
 		return 1;
 	}
-	if (socket->cookie && !local)
-		kick(ctx, socket);
 	if (!(socket->port_flags & (local ? PP_PORT_LOCAL : PP_PORT_TRANSPARENT)))
 		return 0;
 	record = &socket->record;

@@ -43,7 +43,8 @@
 #include "handshake.h"
 #include "listener.h"
 #include "established.h"
-#include "strip.h"
+#include "packet.h"
+#include "split.h"
 #include "sender.h"
 #include "sockops.h"
 #include "stream.h"
@@ -68,6 +69,31 @@ int pp_gate(struct __sk_buff *skb)
 	return gate_established(skb, sk);
 }
 
+SEC("tc")
+int pp_in(struct __sk_buff *skb)
+{
+	return split_in(skb, ETH_HLEN);
+}
+
+SEC("tc")
+int pp_out(struct __sk_buff *skb)
+{
+	return split_out(skb, ETH_HLEN);
+}
+
+/* For devices without a link-layer header: tun, WireGuard. */
+SEC("tc")
+int pp_in_bare(struct __sk_buff *skb)
+{
+	return split_in(skb, 0);
+}
+
+SEC("tc")
+int pp_out_bare(struct __sk_buff *skb)
+{
+	return split_out(skb, 0);
+}
+
 SEC("sockops")
 int pp_sockops(struct bpf_sock_ops *ops)
 {
@@ -77,12 +103,6 @@ int pp_sockops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		passive_established(ops);
-		break;
-	case BPF_SOCK_OPS_HDR_OPT_LEN_CB:
-		split_leave(ops);
-		break;
-	case BPF_SOCK_OPS_STATE_CB:
-		split_closed(ops);
 		break;
 	}
 	return 1;
@@ -94,12 +114,6 @@ int pp_getsockopt(struct bpf_sockopt *ctx)
 	if (ctx->level != SOL_PP)
 		return 1;
 	return answer(ctx);
-}
-
-SEC("sk_skb")
-int pp_strip(struct __sk_buff *skb)
-{
-	return strip(skb);
 }
 
 SEC("cgroup/getpeername4")

@@ -15,6 +15,10 @@
 #define PASS 1
 #define DROP 0
 
+/* Says "pp_in has seen this": set as tc_classid, which the kernel keeps as tc_index when the program
+ * passes the packet. Nobody else's mark is touched, and it survives a way through veth. */
+#define CARRIER 0x5050
+
 #define IP6_EXTENSIONS_MAX 8
 
 #define TCP_OPTION_END	    0
@@ -37,6 +41,8 @@ struct segment {
 	__u32 options; /* offset of the TCP options in the skb */
 	__u32 payload; /* offset in the skb */
 	__u32 payload_len;
+	__u32 ip; /* offset of the IP header in the skb */
+	__u32 end; /* offset after the IP packet: a short frame is padded */
 };
 
 static void map_v4(__u8 *address, __u32 ip4)
@@ -50,27 +56,33 @@ static void map_v4(__u8 *address, __u32 ip4)
 }
 
 /* Offset of the TCP header, or 0. */
-static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment)
+static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment, __u32 l2)
 {
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP)
+	if (bpf_skb_load_bytes(skb, l2, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP ||
+	    ip.frag_off & bpf_htons(0x3fff))
 		return 0;
 	map_v4(segment->source, ip.saddr);
 	map_v4(segment->destination, ip.daddr);
-	return ip.ihl * 4;
+	if (ip.tot_len) /* 0: larger than that (BIG TCP) */
+		segment->end = l2 + bpf_ntohs(ip.tot_len);
+	return l2 + ip.ihl * 4;
 }
 
-static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment)
+static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment, __u32 l2)
 {
-	__u32 i, offset = sizeof(struct ipv6hdr);
+	__u32 i, offset = l2 + sizeof(struct ipv6hdr);
 	struct ipv6hdr ip;
+	__u16 fragment;
 	__u8 next;
 
-	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, l2, &ip, sizeof(ip)))
 		return 0;
 	__builtin_memcpy(segment->source, &ip.saddr, 16);
 	__builtin_memcpy(segment->destination, &ip.daddr, 16);
+	if (ip.payload_len)
+		segment->end = l2 + sizeof(ip) + bpf_ntohs(ip.payload_len);
 
 	next = ip.nexthdr;
 	for (i = 0; i < IP6_EXTENSIONS_MAX; i++) {
@@ -85,23 +97,34 @@ static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment)
 			return 0;
 		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
 			return 0;
-		offset += next == IPPROTO_FRAGMENT ? 8 : (extension.len + 1) * 8;
+		if (next == IPPROTO_FRAGMENT) {
+			/* one that is whole; the others are no segments yet */
+			if (bpf_skb_load_bytes(skb, offset + 2, &fragment, sizeof(fragment)) ||
+			    fragment & bpf_htons(0xfff9))
+				return 0;
+			offset += 8;
+		} else {
+			offset += (extension.len + 1) * 8;
+		}
 		next = extension.next;
 	}
 	return 0;
 }
 
-/* Return: 0; or -1 when its TCP header cannot be found. The addresses are there all the same, where
+/* @l2: bytes before the IP header, none for cgroup programs. Return: 0; or -1 when its TCP header cannot
+ * be found. The addresses are there all the same, where
  * the skb is long enough for them. */
-static int segment_read(struct __sk_buff *skb, struct segment *segment)
+static int segment_read(struct __sk_buff *skb, struct segment *segment, __u32 l2)
 {
 	struct tcphdr tcp;
 	__u32 offset;
 
+	segment->ip = l2;
+	segment->end = skb->len;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		offset = segment_read_ip4(skb, segment);
+		offset = segment_read_ip4(skb, segment, l2);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		offset = segment_read_ip6(skb, segment);
+		offset = segment_read_ip6(skb, segment, l2);
 	else
 		return -1;
 	if (!offset || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
@@ -115,7 +138,10 @@ static int segment_read(struct __sk_buff *skb, struct segment *segment)
 			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
 	segment->options = offset + sizeof(tcp);
 	segment->payload = offset + tcp.doff * 4;
-	segment->payload_len = skb->len > segment->payload ? skb->len - segment->payload : 0;
+	if (segment->end > skb->len)
+		segment->end = skb->len;
+	segment->payload_len =
+		segment->end > segment->payload ? segment->end - segment->payload : 0;
 	return 0;
 }
 

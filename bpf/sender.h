@@ -182,7 +182,7 @@ static void sender_established(struct bpf_sock_ops *ops)
 		bpf_sk_storage_delete(&pp_sending, sk);
 		goto full;
 	}
-	if (policy->gate_ms || policy->split != PP_SPLIT_NONE)
+	if (policy->gate_ms || policy->split != PP_SPLIT_NO)
 		return; /* leaves when the receiving side's socket is made: see pp_sockops */
 	announced->in_senders = 1;
 	sender_wants(ops, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);

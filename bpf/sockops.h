@@ -62,16 +62,13 @@ static void keep_handed_over(struct bpf_sock *sk, struct pp_handoff *handoff)
 	}
 }
 
-static void socket_from_handoff(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+static void socket_from_handoff(struct bpf_sock *sk,
 				struct pp_handoff *handoff)
 {
 	struct pp_handoff_key key = handoff->key;
 	struct pp_outgoing *outgoing;
 	struct pp_socket *socket;
 
-	handoff->socket.cookie = 0;
-	if (handoff->socket.split == PP_SPLIT_SOCKMAP && handoff->kind == PP_HANDOFF_HEADER)
-		split_enter(ops, handoff);
 	keep_handed_over(sk, handoff);
 	socket = bpf_sk_storage_get(&pp_origins, sk, &handoff->socket, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!socket) { /* sockopt.h and peername.h refuse what has no record */
@@ -131,6 +128,73 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	record_count(&socket->record);
 }
 
+/* The same for a header that pp_in has taken out: its bytes are in pp_pieces. */
+static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
+{
+	struct pp_record *record = &handover->socket.record;
+	void *pieces, *kept = NULL;
+
+	if (record->flags & PP_RECORD_LARGE) {
+		pieces = bpf_map_lookup_elem(&pp_large_pieces, &handover->flow);
+		if (pieces)
+			kept = bpf_sk_storage_get(&pp_large, sk, pieces,
+						  BPF_SK_STORAGE_GET_F_CREATE);
+		bpf_map_delete_elem(&pp_large_pieces, &handover->flow);
+	} else if (record_wants_bytes(record)) {
+		pieces = bpf_map_lookup_elem(&pp_pieces, &handover->flow);
+		if (pieces)
+			kept = bpf_sk_storage_get(&pp_extra, sk, pieces,
+						  BPF_SK_STORAGE_GET_F_CREATE);
+		bpf_map_delete_elem(&pp_pieces, &handover->flow);
+	} else {
+		return;
+	}
+	if (kept)
+		record->flags |= PP_RECORD_KEPT;
+	else
+		count(PP_STAT_NO_MEMORY);
+}
+
+static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				struct pp_handoff_key *key)
+{
+	struct pp_handover_key at = {
+		.remote_port = key->remote_port,
+		.first_seq = key->first_seq,
+		.ack = ops->snd_nxt,
+	};
+	struct pp_handover *handover;
+	struct pp_outgoing *outgoing;
+	struct pp_socket *socket;
+	struct pp_flow *flow;
+
+	__builtin_memcpy(at.remote, key->remote, 16);
+	handover = bpf_map_lookup_elem(&pp_handovers, &at);
+	if (!handover)
+		return -1;
+	handover->socket.record.netns_cookie = key->netns_cookie;
+	if (has_senders()) {
+		outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
+		if (outgoing) {
+			record_set_sender(&handover->socket.record, &outgoing->record);
+			sender_dismiss(outgoing->cookie);
+			outgoing_forget(key);
+		}
+	}
+	keep_pieces(sk, handover);
+	socket = bpf_sk_storage_get(&pp_origins, sk, &handover->socket, BPF_SK_STORAGE_GET_F_CREATE);
+	if (socket) {
+		record_count(&socket->record);
+		flow = bpf_map_lookup_elem(&pp_flows, &handover->flow);
+		if (flow)
+			flow->established = 1;
+	} else { /* the guard stops it */
+		count(PP_STAT_NO_MEMORY);
+	}
+	bpf_map_delete_elem(&pp_handovers, &at);
+	return 0;
+}
+
 /* TCP_CONNECT: the mail server makes a connection of its own. Where its socket was an accepted one
  * before (connect(AF_UNSPEC)), that has nothing to do with this one; and where its port has a
  * served port's number, nobody is to take its peer for a proxy. */
@@ -167,6 +231,13 @@ static void passive_established(struct bpf_sock_ops *ops)
 	connection_of_server(ops, &key);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
+	if (policy->split != PP_SPLIT_NO) {
+		outgoing_at = key;
+		if (!socket_from_handover(ops, sk, &outgoing_at)) {
+			count(PP_STAT_CONNECTIONS);
+			return;
+		}
+	}
 	handoff = handoff_of_this_cpu();
 	told = handoff && handoff_is_of(handoff, &key, ops);
 	if (told)
@@ -174,7 +245,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 	if (told && handoff_has_record(handoff, &key)) {
 		if (handoff->kind != PP_HANDOFF_STRANGER)
 			count(PP_STAT_CONNECTIONS);
-		socket_from_handoff(ops, sk, handoff);
+		socket_from_handoff(sk, handoff);
 		return;
 	}
 	if (has_senders()) {

@@ -138,15 +138,12 @@ static int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_soc
 {
 	/* the gate, on another CPU, writes the state last: see record_write() */
 	__u8 state = *(volatile __u8 *)&socket->record.state;
-	__u64 cookie = socket->cookie;
 	struct stream stream;
 	int error;
 
 	barrier();
 	*now = socket->record;
 	now->state = state;
-	if (cookie && bpf_map_lookup_elem(&pp_cut, &cookie))
-		now->flags |= PP_RECORD_IN_MAP;
 	if (socket->settled && state != PP_STATE_VALID && state != PP_STATE_LOCAL)
 		return 0;
 	if (stream_of(sk, &stream))

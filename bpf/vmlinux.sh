@@ -13,10 +13,12 @@ function want(type, members,    n, i, list) {
 }
 BEGIN {
 	want("net", "net_cookie")
+	want("net_device", "nd_net")
+	want("sk_buff", "dev ip_summed")
 	want("kernfs_node", "id")
 	want("cgroup", "kn")
 	want("sock_cgroup_data", "cgroup")
-	want("sock_common", "skc_flags skc_net")
+	want("sock_common", "skc_flags skc_net skc_rcv_wnd")
 	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data")
 	want("inet_sock", "sk")
 	want("fastopen_queue", "max_qlen")
@@ -24,15 +26,15 @@ BEGIN {
 	want("inet_connection_sock", "icsk_inet icsk_accept_queue")
 	want("tcp_sock", "inet_conn rcv_nxt copied_seq write_seq urg_data is_mptcp")
 	want("request_sock", "__req_common")
-	want("inet_request_sock", "req")
+	want("inet_request_sock", "req rcv_wscale")
 	want("tcp_request_sock", "req snt_synack rcv_isn snt_isn")
 }
 /^struct [a-z_0-9]+ \{$/ { type = $2; next }
 /^};?/ { type = "" }
 # a member, or one of a union without a name at all: CO-RE looks into that by itself
-type != "" && /^\t\t?[^\t}]/ {
+type != "" && /^\t+[^\t}]/ {
 	member = $0
-	sub(/;.*/, "", member)
+	sub(/[:;].*/, "", member)
 	sub(/\[.*/, "", member)
 	sub(/.*[ *]/, "", member)
 	if ((type, member) in wanted) {

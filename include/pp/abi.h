@@ -69,20 +69,18 @@ enum pp_reason {
 #define PP_WINDOW     1024  /* a header of up to this many bytes is small: see struct pp_extra */
 
 /* record.flags */
-#define PP_RECORD_LARGE 0x01 /* larger than PP_WINDOW */
-#define PP_RECORD_KEPT	0x02 /* PP_HEADER and PP_TLVS have the bytes */
-#define PP_RECORD_TAKEN 0x04 /* the header has been discarded from the stream */
-#define PP_RECORD_SPLIT 0x08 /* the kernel takes the header out of the stream, nobody else */
-#define PP_RECORD_URGENT                                                                         \
-	0x20		      /* with a take: urgent bytes (TCP URG) are, or were, in the stream \
-			       */
-#define PP_RECORD_IN_MAP 0x10 /* split: the socket is in pp_split still, not native yet */
+#define PP_RECORD_LARGE	 0x01 /* larger than PP_WINDOW */
+#define PP_RECORD_KEPT	 0x02 /* PP_HEADER and PP_TLVS have the bytes */
+#define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
+#define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
+#define PP_RECORD_URGENT 0x20 /* with a take: urgent bytes (TCP URG) are, or were, there */
 
 /* record.path: who decoded the header */
 enum pp_path {
 	PP_PATH_NONE = 0,
 	PP_PATH_HANDSHAKE = 1, /* pp_gate, in the segment that ended the handshake */
 	PP_PATH_SEGMENT = 2,   /* pp_gate, in a later segment */
+	PP_PATH_SPLIT = 4,     /* pp_in, before the socket existed */
 	PP_PATH_SENDER = 3,    /* pp_msg, when a proxy on this host sent it */
 };
 
@@ -148,8 +146,8 @@ struct pp_proxy {
 
 /* pp_ports: listening port (host order, __u16) -> policy */
 enum pp_split_way {
-	PP_SPLIT_NONE = 0,    /* peek: the header stays in the stream, libpp discards it */
-	PP_SPLIT_SOCKMAP = 1, /* pp_strip takes it out when the socket is accepted */
+	PP_SPLIT_NO = 0,  /* peek: the header stays in the stream, libpp discards it */
+	PP_SPLIT_YES = 1, /* pp_in takes it out before the socket exists */
 };
 
 enum pp_on_bad {
@@ -177,7 +175,8 @@ struct pp_port {
 /* pp_origins: SK_STORAGE */
 struct pp_socket {
 	struct pp_record record;
-	__u64 cookie;	 /* split: the socket's key in pp_split and pp_cut, else 0 */
+	__u32 cut;	 /* split: bytes that pp_in took out: the proxy's sequence numbers are so
+			  * much ahead of the socket's; else 0 */
 	__u32 first_seq; /* sequence number of the stream's first byte */
 	__u32 have;	 /* bytes of the header seen so far, while FRAGMENTED */
 	__u32 told;	 /* PP_TAKE: bytes of the header that somebody was told to discard */
@@ -186,20 +185,9 @@ struct pp_socket {
 	__u16 port_flags;
 	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
 	__u32 settled;	 /* 1: TCP has taken what the record is about: nothing undoes that */
+	__u32 bad_after; /* bytes that TCP had accepted when the header was found to be bad */
 	__u64 told_ns;	 /* when PP_TAKE said so, CLOCK_MONOTONIC */
 	__u64 taker;	 /* and to whom: process and thread, as bpf_get_current_pid_tgid() */
-	__u32 bad_after; /* bytes that TCP had accepted when the header was found to be bad */
-	__u32 unused;
-};
-
-/* pp_cut: socket cookie -> how pp_strip and pp_sockops stand with a socket of pp_split */
-struct pp_cut {
-	__u32 next_seq; /* what comes before this in the stream is not for the application */
-	__u32 lag; /* bytes cut from the front of a segment with payload: the kernel's copied_seq
-		    * stays so far behind, and the socket cannot leave pp_split */
-	__u16 started;	/* 1: pp_strip has run */
-	__u16 raised;	/* 1: SO_RCVLOWAT is above the header's length */
-	__u32 rcvlowat; /* the socket's SO_RCVLOWAT, to be set back */
 };
 
 /* pp_extra: SK_STORAGE, only for headers with TLVs, UNIX addresses or several segments */
@@ -266,8 +254,7 @@ struct pp_handoff {
 	__u32 ack; /* acknowledgement number of the segment */
 	__u8 kind; /* enum pp_handoff_kind */
 	__u8 full; /* 1: not taken yet */
-	__u8 more; /* 1: payload follows the header in its segment */
-	__u8 pad;
+	__u8 unused[2];
 	struct pp_extra extra;
 };
 
@@ -283,9 +270,9 @@ enum pp_stat {
 	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW, left to user space */
 	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */
-	PP_STAT_DROPPED_INCOMPLETE, /* split: segments that hold no complete header, dropped */
+	PP_STAT_GUARDED,	    /* split: segments that did not pass pp_in, dropped */
 	PP_STAT_SPLIT,		    /* split: headers taken out of the stream */
-	PP_STAT_NATIVE,		    /* split: sockets that have left pp_split */
+	PP_STAT_PIECES,		    /* split: pieces of headers acknowledged in the server's place */
 	PP_STAT_NO_MEMORY,	    /* a socket's record or header could not be stored */
 	PP_STAT_FOREIGN,	    /* transparent: addresses that do not fit their socket */
 	PP_STAT_OUTSIDERS,	    /* connections of processes outside of the proxies' cgroups */
@@ -308,9 +295,9 @@ enum pp_stat {
 _Static_assert(sizeof(struct pp_record) == 80, "the record is 80 bytes");
 _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
-_Static_assert(sizeof(struct pp_socket) == 136, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_socket) == 128, "no padding in a socket's entry");
 _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
-_Static_assert(sizeof(struct pp_handoff) == 48 + 136 + 8 + 8 + PP_WINDOW,
+_Static_assert(sizeof(struct pp_handoff) == 48 + 128 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");

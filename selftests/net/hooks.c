@@ -38,7 +38,7 @@ static void programs_up(void)
 	    "$LAB_OUTSIDE",
 	    PORT, PROXY);
 	run(0, "build/bin/ppctl port add %d --gate 0", OPEN);
-	run(0, "build/bin/ppctl port add %d --split sockmap", SPLIT);
+	run(0, "build/bin/ppctl port add %d --split yes", SPLIT);
 }
 
 static int down(void **state)

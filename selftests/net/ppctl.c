@@ -118,7 +118,7 @@ static void split_and_transparency_go_together(void **state)
 {
 	(void)state;
 	up();
-	run(0, PPCTL "port add 26 --split sockmap");
+	run(0, PPCTL "port add 26 --split yes");
 	run(0, PPCTL "port add 27 --transparent --local");
 	run(0, PPCTL "port add 28 --split auto --transparent");
 	assert_says(run(0, PPCTL "port list"), "26    split sockmap\n");

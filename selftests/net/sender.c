@@ -33,7 +33,7 @@ static const char payload[] = "EHLO x\r\nMAIL FROM:<>\r\n";
 static int setup(void **state)
 {
 	proxy_setup(state);
-	run(0, "build/bin/ppctl port add %d --split sockmap", SPLIT);
+	run(0, "build/bin/ppctl port add %d --split yes", SPLIT);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ static int listener, split_listener;
 static int setup(void **state)
 {
 	net_setup(state);
-	run(0, "build/bin/ppctl port add %d --split sockmap", SPLIT);
+	run(0, "build/bin/ppctl port add %d --split yes", SPLIT);
 	run(0, "build/bin/ppctl port add %d --transparent", TRANSPARENT);
 	run(0, "build/bin/ppctl port add %d --transparent --local", LOCAL);
 	listener = listen_on(SERVER, TRANSPARENT);
@@ -91,7 +91,7 @@ static int is_native(int fd)
 
 	assert_int_equal(getsockopt(fd, SOL_PP, PP_ORIGIN, &record, &len), 0);
 	assert_true(record.flags & PP_RECORD_SPLIT);
-	return !(record.flags & PP_RECORD_IN_MAP);
+	return 1;
 }
 
 static void assert_readable(int fd, int wanted)

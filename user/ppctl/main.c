@@ -92,19 +92,25 @@ static int set_on_bad(const char *value)
 		options.policy.on_bad = PP_ON_BAD_DROP;
 	else
 		return error("--on-bad: '%s' is neither tell nor drop", value);
+	options.on_bad_given = 1;
 	return 0;
 }
 
-/* auto: the best way that this kernel can do, which for now is the sockmap one. */
 static int set_split(const char *value)
 {
-	if (!strcmp(value, "none"))
-		options.policy.split = PP_SPLIT_NONE;
-	else if (!strcmp(value, "sockmap") || !strcmp(value, "auto"))
-		options.policy.split = PP_SPLIT_SOCKMAP;
+	if (!strcmp(value, "no"))
+		options.policy.split = PP_SPLIT_NO;
+	else if (!strcmp(value, "yes"))
+		options.policy.split = PP_SPLIT_YES;
 	else
-		return error("--split: '%s' is neither none, sockmap nor auto", value);
+		return error("--split: '%s' is neither yes nor no", value);
 	options.split_given = 1;
+	return 0;
+}
+
+static int set_interfaces(const char *value)
+{
+	options.interfaces = value;
 	return 0;
 }
 
@@ -129,11 +135,14 @@ static int complete_policy(void)
 		return error("--local goes with --transparent");
 	if (!(options.policy.flags & PP_PORT_TRANSPARENT))
 		return 0;
-	if (options.split_given && options.policy.split == PP_SPLIT_NONE)
+	if (options.split_given && options.policy.split == PP_SPLIT_NO)
 		return error("--transparent needs a split: a server that is not told of the header "
 			     "must not find it in its stream");
-	if (!options.split_given)
-		options.policy.split = PP_SPLIT_SOCKMAP;
+	if (options.on_bad_given && options.policy.on_bad == PP_ON_BAD_TELL)
+		return error("--transparent goes with --on-bad drop: a server that is not told of the "
+			     "header has no use for a bad one");
+	options.policy.on_bad = PP_ON_BAD_DROP;
+	options.policy.split = PP_SPLIT_YES;
 	return 0;
 }
 
@@ -173,7 +182,9 @@ static const struct option_help {
 	{"proxy", "PREFIX[,PREFIX]", set_proxies, "proxies to believe: 192.0.2.7, 2001:db8::/64"},
 	{"proxy-cgroup", "PATH[,PATH]", set_senders,
 	 "cgroups of proxies on this host: over loopback, only they are believed"},
-	{"split", "none|sockmap|auto", set_split, "how the header leaves the stream (none: libpp)"},
+	{"split", "yes|no", set_split, "take the header out of the stream, or leave that to libpp (no)"},
+	{"interface", "NAME[,NAME]", set_interfaces,
+	 "where the split takes place (lo, and all that have an address)"},
 	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
 	{"local", NULL, set_local, "and getsockname() with the header's destination"},
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},

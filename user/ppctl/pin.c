@@ -188,6 +188,7 @@ void pin_remove_all(void)
 		pin_path(path, "links", cgroup_programs[i]);
 		pin_remove_link(path);
 	}
+	interfaces_detach();
 	for (i = 0; i < KINDS; i++) {
 		pin_path(folder, kinds[i], "");
 		dir = opendir(folder);

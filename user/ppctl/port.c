@@ -37,6 +37,8 @@ static int port_add(int map, const char *word)
 
 	if (port_parse(word, &port))
 		return -1;
+	if (options.policy.split != PP_SPLIT_NO && interfaces_attach())
+		return -1;
 	if (bpf_map_update_elem(map, &port, &options.policy, BPF_ANY))
 		return map_update_error(MAP_PORTS, map, word, errno);
 	return 0;
@@ -67,8 +69,7 @@ static struct json_object *port_object(uint16_t port, const struct pp_port *poli
 
 	json_object_object_add(object, "port", json_object_new_int(port));
 	json_object_object_add(object, "split",
-			       json_object_new_string(policy->split == PP_SPLIT_SOCKMAP ? "sockmap"
-											: "none"));
+			       json_object_new_boolean(policy->split != PP_SPLIT_NO));
 	add_flag(object, "transparent", policy, PP_PORT_TRANSPARENT);
 	add_flag(object, "local", policy, PP_PORT_LOCAL);
 	json_object_object_add(object, "gate_ms", json_object_new_int64(policy->gate_ms));
@@ -110,15 +111,13 @@ static void print_flag(struct json_object *port, const char *key, const char *te
 
 static void port_print(struct json_object *port)
 {
-	const char *split = json_object_get_string(json_object_object_get(port, "split"));
-
-	printf("%-5d split %s", json_object_get_int(json_object_object_get(port, "port")), split);
+	printf("%-5d split %s", json_object_get_int(json_object_object_get(port, "port")),
+	       json_object_get_boolean(json_object_object_get(port, "split")) ? "yes" : "no");
 	print_flag(port, "transparent", "transparent");
 	print_flag(port, "local", "local");
-	if (!strcmp(split, "none"))
-		printf(", gate %d ms, on bad header %s",
-		       json_object_get_int(json_object_object_get(port, "gate_ms")),
-		       json_object_get_string(json_object_object_get(port, "on_bad")));
+	printf(", gate %d ms, on bad header %s",
+	       json_object_get_int(json_object_object_get(port, "gate_ms")),
+	       json_object_get_string(json_object_object_get(port, "on_bad")));
 	print_flag(port, "v1_mixed", "v1 mixed");
 	printf("\n");
 }

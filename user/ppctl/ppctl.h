@@ -28,8 +28,10 @@ struct options {
 	const char *ports;   /* --port */
 	const char *proxies; /* --proxy */
 	const char *senders; /* --proxy-cgroup */
+	const char *interfaces; /* --interface, NULL: all that have an address */
 	struct pp_port policy;
-	int split_given; /* --split */
+	int split_given;  /* --split */
+	int on_bad_given; /* --on-bad */
 	int json;
 	int allow_root_cgroup;
 };
@@ -87,6 +89,11 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 #define SENDER_PROGRAM	   "pp_sender"
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
 void sender_links(void (*each)(const char *link, void *context), void *context);
+
+/* interface.c: pp_in and pp_out on the interfaces that --interface names, or on all with an address */
+int interfaces_attach(void);
+void interfaces_detach(void);
+struct json_object *interfaces_read(void);
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */

@@ -21,7 +21,6 @@ static const struct map_program {
 	const char *map;
 	enum bpf_attach_type type;
 } map_programs[] = {
-	{"pp_strip", "pp_split", BPF_SK_SKB_VERDICT},
 	{"pp_msg", "pp_senders", BPF_SK_MSG_VERDICT},
 	{"pp_pass", "pp_senders", BPF_SK_SKB_VERDICT},
 };

@@ -132,22 +132,34 @@ static int attach_to_map(const struct bpf_program *program, const struct bpf_map
 /* Programs of sockmaps stay with their map: sockmaps have links from 6.10 on only. */
 static int attach_to_maps(struct pp_bpf *skeleton)
 {
-	if (attach_to_map(skeleton->progs.pp_strip, skeleton->maps.pp_split, BPF_SK_SKB_VERDICT))
-		return -1;
 	if (attach_to_map(skeleton->progs.pp_pass, skeleton->maps.pp_senders, BPF_SK_SKB_VERDICT))
 		return -1;
 	return attach_to_map(skeleton->progs.pp_msg, skeleton->maps.pp_senders, BPF_SK_MSG_VERDICT);
 }
 
-/* For 'ppctl proxy-cgroup add', now or later. */
-static int pin_sender(struct pp_bpf *skeleton)
+static int pin_program(const struct bpf_program *program)
 {
 	char path[PATH_MAX];
 
-	pin_path(path, "progs", SENDER_PROGRAM);
-	if (bpf_obj_pin(bpf_program__fd(skeleton->progs.pp_sender), path))
+	pin_path(path, "progs", bpf_program__name(program));
+	if (bpf_obj_pin(bpf_program__fd(program), path))
 		return error("%s: %s", path, strerror(errno));
 	chmod(path, 0600);
+	return 0;
+}
+
+/* For 'ppctl proxy-cgroup add', and ports with a split, now or later. */
+static int pin_programs(struct pp_bpf *skeleton)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		if ((program == skeleton->progs.pp_sender ||
+		     bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS) &&
+		    pin_program(program))
+			return -1;
+	}
 	return 0;
 }
 
@@ -162,6 +174,7 @@ static int attach_to_cgroup(struct pp_bpf *skeleton, const char *cgroup)
 		type = bpf_program__expected_attach_type(program);
 		name = bpf_program__name(program);
 		if (program == skeleton->progs.pp_sender ||
+		    bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SK_SKB ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SK_MSG)
 			continue;
@@ -194,7 +207,7 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 			     libbpf_said);
 	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
 	 * what it was told to serve, and no socket is in a sockmap without its program. */
-	if (pin_maps(skeleton) || pin_sender(skeleton) || attach_to_maps(skeleton) ||
+	if (pin_maps(skeleton) || pin_programs(skeleton) || attach_to_maps(skeleton) ||
 	    add_to_lists())
 		return -1;
 	return attach_to_cgroup(skeleton, cgroup);

@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The split: pp_in and pp_out, tc programs on the interfaces of the server. The kernel makes the
+ * ordinary handshake. pp_in holds its bare ACK back, takes the header out of the segment that ends it,
+ * and from then on subtracts the header's length from sequence numbers coming in; pp_out adds it to
+ * the acknowledgements going out. The server's socket is a plain socket from birth.
+ *
+ *   pp_in     miss -> stage -> cut or refuse; later: translate_in
+ *   pp_out    translate_out
+ *   the guard (split_guards, called by pp_gate) lets nothing past that pp_in has not seen
+ */
+#ifndef PP_SPLIT_H
+#define PP_SPLIT_H
+
+#define TC_NEXT -1 /* TCX_NEXT, TC_ACT_UNSPEC: as if this program was not there */
+#define TC_PASS 0  /* keeps the carrier */
+#define TC_DROP 2
+
+#define WINDOW_MAX 65535
+
+/* miss() and hit(): the packet is in the stage before the header is complete. The caller goes on: 6.1
+ * allows eight calls inside one another. */
+#define TC_STAGE 0x100
+#define TC_MISS	 0x101 /* hit(): the entry is of no use */
+
+/* A connection in the stage before its header is complete. */
+struct stage {
+	struct segment segment;
+	struct pp_flow_key key;
+	struct pp_flow flow;
+	struct pp_handover_key at;
+	struct pp_handover handover;
+	__u64 waited_us; /* for the header; 0: not known */
+	__u32 next_ack;	 /* the acknowledgement that ends the handshake; 0: the kernel's cookie will tell */
+	__u32 start;	 /* bytes of the header before this segment's first new one */
+	__u32 window;
+	__u32 l2;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stage);
+} pp_stage SEC(".maps");
+
+static void flow_key(struct pp_flow_key *key, const struct segment *segment)
+{
+	__builtin_memcpy(key->remote, segment->source, 16);
+	__builtin_memcpy(key->local, segment->destination, 16);
+	key->remote_port = segment->source_port;
+	key->local_port = segment->destination_port;
+}
+
+/* The new segment's socket, and what it is to be told. */
+static void stage_socket(struct stage *stage, const struct pp_port *policy)
+{
+	struct pp_socket *socket = &stage->handover.socket;
+
+	__builtin_memset(&stage->handover, 0, sizeof(stage->handover));
+	socket->first_seq = stage->flow.first_seq;
+	socket->on_bad = policy->on_bad;
+	socket->split = policy->split;
+	socket->port_flags = policy->flags;
+	socket->settled = 1;
+	socket->record.path = PP_PATH_SPLIT;
+}
+
+/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW, of
+ * which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the header that
+ * are there; or -1, what came before is lost. */
+static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct pp_work *work,
+			      int joined)
+{
+	struct pp_large *large = large_working_memory(), *kept;
+	__u32 start = stage->start;
+	int len;
+
+	if (!large || !work)
+		return -1;
+	if (joined) {
+		__builtin_memcpy(large->bytes, work->joined.bytes, PP_WINDOW);
+	} else if (start) {
+		kept = bpf_map_lookup_elem(&pp_large_pieces, &stage->key);
+		if (!kept || bpf_probe_read_kernel(large->bytes, PP_HEADER_MAX, kept->bytes))
+			return -1;
+	}
+	len = segment_load_large(skb, &stage->segment, large, start,
+				 stage->handover.socket.record.header_len);
+	if (len < 0)
+		return -1;
+	large->len = len;
+	record_decode(&work->decoder, &stage->handover.socket, (const struct pp_extra *)large,
+		      len < PP_WINDOW ? len : PP_WINDOW);
+	record_finish_large(&work->decoder, &stage->handover.socket, large, len);
+	if (bpf_map_update_elem(&pp_large_pieces, &stage->key, large, BPF_ANY))
+		return -1;
+	return len;
+}
+
+/* The same for any header; one that turns out to be large is for stage_decode_large() after that.
+ * @joined: receives what that wants to know. */
+static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
+{
+	struct pp_record *record = &stage->handover.socket.record;
+	struct pp_work *work = working_memory();
+	struct pp_extra *kept = NULL;
+	int len;
+
+	if (!work)
+		return -1;
+	if (stage->start) {
+		kept = bpf_map_lookup_elem(&pp_pieces, &stage->key);
+		if (!kept)
+			return -1;
+		/* the length is in the first piece, or what is decoded next says it */
+		record_decode(&work->decoder, &stage->handover.socket, kept, kept->len & 0x7ff);
+		if (record_continues_large(record)) {
+			*joined = 0;
+			return 0;
+		}
+	}
+	len = join_segments(skb, &stage->segment, work, kept, stage->start);
+	if (len < 0)
+		return -1;
+	work->joined.len = len;
+	record_decode(&work->decoder, &stage->handover.socket,
+		      (const struct pp_extra *)&work->joined, len);
+	if ((record_wants_bytes(record) || record_continues_large(record)) &&
+	    bpf_map_update_elem(&pp_pieces, &stage->key, &work->joined, BPF_ANY))
+		return -1;
+	*joined = 1;
+	return len;
+}
+
+/* The sequence number after what has been taken of the header, in the proxy's numbers. */
+static __u32 stage_next(const struct stage *stage)
+{
+	return stage->flow.first_seq + stage->flow.got;
+}
+
+static int stage_answer(struct __sk_buff *skb, struct packet *packet, const struct stage *stage,
+			__u32 ack, __u8 flags)
+{
+	struct reply reply = {
+		.seq = stage->segment.ack, .ack = ack, .window = stage->window, .flags = flags};
+
+	return packet_answer(skb, packet, &reply);
+}
+
+/* The connection ends: a RST to the proxy, and this packet becomes one for the kernel's request. */
+static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struct stage *stage)
+{
+	const struct segment *segment = &stage->segment;
+	struct reply reply = {.seq = stage->flow.first_seq,
+			      .ack = segment->ack,
+			      .flags = TCP_RST | TCP_ACK};
+	__u32 end = segment->seq + segment->payload_len + (segment->flags & TCP_FIN ? 1 : 0);
+
+	bpf_map_delete_elem(&pp_flows, &stage->key);
+	if (stage_answer(skb, packet, stage, end, TCP_RST | TCP_ACK))
+		return TC_DROP;
+	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
+}
+
+/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. */
+static int stage_hand_over(struct stage *stage, __u32 cut)
+{
+	stage->flow.cut = cut;
+	stage->handover.socket.cut = cut;
+	stage->handover.flow = stage->key;
+	__builtin_memcpy(stage->at.remote, stage->segment.source, 16);
+	stage->at.remote_port = stage->segment.source_port;
+	stage->at.first_seq = stage->flow.first_seq;
+	stage->at.ack = stage->segment.ack;
+	return bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY) ||
+	       bpf_map_update_elem(&pp_handovers, &stage->at, &stage->handover, BPF_ANY);
+}
+
+/* A header that is none, one that does not come, or one whose connection ends before it. */
+static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packet *packet,
+			const struct pp_port *policy)
+{
+	__u32 got = stage->flow.got;
+
+	if (policy->on_bad == PP_ON_BAD_DROP) {
+		record_count(&stage->handover.socket.record);
+		count(PP_STAT_DROPPED_BAD);
+		return stage_reset(skb, packet, stage);
+	}
+	/* The MTA is told. It gets what is not acknowledged yet. */
+	if (stage_hand_over(stage, got))
+		return TC_DROP;
+	if (got && add_to_number(skb, packet->ip + packet->ip_len,
+				 packet->ip + packet->ip_len + TCP_AT_SEQ, -got))
+		return TC_DROP;
+	return TC_PASS;
+}
+
+static int stage_bad(struct __sk_buff *skb, struct stage *stage, struct packet *packet,
+		     const struct pp_port *policy, __u8 reason)
+{
+	stage->handover.socket.record.state = PP_STATE_BAD;
+	stage->handover.socket.record.reason = reason;
+	return stage_refuse(skb, stage, packet, policy);
+}
+
+/* No payload: the handshake's own ACK, which waits; or an end. */
+static int stage_bare(struct __sk_buff *skb, struct stage *stage, struct packet *packet,
+		      const struct pp_port *policy)
+{
+	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
+
+	if (stage->segment.flags & TCP_FIN) {
+		if (stage->segment.seq != stage_next(stage))
+			return TC_DROP;
+		return stage_bad(skb, stage, packet, policy, PP_BAD_CLOSED);
+	}
+	if (policy->gate_ms && stage->waited_us >= 1000 * allowed) {
+		stage->handover.socket.record.state = PP_STATE_EXPIRED;
+		return stage_refuse(skb, stage, packet, policy);
+	}
+	count(PP_STAT_ACKS_HELD);
+	return TC_DROP;
+}
+
+/* The header is complete, @len bytes of it: takes out what this segment has of it. */
+static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *packet, __u32 len,
+		     __u32 skipped)
+{
+	__u32 here = len - stage->start + skipped, seq = stage->segment.seq - skipped;
+	int alone = here == packet->payload_len && !(stage->segment.flags & TCP_FIN);
+	struct reply reply = {.seq = stage->flow.first_seq, .ack = stage->segment.ack};
+	struct tcphdr *tcp = packet_tcp(packet);
+
+	stage->handover.socket.record.flags |= PP_RECORD_SPLIT;
+	if (!tcp || stage_hand_over(stage, len))
+		return TC_DROP;
+	reply.window = bpf_ntohs(tcp->window);
+	reply.flags = stage->segment.flags;
+	if (packet_cut(skb, packet, here, stage->flow.first_seq))
+		return TC_DROP;
+	count(PP_STAT_SPLIT);
+	if (!alone)
+		return TC_PASS;
+	/* Nothing is left that the kernel would acknowledge. */
+	if (stage_answer(skb, packet, stage, seq + here, TCP_ACK))
+		return TC_DROP;
+	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
+}
+
+/* A packet of a marked proxy whose connection has no socket yet. */
+static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
+{
+	__u16 port;
+	struct pp_port *policy;
+	struct segment *segment;
+	struct packet *packet;
+	struct pp_record *record;
+	__u32 skipped;
+	__s32 offset;
+	int len, joined = 0;
+
+	if (!stage)
+		return TC_DROP;
+	segment = &stage->segment;
+	port = segment->destination_port;
+	policy = bpf_map_lookup_elem(&pp_ports, &port);
+	packet = packet_read(skb, segment);
+	if (!policy || !packet) {
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return TC_DROP;
+	}
+	record = &stage->handover.socket.record;
+	/* Who does not know this has not received our SYN-ACK. */
+	if (stage->next_ack && segment->ack != stage->next_ack)
+		return TC_DROP;
+	if (segment->flags & TCP_RST)
+		return segment->seq == stage_next(stage) &&
+				       !add_to_number(skb, packet->ip + packet->ip_len,
+						      packet->ip + packet->ip_len + TCP_AT_SEQ,
+						      -stage->flow.got) ?
+			       TC_PASS :
+			       TC_DROP;
+	/* At most a window apart: the difference does not wrap. */
+	offset = segment->seq - stage_next(stage);
+	if (offset > 0) {
+		count(PP_STAT_DROPPED_HOLE);
+		return TC_DROP;
+	}
+	stage_socket(stage, policy);
+	if (!segment->payload_len && !offset)
+		return stage_bare(skb, stage, packet, policy);
+	skipped = -offset;
+	if (skipped >= segment->payload_len) { /* all of it has been acknowledged: that was lost */
+		if (!(segment->flags & TCP_FIN))
+			stage_answer(skb, packet, stage, stage_next(stage), TCP_ACK);
+		return TC_DROP;
+	}
+	if (!packet_is_whole(skb, packet, segment))
+		return TC_DROP;
+	segment_skip(segment, skipped);
+	stage->start = stage->flow.got;
+	len = stage_decode(skb, stage, &joined);
+	if (len >= 0 && record_continues_large(record))
+		len = stage_decode_large(skb, stage, working_memory(), joined);
+	if (len < 0)
+		return stage_bad(skb, stage, packet, policy, PP_BAD_UNRECORDED);
+	if (record->state == PP_STATE_BAD)
+		return stage_refuse(skb, stage, packet, policy);
+	if (record->state != PP_STATE_FRAGMENTED)
+		return stage_cut(skb, stage, packet, record->header_len, skipped);
+	if (segment->flags & TCP_FIN)
+		return stage_bad(skb, stage, packet, policy, PP_BAD_CLOSED);
+	stage->flow.got = len;
+	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY))
+		return TC_DROP;
+	count(PP_STAT_PIECES);
+	stage_answer(skb, packet, stage, stage_next(stage), TCP_ACK);
+	return TC_DROP;
+}
+
+/* From the sender's record, where a proxy of this host announced the connection: who it is. */
+static int stage_standing(struct __sk_buff *skb, struct stage *stage)
+{
+	struct pp_outgoing *outgoing;
+
+	switch (standing_of(skb, &stage->segment, &outgoing)) {
+	case STRANGER:
+		return TC_NEXT;
+	case AHEAD:
+		count(PP_STAT_DROPPED_HOLE);
+		return TC_DROP;
+	case UNANNOUNCED:
+		count(PP_STAT_UNANNOUNCED);
+		return TC_DROP;
+	case OUTSIDER:
+		count(PP_STAT_OUTSIDERS);
+		return TC_DROP;
+	case PROXY:
+		break;
+	}
+	return TC_PASS;
+}
+
+static int translate_in(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
+{
+	__u32 tcp = segment->options - TCP_HEADER;
+
+	return cut && add_to_number(skb, tcp, tcp + TCP_AT_SEQ, -cut) ? TC_DROP : TC_PASS;
+}
+
+/* bpf_skc_to_tcp_request_sock() says no where the listener's is not plain TCP: see handshake.h. */
+static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
+{
+	struct tcp_request_sock *at;
+	__u32 rcv_isn = 0, snt_isn = 0, window = 0;
+	__u64 sent_us = 0;
+
+	if (bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
+	    bpf_core_read(&rcv_isn, sizeof(rcv_isn), &at->rcv_isn) ||
+	    bpf_core_read(&snt_isn, sizeof(snt_isn), &at->snt_isn) ||
+	    bpf_core_read(&sent_us, sizeof(sent_us), &at->snt_synack) ||
+	    bpf_core_read(&window, sizeof(window), &at->req.req.__req_common.skc_rcv_wnd))
+		return -1;
+	stage->flow.first_seq = rcv_isn + 1;
+	stage->next_ack = snt_isn + 1;
+	stage->waited_us = bpf_ktime_get_ns() / 1000 - sent_us;
+	window >>= BPF_CORE_READ_BITFIELD_PROBED(&at->req, rcv_wscale);
+	stage->window = window > WINDOW_MAX ? WINDOW_MAX : window;
+	return 0;
+}
+
+/* Does this segment end a handshake by one of the kernel's SYN cookies? Only the kernel knows. */
+static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener, const struct segment *segment)
+{
+	struct packet *packet = packet_read(skb, segment);
+	struct tcphdr *tcp;
+
+	if (!packet)
+		return 0;
+	tcp = packet_tcp(packet);
+	if (!tcp)
+		return 0;
+	if (packet->is_ip6)
+		return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct ipv6hdr), tcp,
+						sizeof(*tcp));
+	return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct iphdr), tcp,
+					sizeof(*tcp));
+}
+
+/* No entry in the cache: what does the kernel know of this connection? */
+static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
+{
+	struct bpf_sock *sk, *full;
+	struct pp_socket *socket;
+	int verdict;
+
+	if (!stage)
+		return TC_NEXT;
+	sk = find_request(skb, &stage->segment);
+	if (!sk)
+		return TC_NEXT;
+	verdict = TC_NEXT;
+	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
+		if (!stage_of_request(sk, stage))
+			verdict = TC_PASS;
+	} else if (sk->state == BPF_TCP_LISTEN) {
+		if (!(stage->segment.flags & TCP_RST) && is_cookie(skb, sk, &stage->segment)) {
+			stage->flow.first_seq = stage->segment.seq;
+			verdict = TC_PASS;
+		}
+	} else {
+		full = bpf_sk_fullsock(sk);
+		socket = full ? bpf_sk_storage_get(&pp_origins, full, 0, 0) : NULL;
+		if (socket && socket->cut) {
+			stage->flow.first_seq = socket->first_seq;
+			stage->flow.cut = socket->cut;
+			stage->flow.established = 1;
+		}
+	}
+	bpf_sk_release(sk);
+	if (stage->flow.established) {
+		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
+		return translate_in(skb, &stage->segment, stage->flow.cut);
+	}
+	if (verdict == TC_PASS)
+		verdict = stage_standing(skb, stage);
+	return verdict == TC_PASS ? TC_STAGE : verdict;
+}
+
+/* A header in pieces, or one that was handed over and has no socket yet. */
+static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_flow *flow)
+{
+	struct bpf_sock *sk;
+
+	if (!stage || !flow)
+		return TC_NEXT;
+	stage->flow = *flow;
+	/* At most a window apart: the difference does not wrap. */
+	if (flow->cut && ((__s32)(stage->segment.seq - flow->first_seq - flow->cut) >= 0 ||
+			  stage->segment.flags & TCP_RST))
+		return translate_in(skb, &stage->segment, flow->cut);
+	stage->flow.cut = 0;
+	sk = find_request(skb, &stage->segment);
+	if (!sk)
+		return TC_DROP;
+	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
+		__u32 first_seq = flow->first_seq;
+
+		stage_of_request(sk, stage);
+		bpf_sk_release(sk);
+		if (stage->flow.first_seq != first_seq) { /* an older connection's */
+			stage->flow.got = 0;
+			if (stage_standing(skb, stage) != TC_PASS)
+				return TC_DROP;
+		}
+		return TC_STAGE;
+	}
+	if (sk->state == BPF_TCP_LISTEN) { /* by a cookie */
+		bpf_sk_release(sk);
+		return TC_STAGE;
+	}
+	bpf_sk_release(sk);
+	bpf_map_delete_elem(&pp_flows, &stage->key);
+	stage->flow.got = 0;
+	return TC_MISS;
+}
+
+/* Fast Open and Multipath TCP go from a proxy's SYN, by NOPs: so it makes an ordinary connection, and
+ * at once. */
+struct nop_scan {
+	struct __sk_buff *skb;
+	__u32 tcp;
+	__u32 at;
+	__u32 end;
+};
+
+static long nop_step(__u32 round, void *context)
+{
+	static const __u8 nop = TCP_OPTION_NOP;
+	struct nop_scan *scan = context;
+	__u32 odd = (scan->at - scan->tcp) & 1;
+	__u8 byte;
+
+	(void)round;
+	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, &byte, 1))
+		return 1;
+	bpf_l4_csum_replace(scan->skb, scan->tcp + TCP_AT_CHECKSUM,
+			    odd ? bpf_htons(byte) : bpf_htons(byte << 8),
+			    odd ? bpf_htons(nop) : bpf_htons(nop << 8), 2);
+	bpf_skb_store_bytes(scan->skb, scan->at, &nop, 1, 0);
+	scan->at++;
+	return 0;
+}
+
+static long syn_option_step(__u32 round, void *context)
+{
+	struct option_scan *scan = context;
+	__u8 option[4] = {};
+	struct nop_scan nops;
+	int ours;
+
+	(void)round;
+	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, option, 1))
+		return 1;
+	if (option[0] == TCP_OPTION_END)
+		return 1;
+	if (option[0] == TCP_OPTION_NOP) {
+		scan->at++;
+		return 0;
+	}
+	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2)
+		return 1;
+	ours = option[0] == TCP_OPTION_FASTOPEN || option[0] == TCP_OPTION_MPTCP;
+	if (option[0] == TCP_OPTION_EXP && option[1] >= 4 &&
+	    !bpf_skb_load_bytes(scan->skb, scan->at, option, 4))
+		ours = (option[2] << 8 | option[3]) == TCP_EXP_FASTOPEN;
+	if (ours) {
+		nops.skb = scan->skb;
+		nops.tcp = scan->fastopen; /* offset of the TCP header */
+		nops.at = scan->at;
+		nops.end = scan->at + option[1];
+		bpf_loop(TCP_OPTIONS_MAX, nop_step, &nops, 0);
+	}
+	scan->at += option[1];
+	return 0;
+}
+
+static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
+{
+	struct option_scan scan;
+	struct packet *packet;
+	int verdict;
+
+	if (!stage)
+		return TC_NEXT;
+	verdict = stage_standing(skb, stage);
+	if (verdict != TC_PASS)
+		return verdict;
+	if (stage->segment.payload_len) {
+		packet = packet_read(skb, &stage->segment);
+		if (!packet || packet_cut(skb, packet, packet->payload_len, stage->segment.seq - 1))
+			return TC_DROP;
+	}
+	scan.skb = skb;
+	scan.at = stage->segment.options;
+	scan.end = stage->segment.payload;
+	scan.mptcp_capable = 0;
+	scan.fastopen = stage->segment.options - TCP_HEADER;
+	bpf_loop(TCP_OPTIONS_MAX, syn_option_step, &scan, 0);
+	return TC_PASS;
+}
+
+static int split_in(struct __sk_buff *skb, __u32 l2)
+{
+	__u32 zero = 0;
+	struct stage *stage = bpf_map_lookup_elem(&pp_stage, &zero);
+	struct segment *segment;
+	struct pp_port *policy;
+	struct pp_flow *flow;
+	int verdict;
+	__u16 port;
+
+	if (!stage)
+		return TC_NEXT;
+	segment = &stage->segment;
+	if (segment_read(skb, segment, l2))
+		return TC_NEXT;
+	port = segment->destination_port;
+	policy = bpf_map_lookup_elem(&pp_ports, &port);
+	if (!policy || policy->split == PP_SPLIT_NO)
+		return TC_NEXT;
+	skb->tc_classid = CARRIER;
+	if (skb->tc_index == CARRIER) /* a second hook on the way: a bridge's port, and the bridge */
+		return TC_PASS;
+	stage->l2 = l2;
+	stage->next_ack = 0;
+	stage->waited_us = 0;
+	stage->window = 512;
+	flow_key(&stage->key, segment);
+	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
+	if (segment->flags & TCP_SYN)
+		return segment->flags & TCP_ACK ? TC_NEXT : split_syn(skb, stage);
+	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+	if (flow && flow->established)
+		return translate_in(skb, segment, flow->cut);
+	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
+	if (verdict == TC_MISS)
+		verdict = miss(skb, stage);
+	if (verdict == TC_STAGE)
+		verdict = stage_segment(skb, stage);
+	return verdict;
+}
+
+struct sack_scan {
+	struct __sk_buff *skb;
+	__u32 tcp;
+	__u32 at;
+	__u32 end;
+	__u32 cut;
+};
+
+static long sack_step(__u32 round, void *context)
+{
+	struct sack_scan *scan = context;
+	__u8 option[2];
+	__u32 i;
+
+	(void)round;
+	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, option, 1))
+		return 1;
+	if (option[0] == TCP_OPTION_END)
+		return 1;
+	if (option[0] == TCP_OPTION_NOP) {
+		scan->at++;
+		return 0;
+	}
+	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2)
+		return 1;
+	if (option[0] == TCP_OPTION_SACK) {
+		for (i = 0; i < 8; i++) { /* four blocks, of two numbers each */
+			if (2 + i * 4 + 4 > option[1] ||
+			    add_to_number(scan->skb, scan->tcp, scan->at + 2 + i * 4, scan->cut))
+				break;
+		}
+	}
+	scan->at += option[1];
+	return 0;
+}
+
+static int translate_out(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
+{
+	struct sack_scan scan = {skb, segment->options - TCP_HEADER, segment->options,
+				 segment->payload, cut};
+
+	if (!cut)
+		return TC_PASS;
+	if (add_to_number(skb, scan.tcp, scan.tcp + TCP_AT_ACK, cut))
+		return TC_DROP;
+	if (segment->payload - segment->options > 12 ||
+	    (segment->payload != segment->options && segment->payload - segment->options < 12))
+		bpf_loop(TCP_OPTIONS_MAX, sack_step, &scan, 0);
+	return TC_PASS;
+}
+
+/* How much to add to this packet's acknowledgement. */
+static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segment)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct pp_flow_key key = {};
+	struct pp_socket *socket;
+	struct pp_flow *flow;
+
+	if (sk) {
+		sk = bpf_sk_fullsock(sk);
+		socket = sk ? bpf_sk_storage_get(&pp_origins, sk, 0, 0) : NULL;
+		if (socket)
+			return socket->cut;
+	}
+	/* a request, TIME_WAIT, or the kernel's own answer */
+	__builtin_memcpy(key.remote, segment->destination, 16);
+	__builtin_memcpy(key.local, segment->source, 16);
+	key.remote_port = segment->destination_port;
+	key.local_port = segment->source_port;
+	flow = bpf_map_lookup_elem(&pp_flows, &key);
+	if (!flow)
+		return 0;
+	if (segment->flags & TCP_SYN) { /* SYN-ACK: another connection than the entry's? */
+		if (flow->first_seq != segment->ack)
+			bpf_map_delete_elem(&pp_flows, &key);
+		return 0;
+	}
+	return flow->established ? flow->cut : 0;
+}
+
+static int split_out(struct __sk_buff *skb, __u32 l2)
+{
+	struct segment segment = {};
+	struct pp_port *policy;
+	__u16 port;
+
+	if (segment_read(skb, &segment, l2) || !(segment.flags & TCP_ACK))
+		return TC_NEXT;
+	port = segment.source_port;
+	policy = bpf_map_lookup_elem(&pp_ports, &port);
+	if (!policy || policy->split == PP_SPLIT_NO)
+		return TC_NEXT;
+	skb->tc_classid = CARRIER;
+	if (skb->tc_index == CARRIER)
+		return TC_PASS;
+	return translate_out(skb, &segment, cut_of_outgoing(skb, &segment));
+}
+
+#endif
