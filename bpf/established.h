@@ -216,8 +216,7 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_senders() && !is_marked((__u8 *)peer))
 		return PASS;
-	count(PP_STAT_GUARDED);
-	return DROP;
+	return guard_drop(skb);
 }
 
 /* Where the header ends that has been decoded; nowhere, when none has been. */
@@ -253,10 +252,8 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 
 	if (!socket)
 		return gate_unrecorded(skb, sk);
-	if (socket->cut && skb->tc_index != CARRIER) {
-		count(PP_STAT_GUARDED);
-		return DROP;
-	}
+	if (socket->cut && skb->tc_index != CARRIER)
+		return guard_drop(skb);
 	if (socket->settled)
 		return PASS;
 	tcp = bpf_tcp_sock(sk);

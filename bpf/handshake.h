@@ -12,8 +12,12 @@
  * gives up after two SYNs (see sender.h), 3 s after the first. */
 #define LOSS_NS (4 * 1000000000ULL)
 
+/* Which network namespace the tc programs are loaded for: ppctl does so once for each, and sets this
+ * before. 0: not known (in the other programs, or where bpftool has loaded them). */
+const volatile __u64 netns_cookie = 0;
+
 /* bpf_get_netns_cookie() takes no skb before 6.16, so walk to it. */
-static __u64 netns_cookie(struct bpf_sock *sk)
+static __u64 socket_netns_cookie(struct bpf_sock *sk)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 
@@ -23,6 +27,8 @@ static __u64 netns_cookie(struct bpf_sock *sk)
 /* The same of the network namespace of @skb's device, which a tc program knows no socket of yet. */
 static __u64 skb_netns_cookie(struct __sk_buff *skb)
 {
+	if (netns_cookie)
+		return netns_cookie;
 	return BPF_CORE_READ((struct sk_buff *)skb, dev, nd_net.net, net_cookie);
 }
 

@@ -46,7 +46,7 @@ static void handoff_socket(struct pp_handoff *handoff, struct bpf_sock *listener
 	handoff->socket.on_bad = policy->on_bad;
 	handoff->socket.split = policy->split;
 	handoff->socket.port_flags = policy->flags;
-	handoff->socket.record.netns_cookie = netns_cookie(listener);
+	handoff->socket.record.netns_cookie = socket_netns_cookie(listener);
 	handoff->socket.record.path = PP_PATH_HANDSHAKE;
 	handoff->socket.record.sender_cgroup = 0;
 	handoff->socket.record.sender_pid = 0;
@@ -280,6 +280,25 @@ static struct pp_handover *handover_of(const struct segment *segment)
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
 
+/* A segment to a port with a split that has not been through pp_in: counted by its interface, so that
+ * ppctl can say which one has no hooks. */
+static __noinline int guard_drop(struct __sk_buff *skb)
+{
+	struct pp_interface key = {
+		.netns_cookie = skb_netns_cookie(skb),
+		.index = skb->ifindex,
+	};
+	__u64 *known, one = 1;
+
+	count(PP_STAT_GUARDED);
+	known = bpf_map_lookup_elem(&pp_guarded, &key);
+	if (known)
+		__sync_fetch_and_add(known, 1);
+	else
+		bpf_map_update_elem(&pp_guarded, &key, &one, BPF_NOEXIST);
+	return DROP;
+}
+
 static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
 	__u16 port = listener->src_port;
@@ -318,10 +337,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	case PROXY:
 		break;
 	}
-	if (policy->split != PP_SPLIT_NO) {
-		count(PP_STAT_GUARDED);
-		return DROP;
-	}
+	if (policy->split != PP_SPLIT_NO)
+		return guard_drop(skb);
 	if (segment->payload_len)
 		return gate_hand_over(skb, listener, segment, policy, outgoing);
 	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */

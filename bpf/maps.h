@@ -50,12 +50,15 @@ struct {
 } pp_handoff SEC(".maps");
 
 /* The split: what pp_in and pp_out know of a connection whose header pp_in takes out. Addresses are
- * v4-mapped where they are IPv4, ports in host order; remote is the proxy. */
+ * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and ports
+ * in two network namespaces (127.0.0.1 in two containers) are two connections. */
 struct pp_flow_key {
+	__u64 netns_cookie;
 	__u8 remote[16];
 	__u8 local[16];
 	__u16 remote_port;
 	__u16 local_port;
+	__u32 unused; /* 0 */
 };
 
 struct pp_flow {
@@ -87,7 +90,6 @@ struct pp_handover_key {
 struct pp_handover {
 	struct pp_socket socket;
 	struct pp_flow_key flow;
-	__u32 unused;
 };
 
 struct {
@@ -192,6 +194,24 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } pp_stats SEC(".maps");
+
+/* What the guard has dropped, by the interface that it came by. An LRU: interfaces come and go with their
+ * containers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct pp_interface);
+	__type(value, __u64);
+} pp_guarded SEC(".maps");
+
+/* ppctl's own: the interfaces that --interface names, by name, since an index changes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct pp_interface_name);
+	__type(value, __u32);
+} pp_only SEC(".maps");
 
 /* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
  * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */

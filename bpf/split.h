@@ -44,12 +44,14 @@ struct {
 	__type(value, struct stage);
 } pp_stage SEC(".maps");
 
-static void flow_key(struct pp_flow_key *key, const struct segment *segment)
+static void flow_key(struct pp_flow_key *key, struct __sk_buff *skb, const struct segment *segment)
 {
+	key->netns_cookie = skb_netns_cookie(skb);
 	__builtin_memcpy(key->remote, segment->source, 16);
 	__builtin_memcpy(key->local, segment->destination, 16);
 	key->remote_port = segment->source_port;
 	key->local_port = segment->destination_port;
+	key->unused = 0;
 }
 
 /* The new segment's socket, and what it is to be told. */
@@ -578,7 +580,7 @@ static int split_in(struct __sk_buff *skb, __u32 l2)
 	stage->next_ack = 0;
 	stage->waited_us = 0;
 	stage->window = 512;
-	flow_key(&stage->key, segment);
+	flow_key(&stage->key, skb, segment);
 	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
 	if (segment->flags & TCP_SYN)
 		return segment->flags & TCP_ACK ? TC_NEXT : split_syn(skb, stage);
@@ -659,6 +661,7 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 			return socket->cut;
 	}
 	/* a request, TIME_WAIT, or the kernel's own answer */
+	key.netns_cookie = skb_netns_cookie(skb);
 	__builtin_memcpy(key.remote, segment->destination, 16);
 	__builtin_memcpy(key.local, segment->source, 16);
 	key.remote_port = segment->destination_port;

@@ -258,6 +258,20 @@ struct pp_handoff {
 	struct pp_extra extra;
 };
 
+/* pp_guarded: segments that the guard dropped, __u64 */
+struct pp_interface {
+	__u64 netns_cookie;
+	__u32 index;
+	__u32 unused; /* 0 */
+};
+
+/* pp_only: where a network namespace has entries, only these interfaces have hooks. The value says
+ * nothing. */
+struct pp_interface_name {
+	__u64 netns_cookie;
+	char name[16]; /* filled with 0 */
+};
+
 /* pp_stats: per-CPU array of __u64 */
 enum pp_stat {
 	PP_STAT_CONNECTIONS,   /* from marked proxies to served ports, established */
