@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The interfaces that pp_in and pp_out are attached to, for ports with a split: those of this network
- * namespace that have an address, and lo. From Linux 6.6 on by tcx links, before by clsact.
+ * The interfaces that pp_in and pp_out are attached to, for ports with a split: in each network namespace
+ * in which ppctl was told so, lo and those that have an address, or those that --interface names. From
+ * Linux 6.6 on by tcx links, before by clsact.
+ *
+ * What is pinned says in which namespace: progs/pp_in_COOKIE, a program for each of them;
+ * links/pp_tcx_in_COOKIE_INDEX, a link; links/pp_clsact_COOKIE_INDEX, any program: the clsact qdisc is
+ * one that ppctl has made. A filter is known by its program.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,266 +28,859 @@
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS  47
 
-/* Of clsact filters: fixed, so that a second run replaces the first one's. */
-#define CLSACT_HANDLE	0x5050
+#define TCX_PROGRAMS_MAX 64 /* of one interface, the kernel's limit */
+
+/* Of clsact filters: fixed, so that they are found again. Each set has a handle of its own. */
 #define CLSACT_PRIORITY 0x5050
+#define CLSACT_HANDLE	0x5050
+#define CLSACT_HANDLES	8
 
-#define PIN_TCX	   "pp_tcx_"    /* links/pp_tcx_in_IFINDEX: a link */
-#define PIN_CLSACT "pp_clsact_" /* links/pp_clsact_in_IFINDEX: the program, which says that a filter is there */
+#define PIN_TCX	   "pp_tcx_"
+#define PIN_CLSACT "pp_clsact_"
+#define LO_INDEX   1
 
+#ifndef ARPHRD_RAWIP
+#define ARPHRD_RAWIP 519
+#endif
+#ifndef ARPHRD_IP6GRE
+#define ARPHRD_IP6GRE 823
+#endif
+
+enum { OUT, IN, WAYS };
+
+/* In the order in which they are attached: a header is not taken out before its acknowledgement would be
+ * translated. */
 static const struct way {
 	const char *name;
 	int tcx;
 	enum bpf_tc_attach_point clsact;
-	const char *program, *bare; /* for devices with an Ethernet header, and without */
-} ways[] = {
-	{"in", ATTACH_TCX_INGRESS, BPF_TC_INGRESS, "pp_in", "pp_in_bare"},
-	{"out", ATTACH_TCX_EGRESS, BPF_TC_EGRESS, "pp_out", "pp_out_bare"},
+} ways[WAYS] = {
+	{"out", ATTACH_TCX_EGRESS, BPF_TC_EGRESS},
+	{"in", ATTACH_TCX_INGRESS, BPF_TC_INGRESS},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* For devices with an Ethernet header, and for those without. */
+static const char *const ethernet_programs[] = {"pp_out", "pp_in", NULL};
+static const char *const bare_programs[] = {"pp_out_bare", "pp_in_bare", NULL};
 
-static void hook_path(char path[PATH_MAX], const char *kind, const struct way *way,
-		      unsigned int interface)
+/* Has this kernel tcx? */
+static int has_tcx(void)
+{
+	static int known = -1;
+	__u32 count = 0;
+
+	if (known < 0)
+		known = !bpf_prog_query(LO_INDEX, ATTACH_TCX_INGRESS, 0, NULL, NULL, &count);
+	return known;
+}
+
+static void program_path(char path[PATH_MAX], const char *program, uint64_t cookie)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s%s_%u", kind, way->name, interface);
+	snprintf(name, sizeof(name), "%s_%llu", program, (unsigned long long)cookie);
+	pin_path(path, "progs", name);
+}
+
+static void tcx_path(char path[PATH_MAX], int way, uint64_t cookie, unsigned int index)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), PIN_TCX "%s_%llu_%u", ways[way].name,
+		 (unsigned long long)cookie, index);
 	pin_path(path, "links", name);
 }
 
-/* Has the device a link-layer header? Return: 1, 0; or -1, of a kind that is not known. */
-static int has_ethernet(const char *name)
+static void clsact_path(char path[PATH_MAX], uint64_t cookie, unsigned int index)
 {
-	struct ifreq request = {};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result;
+	char name[64];
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	result = ioctl(fd, SIOCGIFHWADDR, &request);
-	close(fd);
-	if (result)
-		return -1;
-	switch (request.ifr_hwaddr.sa_family) {
+	snprintf(name, sizeof(name), PIN_CLSACT "%llu_%u", (unsigned long long)cookie, index);
+	pin_path(path, "links", name);
+}
+
+/* The programs for an interface of this @type, ARPHRD_*: pp_out's and pp_in's; or NULL: pp_in does not
+ * know what stands before the IP header there. */
+static const char *const *programs_for(unsigned int type)
+{
+	switch (type) {
 	case ARPHRD_ETHER:
 	case ARPHRD_LOOPBACK:
-		return 1;
+		return ethernet_programs;
 	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
 	case ARPHRD_PPP:
 	case ARPHRD_TUNNEL:
 	case ARPHRD_TUNNEL6:
 	case ARPHRD_SIT:
 	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
+		return bare_programs;
+	}
+	return NULL;
+}
+
+/* Ids of a namespace's programs for @way: what a filter is known by. 0: none such. */
+struct own {
+	__u32 id[2];
+};
+
+static __u32 program_id(const char *program, uint64_t cookie)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int fd;
+
+	program_path(path, program, cookie);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
 		return 0;
-	}
-	return -1;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		info.id = 0;
+	close(fd);
+	return info.id;
 }
 
-static int attach_clsact(const struct way *way, unsigned int interface, int program)
+static void own_programs(struct own *own, int way, uint64_t cookie)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = interface,
-			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = CLSACT_HANDLE,
-			    .priority = CLSACT_PRIORITY, .flags = BPF_TC_F_REPLACE);
-	char path[PATH_MAX];
-	int result;
+	own->id[0] = program_id(ethernet_programs[way], cookie);
+	own->id[1] = program_id(bare_programs[way], cookie);
+}
 
-	bpf_tc_hook_create(&hook); /* may be there already */
-	hook.attach_point = way->clsact;
-	result = bpf_tc_attach(&hook, &opts);
-	if (result)
-		return result;
-	hook_path(path, PIN_CLSACT, way, interface);
-	if (bpf_obj_pin(program, path) && errno != EEXIST)
-		return -errno;
+/* The program at this place of clsact's, or 0. */
+static __u32 filter_at(int way, unsigned int index, __u32 handle)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index, .attach_point = ways[way].clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = CLSACT_PRIORITY);
+
+	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
+}
+
+/* Return: the handle of our filter, or 0. */
+static __u32 find_filter(int way, uint64_t cookie, unsigned int index)
+{
+	struct own own;
+	__u32 i, id;
+
+	own_programs(&own, way, cookie);
+	for (i = 0; i < CLSACT_HANDLES; i++) {
+		id = filter_at(way, index, CLSACT_HANDLE + i);
+		if (id && (id == own.id[0] || id == own.id[1]))
+			return CLSACT_HANDLE + i;
+	}
 	return 0;
 }
 
-static int attach(const struct way *way, unsigned int interface, int program)
-{
-	char path[PATH_MAX];
-	int link;
-
-	link = bpf_link_create(program, interface, way->tcx, NULL);
-	if (link < 0) /* before Linux 6.6 */
-		return attach_clsact(way, interface, program);
-	hook_path(path, PIN_TCX, way, interface);
-	unlink(path); /* of an interface that is gone, and had this number */
-	if (bpf_obj_pin(link, path)) {
-		close(link);
-		return -errno;
-	}
-	chmod(path, 0600);
-	close(link);
-	return 0;
-}
-
-/* Is the pinned hook one that works? A link loses its interface when that goes. */
-static int is_attached(const struct way *way, unsigned int interface)
+/* What a tcx link says: the first word is its interface's number, 0 when that is gone. */
+static int read_link(const char *path, __u32 *program, __u32 *index)
 {
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
-	char path[PATH_MAX];
-	int link;
+	int link = bpf_obj_get(path), result;
 
-	hook_path(path, PIN_CLSACT, way, interface);
-	if (!access(path, F_OK)) {
-		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = interface,
-				    .attach_point = way->clsact);
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
-				    .priority = CLSACT_PRIORITY);
-
-		return !bpf_tc_query(&hook, &opts);
-	}
-	hook_path(path, PIN_TCX, way, interface);
-	link = bpf_obj_get(path);
 	if (link < 0)
-		return 0;
-	/* the first word of what a tcx link says is its interface's number */
-	if (bpf_obj_get_info_by_fd(link, &info, &len))
-		memset(&info, 0, sizeof(info));
+		return -1;
+	result = bpf_obj_get_info_by_fd(link, &info, &len);
 	close(link);
-	return *(const __u32 *)&info.tracing == interface;
+	*program = info.prog_id;
+	*index = *(const __u32 *)&info.tracing;
+	return result;
 }
 
-static int interface_attach(const char *name)
+/* Does the kernel run our program there? A link alone says less: its interface may have gone, or have
+ * been moved to another namespace, where it may have the same number. */
+static int is_attached(int way, uint64_t cookie, unsigned int index)
 {
-	unsigned int interface = if_nametoindex(name);
-	int ethernet = has_ethernet(name), program, result;
+	__u32 ids[TCX_PROGRAMS_MAX], count = TCX_PROGRAMS_MAX, program, on, i;
 	char path[PATH_MAX];
-	size_t i;
 
-	if (!interface)
-		return error("there is no interface %s in this network namespace", name);
-	if (ethernet < 0)
-		return error("%s is of a kind that pp_in cannot read (neither Ethernet nor a "
-			     "tunnel); name the others with --interface",
-			     name);
-	for (i = 0; i < COUNT(ways); i++) {
-		if (is_attached(&ways[i], interface))
-			continue;
-		pin_path(path, "progs", ethernet ? ways[i].program : ways[i].bare);
-		program = bpf_obj_get(path);
-		if (program < 0)
-			return error("%s: %s", path, strerror(errno));
-		result = attach(&ways[i], interface, program);
-		close(program);
-		if (result)
-			return error("attaching %s to %s: %s", ways[i].program, name,
-				     strerror(-result));
-	}
-	return 0;
-}
-
-static int is_named(const char *name)
-{
-	char words[1024], *word, *rest;
-
-	if (!options.interfaces)
-		return 1;
-	snprintf(words, sizeof(words), "%s", options.interfaces);
-	for (word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-		if (!strcmp(word, name))
+	if (!has_tcx())
+		return find_filter(way, cookie, index) != 0;
+	tcx_path(path, way, cookie, index);
+	if (read_link(path, &program, &on) || on != index ||
+	    bpf_prog_query(index, ways[way].tcx, 0, NULL, ids, &count))
+		return 0;
+	for (i = 0; i < count; i++) {
+		if (ids[i] == program)
 			return 1;
 	}
 	return 0;
 }
 
-/* Calls @each for the interfaces that have an address, once each. */
-static int each_interface(int (*each)(const char *name, void *context), void *context)
+static int are_attached(uint64_t cookie, unsigned int index)
 {
-	char seen[4096] = " ", word[IFNAMSIZ + 3];
-	struct ifaddrs *list, *entry;
-	int result = 0;
+	return is_attached(OUT, cookie, index) && is_attached(IN, cookie, index);
+}
 
-	if (getifaddrs(&list))
-		return error("the interfaces: %s", strerror(errno));
-	for (entry = list; entry && !result; entry = entry->ifa_next) {
-		if (!entry->ifa_addr || (entry->ifa_addr->sa_family != AF_INET &&
-					 entry->ifa_addr->sa_family != AF_INET6))
-			continue;
-		snprintf(word, sizeof(word), " %s ", entry->ifa_name);
-		if (strstr(seen, word))
-			continue;
-		if (strlen(seen) + strlen(word) < sizeof(seen))
-			strcat(seen, word + 1);
-		result = each(entry->ifa_name, context);
+/* Makes a clsact qdisc where there is none, and remembers that. Return: 0, or a negative errno. */
+static int make_clsact(uint64_t cookie, unsigned int index, int program)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int result = bpf_tc_hook_create(&hook);
+	char path[PATH_MAX];
+
+	clsact_path(path, cookie, index);
+	if (result == -EEXIST) {
+		/* ours would have a filter: somebody has replaced it */
+		if (!find_filter(OUT, cookie, index) && !find_filter(IN, cookie, index))
+			unlink(path);
+		return 0;
 	}
-	freeifaddrs(list);
+	if (result)
+		return result;
+	unlink(path);
+	if (bpf_obj_pin(program, path))
+		return -errno;
+	chmod(path, 0600);
+	return 0;
+}
+
+static int attach_clsact(int way, uint64_t cookie, unsigned int index, int program)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index, .attach_point = ways[way].clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .priority = CLSACT_PRIORITY);
+	int result = make_clsact(cookie, index, program);
+	__u32 i;
+
+	if (result)
+		return result;
+	for (i = 0; i < CLSACT_HANDLES; i++) {
+		opts.handle = CLSACT_HANDLE + i;
+		if (filter_at(way, index, opts.handle))
+			continue; /* another set's */
+		return bpf_tc_attach(&hook, &opts);
+	}
+	return -ENOSPC;
+}
+
+static int attach_tcx(int way, uint64_t cookie, unsigned int index, int program)
+{
+	int link = bpf_link_create(program, index, ways[way].tcx, NULL), result = 0;
+	char path[PATH_MAX];
+
+	if (link < 0)
+		return -errno;
+	tcx_path(path, way, cookie, index);
+	pin_remove_link(path); /* one that does not work any more */
+	if (bpf_obj_pin(link, path))
+		result = -errno;
+	else
+		chmod(path, 0600);
+	close(link);
 	return result;
 }
 
-static int attach_if_named(const char *name, void *unused)
+static int attach(int way, uint64_t cookie, const struct interface *interface, const char *program)
 {
-	(void)unused;
-	return is_named(name) ? interface_attach(name) : 0;
+	char path[PATH_MAX], name[IF_NAMESIZE];
+	int fd, result;
+
+	program_path(path, program, cookie);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return error("%s: %s", path, strerror(errno));
+	if (has_tcx())
+		result = attach_tcx(way, cookie, interface->index, fd);
+	else
+		result = attach_clsact(way, cookie, interface->index, fd);
+	close(fd);
+	if (!result && is_attached(way, cookie, interface->index))
+		return 0;
+	if (!if_indextoname(interface->index, name))
+		return 0; /* it has just gone */
+	return error("attaching %s to %s by %s: %s; see what else is there: tc qdisc show dev %s, tc "
+		     "filter show dev %s, bpftool net",
+		     program, interface->name, has_tcx() ? "tcx" : "clsact",
+		     strerror(result ? -result : EBUSY), interface->name, interface->name);
 }
 
-int interfaces_attach(void)
+static int attach_interface(uint64_t cookie, const struct interface *interface)
 {
-	libbpf_set_print(NULL);
-	return each_interface(attach_if_named, NULL);
+	const char *const *programs = programs_for(interface->type);
+	int way;
+
+	if (!programs)
+		return error("%s is of a kind that pp_in cannot read (neither Ethernet nor a tunnel): name "
+			     "the others with --interface",
+			     interface->name);
+	if (are_attached(cookie, interface->index))
+		return 0;
+	if (load_tc_programs(cookie, programs))
+		return -1;
+	for (way = 0; way < WAYS; way++) {
+		if (!is_attached(way, cookie, interface->index) &&
+		    attach(way, cookie, interface, programs[way]))
+			return -1;
+	}
+	return 0;
 }
 
-static void detach_clsact(const char *name)
+static void detach_clsact(uint64_t cookie, unsigned int index)
 {
-	unsigned int interface;
-	size_t i;
+	char path[PATH_MAX];
+	__u32 handle;
+	int way;
 
-	for (i = 0; i < COUNT(ways); i++) {
-		char format[32];
-
-		snprintf(format, sizeof(format), PIN_CLSACT "%s_%%u", ways[i].name);
-		if (sscanf(name, format, &interface) == 1) {
-			DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = interface,
-					    .attach_point = ways[i].clsact);
-			DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+	for (way = WAYS - 1; way >= 0; way--) {
+		handle = find_filter(way, cookie, index);
+		if (handle) {
+			DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+					    .attach_point = ways[way].clsact);
+			DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle,
 					    .priority = CLSACT_PRIORITY);
 
 			bpf_tc_detach(&hook, &opts);
 		}
 	}
+	clsact_path(path, cookie, index);
+	if (!access(path, F_OK) && !clsact_has_filters(index)) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+				    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+
+		bpf_tc_hook_destroy(&hook);
+	}
+	unlink(path);
 }
 
-void interfaces_detach(void)
+static void detach_interface(uint64_t cookie, unsigned int index)
+{
+	char path[PATH_MAX];
+	int way;
+
+	if (!has_tcx()) {
+		detach_clsact(cookie, index);
+		return;
+	}
+	for (way = WAYS - 1; way >= 0; way--) {
+		tcx_path(path, way, cookie, index);
+		pin_remove_link(path);
+	}
+}
+
+/* --interface NAME: lists of names, one for each namespace, in pp_only. */
+static void only_key(struct pp_interface_name *key, uint64_t cookie, const char *name)
+{
+	memset(key, 0, sizeof(*key));
+	key->netns_cookie = cookie;
+	snprintf(key->name, sizeof(key->name), "%s", name);
+}
+
+/* Are the interfaces of this namespace limited? */
+static int has_only(int map, uint64_t cookie)
+{
+	struct pp_interface_name key, *previous = NULL;
+
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		if (key.netns_cookie == cookie)
+			return 1;
+		previous = &key;
+	}
+	return 0;
+}
+
+static int is_wanted(int map, uint64_t cookie, const struct interface *interface)
+{
+	struct pp_interface_name key;
+	__u32 value;
+
+	if (!has_only(map, cookie))
+		return interface->addressed || interface->index == LO_INDEX;
+	only_key(&key, cookie, interface->name);
+	return !bpf_map_lookup_elem(map, &key, &value);
+}
+
+static const struct interface *find_by_name(const struct interfaces *list, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (!strcmp(list->entry[i].name, name))
+			return &list->entry[i];
+	}
+	return NULL;
+}
+
+/* Adds the words of --interface: all, or none. */
+static int only_add(int map, uint64_t cookie, const struct interfaces *list)
+{
+	char words[4096], *word, *rest;
+	struct pp_interface_name key;
+	__u32 value = 0;
+	int add;
+
+	if (!options.interfaces)
+		return 0;
+	for (add = 0; add < 2; add++) {
+		snprintf(words, sizeof(words), "%s", options.interfaces);
+		for (word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+			if (!find_by_name(list, word))
+				return error("--interface %s: there is none of this name in this network "
+					     "namespace",
+					     word);
+			only_key(&key, cookie, word);
+			if (add && bpf_map_update_elem(map, &key, &value, BPF_ANY))
+				return map_update_error(MAP_ONLY, map, word, errno);
+		}
+	}
+	return 0;
+}
+
+static void only_clear(void)
+{
+	struct pp_interface_name key;
+	char path[PATH_MAX];
+	int map;
+
+	pin_path(path, "maps", MAP_ONLY);
+	map = bpf_obj_get(path);
+	if (map < 0)
+		return;
+	while (!bpf_map_get_next_key(map, NULL, &key) && !bpf_map_delete_elem(map, &key))
+		;
+	close(map);
+}
+
+/* Calls @each for the pins in the folder @kind. */
+static void each_pin(const char *kind, void (*each)(const char *name, const char *path, void *context),
+		     void *context)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
 	struct dirent *entry;
 	DIR *dir;
 
-	libbpf_set_print(NULL);
-	pin_path(folder, "links", "");
+	pin_path(folder, kind, "");
 	dir = opendir(folder);
 	while (dir && (entry = readdir(dir))) {
-		pin_path(path, "links", entry->d_name);
-		if (!strncmp(entry->d_name, PIN_CLSACT, strlen(PIN_CLSACT))) {
-			detach_clsact(entry->d_name);
-			unlink(path);
-		} else if (!strncmp(entry->d_name, PIN_TCX, strlen(PIN_TCX))) {
-			pin_remove_link(path);
-		}
+		pin_path(path, kind, entry->d_name);
+		each(entry->d_name, path, context);
 	}
 	if (dir)
 		closedir(dir);
 }
 
-static int add_interface(const char *name, void *list)
+static int parse_tcx(const char *name, uint64_t *cookie, unsigned int *index)
 {
-	unsigned int interface = if_nametoindex(name);
-	struct json_object *object = json_object_new_object();
+	unsigned long long number;
+	char way[4];
 
-	json_object_object_add(object, "interface", json_object_new_string(name));
-	json_object_object_add(object, "attached",
-			       json_object_new_boolean(is_attached(&ways[0], interface) &&
-						       is_attached(&ways[1], interface)));
-	json_object_array_add(list, object);
+	if (sscanf(name, PIN_TCX "%3[a-z]_%llu_%u", way, &number, index) != 3)
+		return -1;
+	*cookie = number;
 	return 0;
+}
+
+static int parse_clsact(const char *name, uint64_t *cookie, unsigned int *index)
+{
+	unsigned long long number;
+
+	if (sscanf(name, PIN_CLSACT "%llu_%u", &number, index) != 2)
+		return -1;
+	*cookie = number;
+	return 0;
+}
+
+/* Of a tc program's pin. */
+static int parse_program(const char *name, uint64_t *cookie)
+{
+	unsigned long long number;
+
+	if (sscanf(name, "pp_in_%llu", &number) != 1 && sscanf(name, "pp_out_%llu", &number) != 1 &&
+	    sscanf(name, "pp_in_bare_%llu", &number) != 1 &&
+	    sscanf(name, "pp_out_bare_%llu", &number) != 1)
+		return -1;
+	*cookie = number;
+	return 0;
+}
+
+/* What has gone: interfaces, and whole namespaces. */
+struct sweep {
+	uint64_t cookie; /* of this namespace */
+	const struct interfaces *list;
+	uint64_t looked_for; /* see namespace_has_links() */
+	int found;
+};
+
+static int is_there(const struct interfaces *list, unsigned int index)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (list->entry[i].index == index)
+			return 1;
+	}
+	return 0;
+}
+
+static void sweep_link(const char *name, const char *path, void *context)
+{
+	const struct sweep *sweep = context;
+	__u32 program, on;
+	unsigned int index;
+	uint64_t cookie;
+
+	if (!parse_tcx(name, &cookie, &index)) {
+		if ((cookie == sweep->cookie && !is_there(sweep->list, index)) ||
+		    (!read_link(path, &program, &on) && !on))
+			pin_remove_link(path);
+	} else if (!parse_clsact(name, &cookie, &index)) {
+		if (cookie == sweep->cookie && !is_there(sweep->list, index))
+			unlink(path);
+	}
+}
+
+static void see_link(const char *name, const char *path, void *context)
+{
+	struct sweep *sweep = context;
+	unsigned int index;
+	uint64_t cookie;
+
+	(void)path;
+	if (!parse_tcx(name, &cookie, &index) && cookie == sweep->looked_for)
+		sweep->found = 1;
+}
+
+static int do_nothing(uint64_t cookie)
+{
+	(void)cookie;
+	return 0;
+}
+
+static void sweep_program(const char *name, const char *path, void *context)
+{
+	struct sweep *sweep = context;
+	uint64_t cookie;
+
+	if (parse_program(name, &cookie) || cookie == sweep->cookie)
+		return;
+	sweep->looked_for = cookie;
+	sweep->found = 0;
+	if (has_tcx())
+		each_pin("links", see_link, sweep);
+	else
+		sweep->found = !netns_run(cookie, do_nothing);
+	if (!sweep->found)
+		unlink(path);
+}
+
+/* Of a namespace whose programs are gone with it. */
+static void sweep_mark(const char *name, const char *path, void *context)
+{
+	const struct sweep *sweep = context;
+	unsigned int index;
+	uint64_t cookie;
+	struct own own;
+
+	if (parse_clsact(name, &cookie, &index) || cookie == sweep->cookie)
+		return;
+	own_programs(&own, IN, cookie);
+	if (!own.id[0] && !own.id[1])
+		unlink(path);
+}
+
+static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list)
+{
+	int count = 0;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (!is_wanted(map, cookie, &list->entry[i]))
+			continue;
+		if (attach_interface(cookie, &list->entry[i]))
+			return -1;
+		count++;
+	}
+	if (!count)
+		return error("none of the interfaces that --interface has named is there: name another "
+			     "one with it");
+	/* last, so that what goes on by another interface goes on */
+	for (i = 0; i < list->count; i++) {
+		if (!is_wanted(map, cookie, &list->entry[i]))
+			detach_interface(cookie, list->entry[i].index);
+	}
+	return 0;
+}
+
+int interfaces_attach(void)
+{
+	static int done; /* a command may add several ports */
+	struct sweep sweep = {};
+	struct interfaces list;
+	uint64_t cookie;
+	int map, result;
+
+	if (done)
+		return 0;
+	libbpf_set_print(NULL);
+	map = pin_open_map(MAP_ONLY);
+	if (map < 0)
+		return -1;
+	if (netns_cookie(&cookie) || interfaces_list(&list)) {
+		close(map);
+		return -1;
+	}
+	sweep.cookie = cookie;
+	sweep.list = &list;
+	each_pin("links", sweep_link, &sweep);
+	each_pin("progs", sweep_program, &sweep);
+	each_pin("links", sweep_mark, &sweep);
+	result = only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) ? -1 : 0;
+	close(map);
+	free(list.entry);
+	done = !result;
+	return result;
+}
+
+static void detach_link(const char *name, const char *path, void *context)
+{
+	(void)context;
+	if (!strncmp(name, PIN_TCX, strlen(PIN_TCX)))
+		pin_remove_link(path);
+}
+
+static int detach_filters(uint64_t cookie)
+{
+	struct interfaces list;
+	size_t i;
+
+	if (interfaces_list(&list))
+		return -1;
+	for (i = 0; i < list.count; i++)
+		detach_clsact(cookie, list.entry[i].index);
+	free(list.entry);
+	return 0;
+}
+
+/* Once for each program of it: the second time there is nothing left to do. */
+static void detach_namespace(const char *name, const char *path, void *context)
+{
+	uint64_t cookie;
+
+	(void)path;
+	(void)context;
+	if (!parse_program(name, &cookie))
+		netns_run(cookie, detach_filters);
+}
+
+static void remove_program(const char *name, const char *path, void *context)
+{
+	uint64_t cookie;
+
+	(void)context;
+	if (!parse_program(name, &cookie))
+		unlink(path);
+}
+
+static void remove_mark(const char *name, const char *path, void *context)
+{
+	(void)context;
+	if (!strncmp(name, PIN_CLSACT, strlen(PIN_CLSACT)))
+		unlink(path);
+}
+
+void interfaces_detach(void)
+{
+	libbpf_set_print(NULL);
+	each_pin("links", detach_link, NULL);
+	/* the programs' pins last: without them nobody knows our filters */
+	if (!has_tcx())
+		each_pin("progs", detach_namespace, NULL);
+	each_pin("links", remove_mark, NULL);
+	each_pin("progs", remove_program, NULL);
+	only_clear();
+}
+
+/* How much the guard has dropped. */
+static uint64_t guarded(int map, uint64_t cookie, unsigned int index)
+{
+	struct pp_interface key = {.netns_cookie = cookie, .index = index};
+	uint64_t count;
+
+	return bpf_map_lookup_elem(map, &key, &count) ? 0 : count;
+}
+
+static const char *hooks_of(uint64_t cookie, unsigned int index)
+{
+	int in = is_attached(IN, cookie, index), out = is_attached(OUT, cookie, index);
+
+	if (in && out)
+		return has_tcx() ? "tcx" : "clsact";
+	if (in)
+		return "in";
+	return out ? "out" : "none";
+}
+
+static void add_interface(struct json_object *list, int only, int guarded_map, uint64_t cookie,
+			  const struct interface *interface)
+{
+	uint64_t dropped = guarded(guarded_map, cookie, interface->index);
+	const char *hooks = hooks_of(cookie, interface->index);
+	int wanted = is_wanted(only, cookie, interface);
+	struct json_object *object;
+
+	if (!wanted && !interface->addressed && !strcmp(hooks, "none") && !dropped)
+		return;
+	object = json_object_new_object();
+	json_object_object_add(object, "interface", json_object_new_string(interface->name));
+	json_object_object_add(object, "index", json_object_new_int64(interface->index));
+	json_object_object_add(object, "wanted", json_object_new_boolean(wanted));
+	json_object_object_add(object, "hooks", json_object_new_string(hooks));
+	json_object_object_add(object, "attached",
+			       json_object_new_boolean(are_attached(cookie, interface->index)));
+	json_object_object_add(object, "guarded", json_object_new_int64(dropped));
+	json_object_array_add(list, object);
+}
+
+/* Names of --interface that nobody has. */
+static void add_absent(struct json_object *list, int only, uint64_t cookie,
+		       const struct interfaces *there)
+{
+	struct pp_interface_name key, *previous = NULL;
+	struct json_object *object;
+
+	while (!bpf_map_get_next_key(only, previous, &key)) {
+		previous = &key;
+		if (key.netns_cookie != cookie || find_by_name(there, key.name))
+			continue;
+		object = json_object_new_object();
+		json_object_object_add(object, "interface", json_object_new_string(key.name));
+		json_object_object_add(object, "wanted", json_object_new_boolean(1));
+		json_object_object_add(object, "hooks", json_object_new_string("absent"));
+		json_object_object_add(object, "attached", json_object_new_boolean(0));
+		json_object_object_add(object, "guarded", json_object_new_int64(0));
+		json_object_array_add(list, object);
+	}
+}
+
+/* The other namespaces in which there are hooks, or something was dropped. */
+struct others {
+	struct json_object *list;
+	uint64_t cookie; /* of this one */
+};
+
+static struct json_object *other_namespace(const struct others *others, uint64_t cookie)
+{
+	struct json_object *object;
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(others->list); i++) {
+		object = json_object_array_get_idx(others->list, i);
+		if (json_object_get_uint64(json_object_object_get(object, "netns_cookie")) == cookie)
+			return object;
+	}
+	object = json_object_new_object();
+	json_object_object_add(object, "netns_cookie", json_object_new_uint64(cookie));
+	json_object_object_add(object, "loaded", json_object_new_boolean(0));
+	json_object_object_add(object, "guarded", json_object_new_int64(0));
+	json_object_array_add(others->list, object);
+	return object;
+}
+
+static void add_namespace(const char *name, const char *path, void *context)
+{
+	struct others *others = context;
+	struct json_object *object;
+	uint64_t cookie;
+
+	(void)path;
+	if (parse_program(name, &cookie) || cookie == others->cookie)
+		return;
+	object = other_namespace(others, cookie);
+	json_object_object_add(object, "loaded", json_object_new_boolean(1));
+}
+
+static void add_guarded(struct others *others, int map)
+{
+	struct pp_interface key, *previous = NULL;
+	struct json_object *object;
+	int64_t sum;
+
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		previous = &key;
+		if (key.netns_cookie == others->cookie)
+			continue;
+		object = other_namespace(others, key.netns_cookie);
+		sum = json_object_get_int64(json_object_object_get(object, "guarded"));
+		sum += guarded(map, key.netns_cookie, key.index);
+		json_object_object_add(object, "guarded", json_object_new_int64(sum));
+	}
 }
 
 struct json_object *interfaces_read(void)
 {
-	struct json_object *list = json_object_new_array();
+	struct json_object *object = json_object_new_object(), *here = json_object_new_array();
+	struct others others = {.list = json_object_new_array()};
+	int only = pin_open_map(MAP_ONLY), drops = pin_open_map(MAP_GUARDED);
+	struct interfaces list;
+	size_t i;
 
 	libbpf_set_print(NULL);
-	each_interface(add_interface, list);
-	return list;
+	json_object_object_add(object, "here", here);
+	json_object_object_add(object, "other_namespaces", others.list);
+	if (only < 0 || drops < 0 || netns_cookie(&others.cookie) || interfaces_list(&list)) {
+		json_object_put(object);
+		object = NULL;
+		goto out;
+	}
+	json_object_object_add(object, "netns_cookie", json_object_new_uint64(others.cookie));
+	for (i = 0; i < list.count; i++)
+		add_interface(here, only, drops, others.cookie, &list.entry[i]);
+	add_absent(here, only, others.cookie, &list);
+	each_pin("progs", add_namespace, &others);
+	add_guarded(&others, drops);
+	free(list.entry);
+out:
+	if (only >= 0)
+		close(only);
+	if (drops >= 0)
+		close(drops);
+	return object;
+}
+
+static void print_interface(struct json_object *interface, const char *cgroup)
+{
+	const char *hooks = json_object_get_string(json_object_object_get(interface, "hooks"));
+	int64_t dropped = json_object_get_int64(json_object_object_get(interface, "guarded"));
+
+	printf("  %-15s ", json_object_get_string(json_object_object_get(interface, "interface")));
+	if (!strcmp(hooks, "absent"))
+		printf("not there: named by --interface");
+	else if (json_object_get_boolean(json_object_object_get(interface, "attached")))
+		printf("%s", hooks);
+	else if (json_object_get_boolean(json_object_object_get(interface, "wanted")))
+		printf("%s: what proxies send by it to a port with a split is dropped; 'ppctl up --cgroup "
+		       "%s' attaches them",
+		       strcmp(hooks, "none") ? "HALF OF ITS HOOKS" : "NO HOOKS", cgroup);
+	else
+		printf("no hooks: not named by --interface");
+	if (dropped)
+		printf(", %lld segments dropped by the guard", (long long)dropped);
+	printf("\n");
+}
+
+void interfaces_print(struct json_object *interfaces, const char *cgroup)
+{
+	struct json_object *list = json_object_object_get(interfaces, "here"), *object;
+	size_t i;
+
+	printf("interfaces of this network namespace\n");
+	for (i = 0; i < json_object_array_length(list); i++)
+		print_interface(json_object_array_get_idx(list, i), cgroup);
+	list = json_object_object_get(interfaces, "other_namespaces");
+	if (json_object_array_length(list))
+		printf("other network namespaces\n");
+	for (i = 0; i < json_object_array_length(list); i++) {
+		object = json_object_array_get_idx(list, i);
+		printf("  cookie %-8llu %s",
+		       (unsigned long long)json_object_get_uint64(
+			       json_object_object_get(object, "netns_cookie")),
+		       json_object_get_boolean(json_object_object_get(object, "loaded")) ? "hooks"
+											  : "no hooks");
+		if (json_object_get_int64(json_object_object_get(object, "guarded")))
+			printf(", %lld segments dropped by the guard",
+			       (long long)json_object_get_int64(
+				       json_object_object_get(object, "guarded")));
+		printf("\n");
+	}
 }

@@ -108,9 +108,16 @@ static int set_split(const char *value)
 	return 0;
 }
 
+/* May be given several times. */
 static int set_interfaces(const char *value)
 {
-	options.interfaces = value;
+	static char words[4096];
+	size_t have = strlen(words);
+
+	if (have + strlen(value) + 2 > sizeof(words))
+		return error("--interface: too many");
+	snprintf(words + have, sizeof(words) - have, "%s%s", have ? "," : "", value);
+	options.interfaces = words;
 	return 0;
 }
 
@@ -184,7 +191,7 @@ static const struct option_help {
 	 "cgroups of proxies on this host: over loopback, only they are believed"},
 	{"split", "yes|no", set_split, "take the header out of the stream, or leave that to libpp (no)"},
 	{"interface", "NAME[,NAME]", set_interfaces,
-	 "where the split takes place (lo, and all that have an address)"},
+	 "where alone the split takes place (lo, and all that have an address); repeatable"},
 	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
 	{"local", NULL, set_local, "and getsockname() with the header's destination"},
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},

@@ -177,6 +177,22 @@ void pin_remove_link(const char *path)
 	unlink(path);
 }
 
+/* A tc program that stays behind, in a network namespace that is not found, has nothing to do then. */
+static void serve_no_port(void)
+{
+	char path[PATH_MAX];
+	uint16_t port;
+	int map;
+
+	pin_path(path, "maps", MAP_PORTS);
+	map = bpf_obj_get(path);
+	if (map < 0)
+		return;
+	while (!bpf_map_get_next_key(map, NULL, &port) && !bpf_map_delete_elem(map, &port))
+		;
+	close(map);
+}
+
 void pin_remove_all(void)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
@@ -189,6 +205,7 @@ void pin_remove_all(void)
 		pin_remove_link(path);
 	}
 	interfaces_detach();
+	serve_no_port();
 	for (i = 0; i < KINDS; i++) {
 		pin_path(folder, kinds[i], "");
 		dir = opendir(folder);

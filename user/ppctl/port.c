@@ -30,6 +30,27 @@ static int port_check(int map, const char *word)
 	return port_parse(word, &port);
 }
 
+int ports_have_split(int map)
+{
+	uint16_t port, *previous = NULL;
+	struct pp_port policy;
+
+	while (!bpf_map_get_next_key(map, previous, &port)) {
+		if (!bpf_map_lookup_elem(map, &port, &policy) && policy.split != PP_SPLIT_NO)
+			return 1;
+		previous = &port;
+	}
+	return 0;
+}
+
+/* Without a port with a split there is nothing for pp_in and pp_out to do. */
+static int detach_unneeded(int map)
+{
+	if (!ports_have_split(map))
+		interfaces_detach();
+	return 0;
+}
+
 /* With the policy that the options say. */
 static int port_add(int map, const char *word)
 {
@@ -37,11 +58,13 @@ static int port_add(int map, const char *word)
 
 	if (port_parse(word, &port))
 		return -1;
+	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
+		return error("--interface is for ports with a split: --split yes, or --transparent");
 	if (options.policy.split != PP_SPLIT_NO && interfaces_attach())
 		return -1;
 	if (bpf_map_update_elem(map, &port, &options.policy, BPF_ANY))
 		return map_update_error(MAP_PORTS, map, word, errno);
-	return 0;
+	return options.policy.split == PP_SPLIT_NO ? detach_unneeded(map) : 0;
 }
 
 static int port_del(int map, const char *word)
@@ -51,7 +74,7 @@ static int port_del(int map, const char *word)
 	if (port_parse(word, &port))
 		return -1;
 	if (!bpf_map_delete_elem(map, &port))
-		return 0;
+		return detach_unneeded(map);
 	if (errno == ENOENT)
 		return error("port %s is not served (ppctl port list)", word);
 	return error("%s: %s: %s", MAP_PORTS, word, strerror(errno));

@@ -21,6 +21,8 @@
 #define MAP_PORTS	"pp_ports"
 #define MAP_STATS	"pp_stats"
 #define MAP_CONFIG	"pp_config"
+#define MAP_GUARDED	"pp_guarded"
+#define MAP_ONLY	"pp_only"
 
 struct options {
 	const char *pin;     /* directory of the pinned maps and links */
@@ -28,7 +30,7 @@ struct options {
 	const char *ports;   /* --port */
 	const char *proxies; /* --proxy */
 	const char *senders; /* --proxy-cgroup */
-	const char *interfaces; /* --interface, NULL: all that have an address */
+	const char *interfaces; /* --interface, NULL if not given */
 	struct pp_port policy;
 	int split_given;  /* --split */
 	int on_bad_given; /* --on-bad */
@@ -90,10 +92,46 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
 void sender_links(void (*each)(const char *link, void *context), void *context);
 
-/* interface.c: pp_in and pp_out on the interfaces that --interface names, or on all with an address */
+/* netlink.c */
+struct interface {
+	unsigned int index;
+	unsigned int master; /* index of the bridge, bond or VRF that it is under, or 0 */
+	unsigned short type; /* ARPHRD_* */
+	int is_port;	     /* of a bridge or bond: what comes by it goes on as that one's */
+	int addressed;	     /* 1: packets for this host come by it, as far as addresses tell */
+	char name[16];
+};
+
+struct interfaces {
+	struct interface *entry; /* by index; free() it */
+	size_t count;
+};
+
+int interfaces_list(struct interfaces *list);
+/* Are there filters, of anybody, on the interface's clsact qdisc? Return: 1, 0; or -1. */
+int clsact_has_filters(unsigned int index);
+
+/* namespace.c */
+/* The cookie of this network namespace. */
+int netns_cookie(uint64_t *cookie);
+/* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, where no process
+ * and no name in /run/netns leads there, silently. */
+int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
+
+/* interface.c: pp_in and pp_out, on the interfaces of this network namespace that --interface names or
+ * has named, or on all that have an address. Attaches what is missing, takes away what is gone. */
 int interfaces_attach(void);
+/* In all network namespaces. */
 void interfaces_detach(void);
 struct json_object *interfaces_read(void);
+void interfaces_print(struct json_object *interfaces, const char *cgroup);
+
+/* up.c: loads those of the tc programs @names (up to NULL) that are not pinned as progs/NAME_COOKIE yet,
+ * for the network namespace @cookie, on the maps that are pinned. */
+int load_tc_programs(uint64_t cookie, const char *const names[]);
+
+/* port.c: is there a port with a split in pp_ports? */
+int ports_have_split(int map);
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */

@@ -253,7 +253,7 @@ static void print_listeners(struct json_object *list)
 int command_status(int argc, char **argv)
 {
 	struct json_object *status, *programs, *ports, *proxies, *senders;
-	struct json_object *listeners, *stats, *maps;
+	struct json_object *listeners, *stats, *maps, *interfaces;
 	int ports_map, proxies_map, stats_map;
 	char cgroup[PATH_MAX];
 
@@ -274,6 +274,9 @@ int command_status(int argc, char **argv)
 	proxies = proxy_list.read(proxies_map);
 	senders = proxy_cgroup_list.read(-1);
 	listeners = listeners_read(ports_map, cgroup);
+	interfaces = interfaces_read();
+	if (!interfaces)
+		return -1;
 	stats = stats_read(stats_map);
 	status = json_object_new_object();
 	add_string(status, "pin", options.pin);
@@ -284,6 +287,7 @@ int command_status(int argc, char **argv)
 	json_object_object_add(status, "proxies", proxies);
 	json_object_object_add(status, "proxy_cgroups", senders);
 	json_object_object_add(status, "listeners", listeners);
+	json_object_object_add(status, "interfaces", interfaces);
 	json_object_object_add(status, "counters", stats);
 	if (options.json) {
 		print_json(status);
@@ -303,6 +307,8 @@ int command_status(int argc, char **argv)
 		proxy_cgroup_list.print(senders);
 	}
 	print_listeners(listeners);
+	if (ports_have_split(ports_map))
+		interfaces_print(interfaces, cgroup);
 	printf("counters\n");
 	stats_print(stats);
 	json_object_put(status);

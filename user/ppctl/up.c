@@ -137,30 +137,27 @@ static int attach_to_maps(struct pp_bpf *skeleton)
 	return attach_to_map(skeleton->progs.pp_msg, skeleton->maps.pp_senders, BPF_SK_MSG_VERDICT);
 }
 
-static int pin_program(const struct bpf_program *program)
+static int pin_program(const struct bpf_program *program, const char *name)
 {
 	char path[PATH_MAX];
 
-	pin_path(path, "progs", bpf_program__name(program));
+	pin_path(path, "progs", name);
 	if (bpf_obj_pin(bpf_program__fd(program), path))
 		return error("%s: %s", path, strerror(errno));
 	chmod(path, 0600);
 	return 0;
 }
 
-/* For 'ppctl proxy-cgroup add', and ports with a split, now or later. */
-static int pin_programs(struct pp_bpf *skeleton)
+/* The tc programs are loaded apart, for each network namespace: load_tc_programs(). */
+static void leave_tc_programs_out(struct pp_bpf *skeleton)
 {
 	struct bpf_program *program;
 
 	bpf_object__for_each_program(program, skeleton->obj)
 	{
-		if ((program == skeleton->progs.pp_sender ||
-		     bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS) &&
-		    pin_program(program))
-			return -1;
+		if (bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS)
+			bpf_program__set_autoload(program, false);
 	}
-	return 0;
 }
 
 static int attach_to_cgroup(struct pp_bpf *skeleton, const char *cgroup)
@@ -202,19 +199,129 @@ static int add_to_lists(void)
 static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 {
 	libbpf_said[0] = 0;
+	leave_tc_programs_out(skeleton);
 	if (pp_bpf__load(skeleton))
 		return error("the kernel refused the programs (%s); it said:\n%s", strerror(errno),
 			     libbpf_said);
 	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
 	 * what it was told to serve, and no socket is in a sockmap without its program. */
-	if (pin_maps(skeleton) || pin_programs(skeleton) || attach_to_maps(skeleton) ||
-	    add_to_lists())
+	if (pin_maps(skeleton) || pin_program(skeleton->progs.pp_sender, SENDER_PROGRAM) ||
+	    attach_to_maps(skeleton) || add_to_lists())
 		return -1;
 	return attach_to_cgroup(skeleton, cgroup);
 }
 
+/* Takes the pinned map in place of a new one, where both are of one kind: libbpf does not ask. */
+static int reuse_map(struct bpf_map *map)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int fd = pin_open_map(bpf_map__name(map)), result = -1;
+
+	if (fd < 0)
+		return -1;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		error("%s: %s", bpf_map__name(map), strerror(errno));
+	else if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+		 info.value_size != bpf_map__value_size(map))
+		error("%s, which is pinned at %s, is of another version of ppsplit: 'ppctl down', then up "
+		      "again",
+		      bpf_map__name(map), options.pin);
+	else
+		result = bpf_map__reuse_fd(map, fd);
+	close(fd);
+	return result;
+}
+
+static int reuse_maps(struct pp_bpf *skeleton)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, skeleton->obj)
+	{
+		if (!bpf_map__is_internal(map) && reuse_map(map))
+			return -1;
+	}
+	return 0;
+}
+
+static void tc_program_pin(char name[64], const struct bpf_program *program, uint64_t cookie)
+{
+	snprintf(name, 64, "%s_%llu", bpf_program__name(program), (unsigned long long)cookie);
+}
+
+/* Is @program one of @names, and not there yet? */
+static int is_missing(const struct bpf_program *program, uint64_t cookie, const char *const names[])
+{
+	char name[64], path[PATH_MAX];
+
+	for (; *names; names++) {
+		if (!strcmp(bpf_program__name(program), *names)) {
+			tc_program_pin(name, program, cookie);
+			pin_path(path, "progs", name);
+			return access(path, F_OK) != 0;
+		}
+	}
+	return 0;
+}
+
+static int load_missing(struct pp_bpf *skeleton, uint64_t cookie, const char *const names[])
+{
+	struct bpf_program *program;
+	char name[64];
+	int missing = 0;
+
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		bpf_program__set_autoload(program, is_missing(program, cookie, names));
+		missing |= bpf_program__autoload(program);
+	}
+	if (!missing)
+		return 0;
+	if (reuse_maps(skeleton))
+		return -1;
+	skeleton->rodata->netns_cookie = cookie;
+	libbpf_said[0] = 0;
+	libbpf_set_print(remember_print);
+	if (pp_bpf__load(skeleton))
+		return error("the kernel refused the programs of the split (%s); it said:\n%s",
+			     strerror(errno), libbpf_said);
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
+		tc_program_pin(name, program, cookie);
+		if (bpf_program__autoload(program) && pin_program(program, name))
+			return -1;
+	}
+	return 0;
+}
+
+int load_tc_programs(uint64_t cookie, const char *const names[])
+{
+	struct pp_bpf *skeleton = pp_bpf__open();
+	int result;
+
+	if (!skeleton)
+		return error("the BPF object: %s", strerror(errno));
+	result = load_missing(skeleton, cookie, names);
+	pp_bpf__destroy(skeleton);
+	return result;
+}
+
 /* A unit that is started again has a new cgroup under the old name: the programs go there, with
  * their maps as they are. */
+/* Interfaces may have come, and hooks may have gone. */
+static int look_at_interfaces(void)
+{
+	int map = pin_open_map(MAP_PORTS), result = 0;
+
+	if (map < 0)
+		return -1;
+	if (ports_have_split(map))
+		result = interfaces_attach();
+	close(map);
+	return result;
+}
+
 static int already_up(const char *cgroup_path)
 {
 	char path[PATH_MAX];
@@ -230,7 +337,7 @@ static int already_up(const char *cgroup_path)
 				     "with --pin for another set",
 				     path);
 	}
-	if (add_to_lists())
+	if (add_to_lists() || look_at_interfaces())
 		return -1;
 	for (i = 0; cgroup_programs[i]; i++) {
 		cgroup_of_link(cgroup_programs[i], path);

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What rtnetlink says of this network namespace: its interfaces, which of them have an address, and
+ * whether a clsact qdisc has filters. getifaddrs() would give an address' label for its interface.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ppctl.h"
+
+#define TRIES 10 /* of a dump that the kernel interrupts, since something has changed meanwhile */
+
+typedef void dump_function(const struct nlmsghdr *message, void *context);
+
+/* Sends @request, and calls @each for the answers. Return: 0, or a negative errno; -EINTR: again. */
+static int dump_once(struct nlmsghdr *request, dump_function *each, void *context)
+{
+	static char answer[65536] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *message;
+	int fd, result = 1, interrupted = 0;
+	ssize_t len;
+
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (fd < 0)
+		return -errno;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	if (send(fd, request, request->nlmsg_len, 0) < 0)
+		result = -errno;
+	while (result > 0) {
+		len = recv(fd, answer, sizeof(answer), MSG_TRUNC);
+		if (len < 0 || len > (ssize_t)sizeof(answer)) {
+			result = len < 0 ? -errno : -EMSGSIZE;
+			break;
+		}
+		for (message = (struct nlmsghdr *)answer; NLMSG_OK(message, len);
+		     message = NLMSG_NEXT(message, len)) {
+			interrupted |= message->nlmsg_flags & NLM_F_DUMP_INTR;
+			if (message->nlmsg_type == NLMSG_DONE) {
+				result = 0;
+				break;
+			}
+			if (message->nlmsg_type == NLMSG_ERROR) {
+				result = ((struct nlmsgerr *)NLMSG_DATA(message))->error;
+				break;
+			}
+			each(message, context);
+		}
+	}
+	close(fd);
+	return !result && interrupted ? -EINTR : result;
+}
+
+static struct interface *find(struct interfaces *list, unsigned int index)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (list->entry[i].index == index)
+			return &list->entry[i];
+	}
+	return NULL;
+}
+
+/* An interface under another one: whose packets go on as that one's, except for a VRF's. */
+static int is_port(const struct rtattr *info)
+{
+	static const char *const kinds[] = {"bridge", "bond", "team"};
+	const struct rtattr *attribute;
+	int len = RTA_PAYLOAD(info);
+	size_t i;
+
+	for (attribute = RTA_DATA(info); RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+		if ((attribute->rta_type & NLA_TYPE_MASK) != IFLA_INFO_SLAVE_KIND)
+			continue;
+		for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+			if (!strcmp(RTA_DATA(attribute), kinds[i]))
+				return 1;
+		}
+	}
+	return 0;
+}
+
+static void add_link(const struct nlmsghdr *message, void *context)
+{
+	const struct ifinfomsg *link = NLMSG_DATA(message);
+	struct interface *grown, *interface;
+	struct interfaces *list = context;
+	const struct rtattr *attribute;
+	int len = IFLA_PAYLOAD(message);
+
+	if (message->nlmsg_type != RTM_NEWLINK || find(list, link->ifi_index))
+		return;
+	grown = realloc(list->entry, (list->count + 1) * sizeof(*grown));
+	if (!grown)
+		return;
+	list->entry = grown;
+	interface = &grown[list->count++];
+	memset(interface, 0, sizeof(*interface));
+	interface->index = link->ifi_index;
+	interface->type = link->ifi_type;
+	for (attribute = IFLA_RTA(link); RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+		switch (attribute->rta_type & NLA_TYPE_MASK) {
+		case IFLA_IFNAME:
+			snprintf(interface->name, sizeof(interface->name), "%s",
+				 (const char *)RTA_DATA(attribute));
+			break;
+		case IFLA_MASTER:
+			interface->master = *(const uint32_t *)RTA_DATA(attribute);
+			break;
+		case IFLA_LINKINFO:
+			interface->is_port = is_port(attribute);
+			break;
+		}
+	}
+}
+
+static void add_address(const struct nlmsghdr *message, void *context)
+{
+	const struct ifaddrmsg *address = NLMSG_DATA(message);
+	struct interface *interface;
+
+	if (message->nlmsg_type != RTM_NEWADDR)
+		return;
+	interface = find(context, address->ifa_index);
+	if (interface)
+		interface->addressed = 1;
+}
+
+static int by_index(const void *left, const void *right)
+{
+	const struct interface *one = left, *other = right;
+
+	return one->index < other->index ? -1 : one->index > other->index;
+}
+
+/* A packet of a port goes on as its master's, and in a VRF that of this host is the VRF's. */
+static void look_at_masters(struct interfaces *list)
+{
+	struct interface *master;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (!list->entry[i].master || !list->entry[i].addressed)
+			continue;
+		master = find(list, list->entry[i].master);
+		if (master)
+			master->addressed = 1;
+		if (list->entry[i].is_port)
+			list->entry[i].addressed = 0;
+	}
+}
+
+static int read_once(struct interfaces *list)
+{
+	struct {
+		struct nlmsghdr header;
+		union {
+			struct ifinfomsg link;
+			struct ifaddrmsg address;
+		};
+	} request = {};
+	int result;
+
+	list->entry = NULL;
+	list->count = 0;
+	request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.link));
+	request.header.nlmsg_type = RTM_GETLINK;
+	request.link.ifi_family = AF_UNSPEC;
+	result = dump_once(&request.header, add_link, list);
+	if (!result) {
+		memset(&request, 0, sizeof(request));
+		request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.address));
+		request.header.nlmsg_type = RTM_GETADDR;
+		request.address.ifa_family = AF_UNSPEC;
+		result = dump_once(&request.header, add_address, list);
+	}
+	if (result) {
+		free(list->entry);
+		list->entry = NULL;
+		list->count = 0;
+	}
+	return result;
+}
+
+int interfaces_list(struct interfaces *list)
+{
+	int tries, result = -EINTR;
+
+	for (tries = 0; tries < TRIES && result == -EINTR; tries++)
+		result = read_once(list);
+	if (result)
+		return error("the interfaces of this network namespace: %s", strerror(-result));
+	qsort(list->entry, list->count, sizeof(*list->entry), by_index);
+	look_at_masters(list);
+	return 0;
+}
+
+static void see_filter(const struct nlmsghdr *message, void *context)
+{
+	if (message->nlmsg_type == RTM_NEWTFILTER)
+		*(int *)context = 1;
+}
+
+int clsact_has_filters(unsigned int index)
+{
+	static const uint32_t sides[] = {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS};
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg filter;
+	} request;
+	int found = 0, result, tries;
+	size_t i;
+
+	for (i = 0; i < 2 && !found; i++) {
+		result = -EINTR;
+		for (tries = 0; tries < TRIES && result == -EINTR; tries++) {
+			memset(&request, 0, sizeof(request));
+			request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.filter));
+			request.header.nlmsg_type = RTM_GETTFILTER;
+			request.filter.tcm_family = AF_UNSPEC;
+			request.filter.tcm_ifindex = index;
+			request.filter.tcm_parent = TC_H_MAKE(TC_H_CLSACT, sides[i]);
+			result = dump_once(&request.header, see_filter, &found);
+		}
+		if (result)
+			return -1;
+	}
+	return found;
+}
