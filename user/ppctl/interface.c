@@ -6,7 +6,7 @@
  *
  * What is pinned says in which namespace: progs/pp_in_COOKIE, a program for each of them;
  * links/pp_tcx_in_COOKIE_INDEX, a link; links/pp_clsact_COOKIE_INDEX, any program: the clsact qdisc is
- * one that ppctl has made. A filter is known by its program.
+ * one that ppctl has made. A filter is known by the map of ports that its program reads.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -120,19 +120,15 @@ static const char *const *programs_for(unsigned int type)
 	return NULL;
 }
 
-/* Ids of a namespace's programs for @way: what a filter is known by. 0: none such. */
-struct own {
-	__u32 id[2];
-};
-
-static __u32 program_id(const char *program, uint64_t cookie)
+/* Of a pinned map, or 0. */
+static __u32 map_id(const char *name)
 {
-	struct bpf_prog_info info = {};
+	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 	char path[PATH_MAX];
 	int fd;
 
-	program_path(path, program, cookie);
+	pin_path(path, "maps", name);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return 0;
@@ -142,10 +138,24 @@ static __u32 program_id(const char *program, uint64_t cookie)
 	return info.id;
 }
 
-static void own_programs(struct own *own, int way, uint64_t cookie)
+#define MAPS_MAX 64 /* of one program, the kernel's limit */
+
+/* Is the program of this set? */
+static int is_own(__u32 program)
 {
-	own->id[0] = program_id(ethernet_programs[way], cookie);
-	own->id[1] = program_id(bare_programs[way], cookie);
+	__u32 maps[MAPS_MAX], ports = map_id(MAP_PORTS), len, i;
+	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)maps};
+	int fd = ports ? bpf_prog_get_fd_by_id(program) : -1, own = 0;
+
+	if (fd < 0)
+		return 0;
+	len = sizeof(info);
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		for (i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++)
+			own |= maps[i] == ports;
+	}
+	close(fd);
+	return own;
 }
 
 /* The program at this place of clsact's, or 0. */
@@ -158,15 +168,13 @@ static __u32 filter_at(int way, unsigned int index, __u32 handle)
 }
 
 /* Return: the handle of our filter, or 0. */
-static __u32 find_filter(int way, uint64_t cookie, unsigned int index)
+static __u32 find_filter(int way, unsigned int index)
 {
-	struct own own;
 	__u32 i, id;
 
-	own_programs(&own, way, cookie);
 	for (i = 0; i < CLSACT_HANDLES; i++) {
 		id = filter_at(way, index, CLSACT_HANDLE + i);
-		if (id && (id == own.id[0] || id == own.id[1]))
+		if (id && is_own(id))
 			return CLSACT_HANDLE + i;
 	}
 	return 0;
@@ -196,7 +204,7 @@ static int is_attached(int way, uint64_t cookie, unsigned int index)
 	char path[PATH_MAX];
 
 	if (!has_tcx())
-		return find_filter(way, cookie, index) != 0;
+		return find_filter(way, index) != 0;
 	tcx_path(path, way, cookie, index);
 	if (read_link(path, &program, &on) || on != index ||
 	    bpf_prog_query(index, ways[way].tcx, 0, NULL, ids, &count))
@@ -224,7 +232,7 @@ static int make_clsact(uint64_t cookie, unsigned int index, int program)
 	clsact_path(path, cookie, index);
 	if (result == -EEXIST) {
 		/* ours would have a filter: somebody has replaced it */
-		if (!find_filter(OUT, cookie, index) && !find_filter(IN, cookie, index))
+		if (!find_filter(OUT, index) && !find_filter(IN, index))
 			unlink(path);
 		return 0;
 	}
@@ -324,7 +332,7 @@ static void detach_clsact(uint64_t cookie, unsigned int index)
 	int way;
 
 	for (way = WAYS - 1; way >= 0; way--) {
-		handle = find_filter(way, cookie, index);
+		handle = find_filter(way, index);
 		if (handle) {
 			DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
 					    .attach_point = ways[way].clsact);
@@ -570,12 +578,13 @@ static void sweep_mark(const char *name, const char *path, void *context)
 	const struct sweep *sweep = context;
 	unsigned int index;
 	uint64_t cookie;
-	struct own own;
+	char program[PATH_MAX], bare[PATH_MAX];
 
 	if (parse_clsact(name, &cookie, &index) || cookie == sweep->cookie)
 		return;
-	own_programs(&own, IN, cookie);
-	if (!own.id[0] && !own.id[1])
+	program_path(program, ethernet_programs[IN], cookie);
+	program_path(bare, bare_programs[IN], cookie);
+	if (access(program, F_OK) && access(bare, F_OK))
 		unlink(path);
 }
 
@@ -683,7 +692,7 @@ void interfaces_detach(void)
 {
 	libbpf_set_print(NULL);
 	each_pin("links", detach_link, NULL);
-	/* the programs' pins last: without them nobody knows our filters */
+	/* the programs' pins last: they say in which namespaces there are filters */
 	if (!has_tcx())
 		each_pin("progs", detach_namespace, NULL);
 	each_pin("links", remove_mark, NULL);
@@ -728,7 +737,7 @@ static void add_interface(struct json_object *list, int only, int guarded_map, u
 	json_object_object_add(object, "hooks", json_object_new_string(hooks));
 	json_object_object_add(object, "attached",
 			       json_object_new_boolean(are_attached(cookie, interface->index)));
-	json_object_object_add(object, "guarded", json_object_new_int64(dropped));
+	json_object_object_add(object, "dropped", json_object_new_int64(dropped));
 	json_object_array_add(list, object);
 }
 
@@ -748,7 +757,7 @@ static void add_absent(struct json_object *list, int only, uint64_t cookie,
 		json_object_object_add(object, "wanted", json_object_new_boolean(1));
 		json_object_object_add(object, "hooks", json_object_new_string("absent"));
 		json_object_object_add(object, "attached", json_object_new_boolean(0));
-		json_object_object_add(object, "guarded", json_object_new_int64(0));
+		json_object_object_add(object, "dropped", json_object_new_int64(0));
 		json_object_array_add(list, object);
 	}
 }
@@ -772,7 +781,7 @@ static struct json_object *other_namespace(const struct others *others, uint64_t
 	object = json_object_new_object();
 	json_object_object_add(object, "netns_cookie", json_object_new_uint64(cookie));
 	json_object_object_add(object, "loaded", json_object_new_boolean(0));
-	json_object_object_add(object, "guarded", json_object_new_int64(0));
+	json_object_object_add(object, "dropped", json_object_new_int64(0));
 	json_object_array_add(others->list, object);
 	return object;
 }
@@ -801,9 +810,9 @@ static void add_guarded(struct others *others, int map)
 		if (key.netns_cookie == others->cookie)
 			continue;
 		object = other_namespace(others, key.netns_cookie);
-		sum = json_object_get_int64(json_object_object_get(object, "guarded"));
+		sum = json_object_get_int64(json_object_object_get(object, "dropped"));
 		sum += guarded(map, key.netns_cookie, key.index);
-		json_object_object_add(object, "guarded", json_object_new_int64(sum));
+		json_object_object_add(object, "dropped", json_object_new_int64(sum));
 	}
 }
 
@@ -841,7 +850,7 @@ out:
 static void print_interface(struct json_object *interface, const char *cgroup)
 {
 	const char *hooks = json_object_get_string(json_object_object_get(interface, "hooks"));
-	int64_t dropped = json_object_get_int64(json_object_object_get(interface, "guarded"));
+	int64_t dropped = json_object_get_int64(json_object_object_get(interface, "dropped"));
 
 	printf("  %-15s ", json_object_get_string(json_object_object_get(interface, "interface")));
 	if (!strcmp(hooks, "absent"))
@@ -877,10 +886,10 @@ void interfaces_print(struct json_object *interfaces, const char *cgroup)
 			       json_object_object_get(object, "netns_cookie")),
 		       json_object_get_boolean(json_object_object_get(object, "loaded")) ? "hooks"
 											  : "no hooks");
-		if (json_object_get_int64(json_object_object_get(object, "guarded")))
+		if (json_object_get_int64(json_object_object_get(object, "dropped")))
 			printf(", %lld segments dropped by the guard",
 			       (long long)json_object_get_int64(
-				       json_object_object_get(object, "guarded")));
+				       json_object_object_get(object, "dropped")));
 		printf("\n");
 	}
 }
