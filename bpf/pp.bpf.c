@@ -37,6 +37,7 @@
 #include "context.h"
 #include "segment.h"
 #include "maps.h"
+#include "line.h"
 #include "record.h"
 #include "connection.h"
 #include "outgoing.h"

@@ -57,6 +57,10 @@ __noinline int record_decode(struct pp_decoder *decoder, struct pp_socket *socke
 	pid = record->sender_pid;
 	uid = record->sender_uid;
 	path = record->path;
+	if (line_decode((const struct line *)stream->bytes, len, record)) {
+		socket->have = len;
+		return 0;
+	}
 	decoder->flags = socket->port_flags;
 	result = pp_decode(decoder, record, stream->bytes, len);
 	record->netns_cookie = netns_cookie;

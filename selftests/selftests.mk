@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
-UNIT_NAMES := decode tlv read_header
+UNIT_NAMES := decode line tlv read_header
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 
@@ -15,6 +15,8 @@ WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt
 tests: tools $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
 tools: $(TOOLS)
 
+
+$(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 
