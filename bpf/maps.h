@@ -115,6 +115,14 @@ struct {
 	__type(value, struct pp_large);
 } pp_large_pieces SEC(".maps");
 
+/* Port, host order -> connections in a row on which the server spoke first, some few at most. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u16);
+	__type(value, __u32);
+} pp_greetings SEC(".maps");
+
 /* Sockets of proxies on this host, from connect() to their first message, which pp_msg sees. They
  * have pp_pass for a verdict: without one, a socket in a sockmap can lose its wake-ups (6.12.75,
  * 6.18.14 and others). */

@@ -49,17 +49,25 @@ static __u32 fold(__u64 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* Adds @by to the 32-bit number at @at, and corrects the checksum. Return: 0, or -1. */
+/* Adds @by to the 32-bit number at @at, which is @old, and corrects the checksum. Return: 0, or -1.
+ */
+static int change_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 old, __u32 by)
+{
+	__be32 new = bpf_htonl(old + by);
+
+	if (bpf_l4_csum_replace(skb, tcp + TCP_AT_CHECKSUM, bpf_htonl(old), new, sizeof(new)))
+		return -1;
+	return bpf_skb_store_bytes(skb, at, &new, sizeof(new), 0) ? -1 : 0;
+}
+
+/* The same for a number that is not known yet. */
 static int add_to_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 by)
 {
-	__be32 old, new;
+	__be32 old;
 
 	if (bpf_skb_load_bytes(skb, at, &old, sizeof(old)))
 		return -1;
-	new = bpf_htonl(bpf_ntohl(old) + by);
-	if (bpf_l4_csum_replace(skb, tcp + TCP_AT_CHECKSUM, old, new, sizeof(new)))
-		return -1;
-	return bpf_skb_store_bytes(skb, at, &new, sizeof(new), 0) ? -1 : 0;
+	return change_number(skb, tcp, at, bpf_ntohl(old), by);
 }
 
 static __u32 ip_summed(struct __sk_buff *skb)
@@ -188,8 +196,8 @@ static int sum_of(struct __sk_buff *skb, struct packet *packet, __u32 at, __u32 
 	return scan.failed || scan.left ? -1 : 0;
 }
 
-/* Has somebody checked the checksum of this packet, or does it hold? What is not checked yet must not
- * be acknowledged or believed. */
+/* Has somebody checked the checksum of this packet, or does it hold? What is not checked yet must
+ * not be acknowledged or believed. */
 static int packet_is_whole(struct __sk_buff *skb, struct packet *packet,
 			   const struct segment *segment)
 {
@@ -235,9 +243,9 @@ static int store_headers(struct __sk_buff *skb, struct packet *packet)
 	if (len > HEADERS_MAX - 1)
 		return -1;
 	return bpf_skb_store_bytes(skb, packet->ip, packet->headers, len,
-				   packet->summed == CHECKSUM_COMPLETE ? BPF_F_RECOMPUTE_CSUM : 0) ?
-		       -1 :
-		       0;
+				   packet->summed == CHECKSUM_COMPLETE ? BPF_F_RECOMPUTE_CSUM : 0)
+		       ? -1
+		       : 0;
 }
 
 struct cut_scan {
@@ -256,8 +264,9 @@ static long cut_step(__u32 round, void *context)
 		return 1;
 	if (len > CUT_MAX)
 		len = CUT_MAX;
-	cut->failed = bpf_skb_adjust_room(cut->skb, -(__s32)len, BPF_ADJ_ROOM_NET,
-					  BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET) != 0;
+	cut->failed =
+		bpf_skb_adjust_room(cut->skb, -(__s32)len, BPF_ADJ_ROOM_NET,
+				    BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET) != 0;
 	cut->left -= len;
 	return cut->failed;
 }
@@ -265,10 +274,10 @@ static long cut_step(__u32 round, void *context)
 /*
  * Takes @len bytes out of the payload's front, and gives what is left the sequence number @seq.
  *
- * The checksum of a packet that has a whole one is corrected by what goes: a wrong one stays wrong. A
- * partial one (lo, veth) covers the pseudo header only; its start, counted from the end of the skb's
- * headers, moves with the cut, and only the kernel can say that it does (bpf_csum_level), unless what
- * is cut is shorter than the headers: then a whole checksum is written.
+ * The checksum of a packet that has a whole one is corrected by what goes: a wrong one stays wrong.
+ * A partial one (lo, veth) covers the pseudo header only; its start, counted from the end of the
+ * skb's headers, moves with the cut, and only the kernel can say that it does (bpf_csum_level),
+ * unless what is cut is shorter than the headers: then a whole checksum is written.
  *
  * Return: 0; or -1: drop the packet.
  */
@@ -287,7 +296,8 @@ static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, _
 		if (sum_of(skb, packet, payload, len, &rest))
 			return -1;
 		/* what is in none of these three sums is what stays, if the whole is right */
-		rest = 0xffff & ~fold((__u64)pseudo_sum(packet, total) + tcp_header_sum(packet) + rest);
+		rest = 0xffff &
+		       ~fold((__u64)pseudo_sum(packet, total) + tcp_header_sum(packet) + rest);
 		if (len & 1)
 			rest = (rest & 0xff) << 8 | rest >> 8;
 	}
@@ -327,8 +337,8 @@ struct reply {
 	__u8 unused;
 };
 
-/* Functions of their own: inlined, the compiler shares what it keeps on the stack between the two, and
- * 6.1 refuses to read there what one way has not written. */
+/* Functions of their own: inlined, the compiler shares what it keeps on the stack between the two,
+ * and 6.1 refuses to read there what one way has not written. */
 static __noinline int swap_ends_ip4(struct packet *packet)
 {
 	struct iphdr *ip = (struct iphdr *)packet->headers;
@@ -405,16 +415,16 @@ static int packet_become(struct __sk_buff *skb, struct packet *packet, const str
 	set_reply(tcp, reply, packet->tcp_len);
 	set_ip_length(packet, packet->tcp_len);
 	pseudo = pseudo_sum(packet, packet->tcp_len);
-	tcp->check = packet->summed == CHECKSUM_PARTIAL ?
-			     pseudo :
-			     ~fold((__u64)pseudo + tcp_header_sum(packet));
+	tcp->check = packet->summed == CHECKSUM_PARTIAL
+			     ? pseudo
+			     : ~fold((__u64)pseudo + tcp_header_sum(packet));
 	if (bpf_skb_change_tail(skb, packet->ip + packet->ip_len + packet->tcp_len, 0))
 		return -1;
 	return store_headers(skb, packet);
 }
 
-/* Turns this packet round, and sends a copy to the proxy in the server's place; then turns it back, with
- * its payload gone. Return: 0, or -1. */
+/* Turns this packet round, and sends a copy to the proxy in the server's place; then turns it back,
+ * with its payload gone. Return: 0, or -1. */
 static __noinline int packet_answer(struct __sk_buff *skb, struct packet *packet,
 				    const struct reply *reply)
 {

@@ -15,8 +15,8 @@
 #define PASS 1
 #define DROP 0
 
-/* Says "pp_in has seen this": set as tc_classid, which the kernel keeps as tc_index when the program
- * passes the packet. Nobody else's mark is touched, and it survives a way through veth. */
+/* Says "pp_in has seen this": set as tc_classid, which the kernel keeps as tc_index when the
+ * program passes the packet. Nobody else's mark is touched, and it survives a way through veth. */
 #define CARRIER 0x5050
 
 #define IP6_EXTENSIONS_MAX 8
@@ -41,7 +41,7 @@ struct segment {
 	__u32 options; /* offset of the TCP options in the skb */
 	__u32 payload; /* offset in the skb */
 	__u32 payload_len;
-	__u32 ip; /* offset of the IP header in the skb */
+	__u32 ip;  /* offset of the IP header in the skb */
 	__u32 end; /* offset after the IP packet: a short frame is padded */
 };
 
@@ -111,14 +111,94 @@ static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment, __
 	return 0;
 }
 
-/* @l2: bytes before the IP header, none for cgroup programs. Return: 0; or -1 when its TCP header cannot
- * be found. The addresses are there all the same, where
- * the skb is long enough for them. */
-static int segment_read(struct __sk_buff *skb, struct segment *segment, __u32 l2)
+/* What lies in the skb's linear part, without IP options or extension headers, is read in place. */
+enum in_place {
+	IN_PLACE_NO,  /* to be read by bpf_skb_load_bytes() */
+	IN_PLACE_YES, /* TCP */
+	NOT_TCP
+};
+
+#define TCP_MIN		   20 /* bytes of a TCP header */
+#define TCP_AT_SOURCE	   0  /* offsets in it */
+#define TCP_AT_DESTINATION 2
+
+/* @tcp: receives the offset of the TCP header. @l2: bytes before the IP header, a constant. */
+static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l2, __u32 *tcp)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)(data + l2);
+	const struct iphdr *ip = (const struct iphdr *)(data + l2);
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		*tcp = l2 + sizeof(*ip);
+		if (data + l2 + sizeof(*ip) + TCP_MIN > end || data[l2] != 0x45 ||
+		    ip->frag_off & bpf_htons(0x3fff) || !ip->tot_len)
+			return IN_PLACE_NO;
+		return ip->protocol == IPPROTO_TCP ? IN_PLACE_YES : NOT_TCP;
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		*tcp = l2 + sizeof(*ip6);
+		if (data + l2 + sizeof(*ip6) + TCP_MIN > end || !ip6->payload_len)
+			return IN_PLACE_NO;
+		if (ip6->nexthdr == IPPROTO_TCP)
+			return IN_PLACE_YES;
+		return ip6->nexthdr == IPPROTO_UDP || ip6->nexthdr == IPPROTO_ICMPV6 ? NOT_TCP
+										     : IN_PLACE_NO;
+	}
+	return NOT_TCP;
+}
+
+/* After tcp_in_place() has said yes. */
+static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct segment *segment,
+						 __u32 l2)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)(data + l2);
+	const struct iphdr *ip = (const struct iphdr *)(data + l2);
+	const struct tcphdr *tcp;
+	__u32 at, len;
+	__u8 flags;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		at = l2 + sizeof(*ip);
+		tcp = (const struct tcphdr *)(ip + 1);
+		if ((const __u8 *)(tcp + 1) > end)
+			return -1;
+		map_v4(segment->source, ip->saddr);
+		map_v4(segment->destination, ip->daddr);
+		len = l2 + bpf_ntohs(ip->tot_len);
+	} else {
+		at = l2 + sizeof(*ip6);
+		tcp = (const struct tcphdr *)(ip6 + 1);
+		if ((const __u8 *)(tcp + 1) > end)
+			return -1;
+		__builtin_memcpy(segment->source, &ip6->saddr, 16);
+		__builtin_memcpy(segment->destination, &ip6->daddr, 16);
+		len = l2 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+	}
+	segment->ip = l2;
+	segment->end = len > skb->len ? skb->len : len;
+	segment->source_port = bpf_ntohs(tcp->source);
+	segment->destination_port = bpf_ntohs(tcp->dest);
+	flags = ((const __u8 *)tcp)[13];
+	segment->seq = bpf_ntohl(tcp->seq) + (flags >> 1 & 1);
+	segment->ack = bpf_ntohl(tcp->ack_seq);
+	segment->flags = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
+	segment->options = at + TCP_MIN;
+	segment->payload = at + (((const __u8 *)tcp)[12] >> 4) * 4;
+	segment->payload_len =
+		segment->end > segment->payload ? segment->end - segment->payload : 0;
+	return 0;
+}
+
+/* Headers with options, extensions or in page fragments. */
+static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment *segment, __u32 l2)
 {
 	struct tcphdr tcp;
 	__u32 offset;
 
+	if (!segment)
+		return -1;
 	segment->ip = l2;
 	segment->end = skb->len;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
@@ -143,6 +223,17 @@ static int segment_read(struct __sk_buff *skb, struct segment *segment, __u32 l2
 	segment->payload_len =
 		segment->end > segment->payload ? segment->end - segment->payload : 0;
 	return 0;
+}
+
+/* @l2: bytes before the IP header, none for cgroup programs. Return: 0; or -1 when its TCP header
+ * cannot be found. The addresses are there all the same, where the skb is long enough for them. */
+static __always_inline int segment_read(struct __sk_buff *skb, struct segment *segment, __u32 l2)
+{
+	__u32 tcp;
+
+	if (tcp_in_place(skb, l2, &tcp) == IN_PLACE_YES)
+		return segment_read_in_place(skb, segment, l2);
+	return segment_load_headers(skb, segment, l2);
 }
 
 /* Moves the beginning of @segment forward by @len bytes of payload, which it has. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The split: pp_in and pp_out, tc programs on the interfaces of the server. The kernel makes the
- * ordinary handshake. pp_in holds its bare ACK back, takes the header out of the segment that ends it,
- * and from then on subtracts the header's length from sequence numbers coming in; pp_out adds it to
- * the acknowledgements going out. The server's socket is a plain socket from birth.
+ * ordinary handshake. pp_in holds its bare ACK back, takes the header out of the segment that ends
+ * it, and from then on subtracts the header's length from sequence numbers coming in; pp_out adds
+ * it to the acknowledgements going out. The server's socket is a plain socket from birth.
  *
  *   pp_in     miss -> stage -> cut or refuse; later: translate_in
  *   pp_out    translate_out
@@ -18,8 +18,8 @@
 
 #define WINDOW_MAX 65535
 
-/* miss() and hit(): the packet is in the stage before the header is complete. The caller goes on: 6.1
- * allows eight calls inside one another. */
+/* miss() and hit(): the packet is in the stage before the header is complete. The caller goes
+ * on: 6.1 allows eight calls inside one another. */
 #define TC_STAGE 0x100
 #define TC_MISS	 0x101 /* hit(): the entry is of no use */
 
@@ -31,7 +31,8 @@ struct stage {
 	struct pp_handover_key at;
 	struct pp_handover handover;
 	__u64 waited_us; /* for the header; 0: not known */
-	__u32 next_ack;	 /* the acknowledgement that ends the handshake; 0: the kernel's cookie will tell */
+	__u32 next_ack;	 /* the acknowledgement that ends the handshake; 0: the kernel's cookie will
+			    tell */
 	__u32 start;	 /* bytes of the header before this segment's first new one */
 	__u32 window;
 	__u32 l2;
@@ -68,9 +69,9 @@ static void stage_socket(struct stage *stage, const struct pp_port *policy)
 	socket->record.path = PP_PATH_SPLIT;
 }
 
-/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW, of
- * which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the header that
- * are there; or -1, what came before is lost. */
+/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW,
+ * of which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the
+ * header that are there; or -1, what came before is lost. */
 static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct pp_work *work,
 			      int joined)
 {
@@ -154,9 +155,8 @@ static int stage_answer(struct __sk_buff *skb, struct packet *packet, const stru
 static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struct stage *stage)
 {
 	const struct segment *segment = &stage->segment;
-	struct reply reply = {.seq = stage->flow.first_seq,
-			      .ack = segment->ack,
-			      .flags = TCP_RST | TCP_ACK};
+	struct reply reply = {
+		.seq = stage->flow.first_seq, .ack = segment->ack, .flags = TCP_RST | TCP_ACK};
 	__u32 end = segment->seq + segment->payload_len + (segment->flags & TCP_FIN ? 1 : 0);
 
 	bpf_map_delete_elem(&pp_flows, &stage->key);
@@ -207,23 +207,63 @@ static int stage_bad(struct __sk_buff *skb, struct stage *stage, struct packet *
 	return stage_refuse(skb, stage, packet, policy);
 }
 
-/* No payload: the handshake's own ACK, which waits; or an end. */
+/* No payload: an end, or the handshake's own ACK, which has waited long enough. */
 static int stage_bare(struct __sk_buff *skb, struct stage *stage, struct packet *packet,
 		      const struct pp_port *policy)
 {
-	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
-
 	if (stage->segment.flags & TCP_FIN) {
 		if (stage->segment.seq != stage_next(stage))
 			return TC_DROP;
 		return stage_bad(skb, stage, packet, policy, PP_BAD_CLOSED);
 	}
-	if (policy->gate_ms && stage->waited_us >= 1000 * allowed) {
-		stage->handover.socket.record.state = PP_STATE_EXPIRED;
-		return stage_refuse(skb, stage, packet, policy);
-	}
-	count(PP_STAT_ACKS_HELD);
-	return TC_DROP;
+	stage->handover.socket.record.state = PP_STATE_EXPIRED;
+	return stage_refuse(skb, stage, packet, policy);
+}
+
+/* Is it the handshake's own ACK, which waits? */
+static int is_held(const struct stage *stage, const struct pp_port *policy)
+{
+	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
+
+	if (stage->segment.payload_len || stage->segment.flags & (TCP_FIN | TCP_RST) ||
+	    stage->segment.seq != stage_next(stage))
+		return 0;
+	return !policy->gate_ms || stage->waited_us < 1000 * allowed;
+}
+
+/*
+ * A header alone is acknowledged at once, or the proxy would send it again after 200 ms, unless the
+ * server does that by what it says first: on a port where it did so lately, some connections in a
+ * row, it is expected to. An acknowledgement of our own costs as much as all else that is done
+ * here.
+ */
+#define GREETINGS 8
+
+static int is_greeted(__u16 port)
+{
+	__u32 *greetings = bpf_map_lookup_elem(&pp_greetings, &port);
+
+	return greetings && *greetings >= GREETINGS;
+}
+
+/* The server spoke, before anything but the header had come. Several CPUs may lose a count. */
+static void greeted(__u16 port)
+{
+	__u32 *greetings = bpf_map_lookup_elem(&pp_greetings, &port), one = 1;
+
+	if (!greetings)
+		bpf_map_update_elem(&pp_greetings, &port, &one, BPF_ANY);
+	else if (*greetings < GREETINGS)
+		++*greetings;
+}
+
+/* A header was sent again. */
+static void not_greeted(__u16 port)
+{
+	__u32 *greetings = bpf_map_lookup_elem(&pp_greetings, &port);
+
+	if (greetings)
+		*greetings = 0;
 }
 
 /* The header is complete, @len bytes of it: takes out what this segment has of it. */
@@ -238,15 +278,14 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	stage->handover.socket.record.flags |= PP_RECORD_SPLIT;
 	if (!tcp || stage_hand_over(stage, len))
 		return TC_DROP;
-	reply.window = bpf_ntohs(tcp->window);
-	reply.flags = stage->segment.flags;
-	if (packet_cut(skb, packet, here, stage->flow.first_seq))
-		return TC_DROP;
 	count(PP_STAT_SPLIT);
 	if (!alone)
-		return TC_PASS;
+		return packet_cut(skb, packet, here, stage->flow.first_seq) ? TC_DROP : TC_PASS;
 	/* Nothing is left that the kernel would acknowledge. */
-	if (stage_answer(skb, packet, stage, seq + here, TCP_ACK))
+	reply.window = bpf_ntohs(tcp->window);
+	reply.flags = stage->segment.flags;
+	if (!is_greeted(stage->segment.destination_port) &&
+	    stage_answer(skb, packet, stage, seq + here, TCP_ACK))
 		return TC_DROP;
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
 }
@@ -268,22 +307,28 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	segment = &stage->segment;
 	port = segment->destination_port;
 	policy = bpf_map_lookup_elem(&pp_ports, &port);
-	packet = packet_read(skb, segment);
-	if (!policy || !packet) {
-		count(PP_STAT_DROPPED_UNREADABLE);
+	if (!policy)
 		return TC_DROP;
-	}
 	record = &stage->handover.socket.record;
 	/* Who does not know this has not received our SYN-ACK. */
 	if (stage->next_ack && segment->ack != stage->next_ack)
 		return TC_DROP;
+	if (is_held(stage, policy)) {
+		count(PP_STAT_ACKS_HELD);
+		return TC_DROP;
+	}
+	packet = packet_read(skb, segment);
+	if (!packet) {
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return TC_DROP;
+	}
 	if (segment->flags & TCP_RST)
 		return segment->seq == stage_next(stage) &&
 				       !add_to_number(skb, packet->ip + packet->ip_len,
 						      packet->ip + packet->ip_len + TCP_AT_SEQ,
-						      -stage->flow.got) ?
-			       TC_PASS :
-			       TC_DROP;
+						      -stage->flow.got)
+			       ? TC_PASS
+			       : TC_DROP;
 	/* At most a window apart: the difference does not wrap. */
 	offset = segment->seq - stage_next(stage);
 	if (offset > 0) {
@@ -349,17 +394,24 @@ static int translate_in(struct __sk_buff *skb, const struct segment *segment, __
 {
 	__u32 tcp = segment->options - TCP_HEADER;
 
-	return cut && add_to_number(skb, tcp, tcp + TCP_AT_SEQ, -cut) ? TC_DROP : TC_PASS;
+	return cut && change_number(skb, tcp, tcp + TCP_AT_SEQ, segment->seq, -cut) ? TC_DROP
+										    : TC_PASS;
+}
+
+static void stage_window(struct stage *stage, __u32 window, __u8 scale)
+{
+	window >>= scale;
+	stage->window = window > WINDOW_MAX ? WINDOW_MAX : window;
 }
 
 /* bpf_skc_to_tcp_request_sock() says no where the listener's is not plain TCP: see handshake.h. */
-static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
+static __noinline int stage_of_mptcp_request(struct bpf_sock *sk, struct stage *stage)
 {
 	struct tcp_request_sock *at;
 	__u32 rcv_isn = 0, snt_isn = 0, window = 0;
 	__u64 sent_us = 0;
 
-	if (bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
+	if (!sk || !stage || bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
 	    bpf_core_read(&rcv_isn, sizeof(rcv_isn), &at->rcv_isn) ||
 	    bpf_core_read(&snt_isn, sizeof(snt_isn), &at->snt_isn) ||
 	    bpf_core_read(&sent_us, sizeof(sent_us), &at->snt_synack) ||
@@ -368,13 +420,27 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 	stage->flow.first_seq = rcv_isn + 1;
 	stage->next_ack = snt_isn + 1;
 	stage->waited_us = bpf_ktime_get_ns() / 1000 - sent_us;
-	window >>= BPF_CORE_READ_BITFIELD_PROBED(&at->req, rcv_wscale);
-	stage->window = window > WINDOW_MAX ? WINDOW_MAX : window;
+	stage_window(stage, window, BPF_CORE_READ_BITFIELD_PROBED(&at->req, rcv_wscale));
+	return 0;
+}
+
+static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
+{
+	struct tcp_request_sock *request = bpf_skc_to_tcp_request_sock(sk);
+
+	if (!request)
+		return stage_of_mptcp_request(sk, stage);
+	stage->flow.first_seq = request->rcv_isn + 1;
+	stage->next_ack = request->snt_isn + 1;
+	stage->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
+	stage_window(stage, request->req.req.__req_common.skc_rcv_wnd,
+		     BPF_CORE_READ_BITFIELD(&request->req, rcv_wscale));
 	return 0;
 }
 
 /* Does this segment end a handshake by one of the kernel's SYN cookies? Only the kernel knows. */
-static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener, const struct segment *segment)
+static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
+		     const struct segment *segment)
 {
 	struct packet *packet = packet_read(skb, segment);
 	struct tcphdr *tcp;
@@ -385,8 +451,8 @@ static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener, const str
 	if (!tcp)
 		return 0;
 	if (packet->is_ip6)
-		return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct ipv6hdr), tcp,
-						sizeof(*tcp));
+		return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct ipv6hdr),
+						tcp, sizeof(*tcp));
 	return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct iphdr), tcp,
 					sizeof(*tcp));
 }
@@ -469,8 +535,8 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 	return TC_MISS;
 }
 
-/* Fast Open and Multipath TCP go from a proxy's SYN, by NOPs: so it makes an ordinary connection, and
- * at once. */
+/* Fast Open and Multipath TCP go from a proxy's SYN, by NOPs: so it makes an ordinary connection,
+ * and at once. */
 struct nop_scan {
 	struct __sk_buff *skb;
 	__u32 tcp;
@@ -529,6 +595,19 @@ static long syn_option_step(__u32 round, void *context)
 	return 0;
 }
 
+/* The options of a SYN as all systems send it: MSS, SACK, timestamps, NOP, window scale. */
+static int options_are_usual(struct __sk_buff *skb, const struct segment *segment)
+{
+	__u8 option[20] = {};
+
+	/* kinds and lengths */
+	return segment->payload - segment->options == sizeof(option) &&
+	       !bpf_skb_load_bytes(skb, segment->options, option, sizeof(option)) &&
+	       option[0] == 2 && option[1] == 4 && option[4] == 4 && option[5] == 2 &&
+	       option[6] == 8 && option[7] == 10 && option[16] == TCP_OPTION_NOP &&
+	       option[17] == 3 && option[18] == 3;
+}
+
 static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 {
 	struct option_scan scan;
@@ -545,6 +624,8 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 		if (!packet || packet_cut(skb, packet, packet->payload_len, stage->segment.seq - 1))
 			return TC_DROP;
 	}
+	if (options_are_usual(skb, &stage->segment))
+		return TC_PASS;
 	scan.skb = skb;
 	scan.at = stage->segment.options;
 	scan.end = stage->segment.payload;
@@ -554,27 +635,48 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 	return TC_PASS;
 }
 
-static int split_in(struct __sk_buff *skb, __u32 l2)
+static __always_inline int is_split(__u16 port)
 {
-	__u32 zero = 0;
-	struct stage *stage = bpf_map_lookup_elem(&pp_stage, &zero);
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+
+	return policy && policy->split != PP_SPLIT_NO;
+}
+
+/* Host order. */
+static __always_inline __u16 port_in_place(struct __sk_buff *skb, __u32 at)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + at + sizeof(__be16) > end)
+		return 0;
+	return bpf_ntohs(*(const __be16 *)(data + at));
+}
+
+static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
+{
+	__u32 zero = 0, tcp;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp);
 	struct segment *segment;
-	struct pp_port *policy;
+	struct stage *stage;
 	struct pp_flow *flow;
 	int verdict;
-	__u16 port;
 
+	/* what is not for us leaves here */
+	if (in_place == NOT_TCP ||
+	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp + TCP_AT_DESTINATION))))
+		return TC_NEXT;
+	stage = bpf_map_lookup_elem(&pp_stage, &zero);
 	if (!stage)
 		return TC_NEXT;
 	segment = &stage->segment;
-	if (segment_read(skb, segment, l2))
+	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, segment, l2)
+				     : segment_load_headers(skb, segment, l2))
 		return TC_NEXT;
-	port = segment->destination_port;
-	policy = bpf_map_lookup_elem(&pp_ports, &port);
-	if (!policy || policy->split == PP_SPLIT_NO)
+	if (in_place == IN_PLACE_NO && !is_split(segment->destination_port))
 		return TC_NEXT;
 	skb->tc_classid = CARRIER;
-	if (skb->tc_index == CARRIER) /* a second hook on the way: a bridge's port, and the bridge */
+	if (skb->tc_index ==
+	    CARRIER) /* a second hook on the way: a bridge's port, and the bridge */
 		return TC_PASS;
 	stage->l2 = l2;
 	stage->next_ack = 0;
@@ -585,8 +687,12 @@ static int split_in(struct __sk_buff *skb, __u32 l2)
 	if (segment->flags & TCP_SYN)
 		return segment->flags & TCP_ACK ? TC_NEXT : split_syn(skb, stage);
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
-	if (flow && flow->established)
+	if (flow && flow->established) {
+		/* also, to no harm, every 2^32 bytes */
+		if (segment->seq - flow->first_seq < flow->cut)
+			not_greeted(segment->destination_port);
 		return translate_in(skb, segment, flow->cut);
+	}
 	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
 	if (verdict == TC_MISS)
 		verdict = miss(skb, stage);
@@ -638,7 +744,7 @@ static int translate_out(struct __sk_buff *skb, const struct segment *segment, _
 
 	if (!cut)
 		return TC_PASS;
-	if (add_to_number(skb, scan.tcp, scan.tcp + TCP_AT_ACK, cut))
+	if (change_number(skb, scan.tcp, scan.tcp + TCP_AT_ACK, segment->ack, cut))
 		return TC_DROP;
 	if (segment->payload - segment->options > 12 ||
 	    (segment->payload != segment->options && segment->payload - segment->options < 12))
@@ -657,8 +763,12 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 	if (sk) {
 		sk = bpf_sk_fullsock(sk);
 		socket = sk ? bpf_sk_storage_get(&pp_origins, sk, 0, 0) : NULL;
-		if (socket)
+		if (socket) {
+			if (socket->cut && segment->payload_len &&
+			    segment->ack == socket->first_seq)
+				greeted(segment->source_port);
 			return socket->cut;
+		}
 	}
 	/* a request, TIME_WAIT, or the kernel's own answer */
 	key.netns_cookie = skb_netns_cookie(skb);
@@ -677,17 +787,20 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 	return flow->established ? flow->cut : 0;
 }
 
-static int split_out(struct __sk_buff *skb, __u32 l2)
+static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 {
+	__u32 tcp;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp);
 	struct segment segment = {};
-	struct pp_port *policy;
-	__u16 port;
 
-	if (segment_read(skb, &segment, l2) || !(segment.flags & TCP_ACK))
+	if (in_place == NOT_TCP ||
+	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp + TCP_AT_SOURCE))))
 		return TC_NEXT;
-	port = segment.source_port;
-	policy = bpf_map_lookup_elem(&pp_ports, &port);
-	if (!policy || policy->split == PP_SPLIT_NO)
+	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, &segment, l2)
+				     : segment_load_headers(skb, &segment, l2))
+		return TC_NEXT;
+	if ((in_place == IN_PLACE_NO && !is_split(segment.source_port)) ||
+	    !(segment.flags & TCP_ACK))
 		return TC_NEXT;
 	skb->tc_classid = CARRIER;
 	if (skb->tc_index == CARRIER)
