@@ -193,9 +193,9 @@ static int is_settled(const struct pp_socket *socket, __u64 accepted)
 }
 
 /* The socket has no record: mostly since its peer is no proxy. But TCP shows a new socket to other
- * CPUs before pp_sockops has run for it, and a header must not pass then: it is sent again. And on a
- * split port a proxy's socket may be one whose header pp_in took out: what pp_out cannot translate is
- * stopped, and does not get into the stream in the wrong place. */
+ * CPUs before pp_sockops has run for it, and a header must not pass then: it is sent again. And on
+ * a split port a proxy's socket may be one whose header pp_in took out: what pp_out cannot
+ * translate is stopped, and does not get into the stream in the wrong place. */
 static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct pp_work *work = working_memory();

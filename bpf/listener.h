@@ -235,6 +235,8 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 	enum standing standing;
 	__u32 refused;
 
+	if (policy->split != PP_SPLIT_NO)
+		forward_syn(listener, segment);
 	listener_ways_of(listener, &ways);
 	if (!ways.mptcp && !ways.fastopen && !has_senders())
 		return PASS;
@@ -266,8 +268,8 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 	return PASS;
 }
 
-/* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in, or
- * too long ago. */
+/* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in,
+ * or too long ago. */
 static struct pp_handover *handover_of(const struct segment *segment)
 {
 	struct pp_handover_key key = {
@@ -307,9 +309,14 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	struct pp_outgoing *outgoing;
 	struct segment *segment;
 
-	if (!policy || !work)
+	if (!work)
 		return PASS;
 	segment = &work->segment;
+	if (!policy) {
+		if (!segment_read(skb, segment, 0) && segment->flags & TCP_SYN)
+			forward_syn(listener, segment);
+		return PASS;
+	}
 	if (segment_read(skb, segment, 0)) {
 		if (!has_senders() && !is_marked(segment->source))
 			return PASS;

@@ -62,14 +62,15 @@ struct pp_flow_key {
 };
 
 struct pp_flow {
-	__u32 first_seq;    /* of the stream's first byte, in both ends' numbers */
-	__u32 got;	    /* bytes of the header taken and acknowledged so far */
-	__u32 cut;	    /* bytes taken out of the stream, 0 while the header is incomplete */
-	__u32 established;  /* 1: the socket has its record, and cut in it */
+	__u32 first_seq;   /* of the stream's first byte, in both ends' numbers */
+	__u32 got;	   /* bytes of the header taken and acknowledged so far */
+	__u32 cut;	   /* bytes taken out of the stream, 0 while the header is incomplete */
+	__u32 established; /* 1: the socket has its record, and cut in it */
+	__u32 forwarded;   /* 1: the server is behind this host: see forward.h */
 };
 
-/* A cache: pp_origins is the truth for a socket that lives. It also serves sockets in TIME_WAIT, which
- * have no storage, and headers in pieces, before there is a socket. */
+/* A cache: pp_origins is the truth for a socket that lives. It also serves sockets in TIME_WAIT,
+ * which have no storage, and headers in pieces, before there is a socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -77,9 +78,9 @@ struct {
 	__type(value, struct pp_flow);
 } pp_flows SEC(".maps");
 
-/* From pp_in to pp_gate and pp_sockops, for the segment that ends the handshake. Not a slot per CPU, as
- * pp_handoff is: tc sees a whole batch of packets before TCP sees the first. The local end is not in
- * the key: behind DNAT it is another here than there. */
+/* From pp_in to pp_gate and pp_sockops, for the segment that ends the handshake. Not a slot per
+ * CPU, as pp_handoff is: tc sees a whole batch of packets before TCP sees the first. The local end
+ * is not in the key: behind DNAT it is another here than there. */
 struct pp_handover_key {
 	__u8 remote[16];
 	__u32 remote_port;
@@ -90,6 +91,8 @@ struct pp_handover_key {
 struct pp_handover {
 	struct pp_socket socket;
 	struct pp_flow_key flow;
+	__u32 forwarded; /* as in struct pp_flow */
+	__u32 unused;    /* 0 */
 };
 
 struct {
@@ -99,8 +102,8 @@ struct {
 	__type(value, struct pp_handover);
 } pp_handovers SEC(".maps");
 
-/* Bytes of a header in pieces, or with TLVs, until there is a socket to keep them with. What is evicted
- * refuses its connection, if that is not made yet. */
+/* Bytes of a header in pieces, or with TLVs, until there is a socket to keep them with. What is
+ * evicted refuses its connection, if that is not made yet. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 2048);
@@ -114,6 +117,70 @@ struct {
 	__type(key, struct pp_flow_key);
 	__type(value, struct pp_large);
 } pp_large_pieces SEC(".maps");
+
+/* Network namespaces (cookie) that have pp_in and pp_out on their interfaces, as ppctl says. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} pp_hooked SEC(".maps");
+
+/* forward.h: a SYN of a proxy that a served cgroup has got, and when (CLOCK_MONOTONIC, ns). */
+struct pp_syn_key {
+	__u8 remote[16];
+	__u32 remote_port;
+	__u32 first_seq;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct pp_syn_key);
+	__type(value, __u64);
+} pp_syns SEC(".maps");
+
+/* The answer to it: what a request would say, where there is none to ask. */
+struct pp_synack {
+	__u64 sent_ns;
+	__u32 first_seq;
+	__u32 next_ack;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct pp_flow_key);
+	__type(value, struct pp_synack);
+} pp_synacks SEC(".maps");
+
+/* A forwarded connection whose header was taken out. Nothing evicts it: no socket of this namespace
+ * would tell again. */
+struct pp_forward {
+	__u32 first_seq;
+	__u32 cut;
+	__u64 made_ns;
+	__u64 ended_ns;	 /* when its socket was closed, else 0 */
+	__u32 confirmed; /* 1: it has a socket */
+	__u32 unused;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct pp_flow_key);
+	__type(value, struct pp_forward);
+} pp_forwarded SEC(".maps");
+
+/* A server's socket -> its entry in pp_forwarded. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_flow_key);
+} pp_forward_of SEC(".maps");
 
 /* Port, host order -> connections in a row on which the server spoke first, some few at most. */
 struct {
@@ -178,8 +245,9 @@ struct {
 
 /* One entry. CLOCK_MONOTONIC, nanoseconds; 0: never. */
 struct pp_loss {
-	__u64 lost_ns;	/* when an announcement last had no place in pp_outgoing */
-	__u64 swept_ns; /* when pp_outgoing was last swept */
+	__u64 lost_ns;		/* when an announcement last had no place in pp_outgoing */
+	__u64 swept_ns;		/* when pp_outgoing was last swept */
+	__u64 forward_swept_ns; /* and pp_forwarded */
 };
 
 struct {

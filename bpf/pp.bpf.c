@@ -42,6 +42,7 @@
 #include "connection.h"
 #include "outgoing.h"
 #include "handshake.h"
+#include "forward.h"
 #include "listener.h"
 #include "established.h"
 #include "packet.h"
@@ -104,6 +105,9 @@ int pp_sockops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		passive_established(ops);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		forward_closed(ops);
 		break;
 	}
 	return 1;

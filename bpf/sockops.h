@@ -62,8 +62,7 @@ static void keep_handed_over(struct bpf_sock *sk, struct pp_handoff *handoff)
 	}
 }
 
-static void socket_from_handoff(struct bpf_sock *sk,
-				struct pp_handoff *handoff)
+static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
 {
 	struct pp_handoff_key key = handoff->key;
 	struct pp_outgoing *outgoing;
@@ -182,12 +181,15 @@ static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 		}
 	}
 	keep_pieces(sk, handover);
-	socket = bpf_sk_storage_get(&pp_origins, sk, &handover->socket, BPF_SK_STORAGE_GET_F_CREATE);
+	socket =
+		bpf_sk_storage_get(&pp_origins, sk, &handover->socket, BPF_SK_STORAGE_GET_F_CREATE);
 	if (socket) {
 		record_count(&socket->record);
 		flow = bpf_map_lookup_elem(&pp_flows, &handover->flow);
 		if (flow)
 			flow->established = 1;
+		if (handover->forwarded)
+			forward_confirm(ops, sk, &handover->flow);
 	} else { /* the guard stops it */
 		count(PP_STAT_NO_MEMORY);
 	}
@@ -226,18 +228,20 @@ static void passive_established(struct bpf_sock_ops *ops)
 	struct pp_handoff *handoff;
 	int told;
 
-	if (!policy || !sk)
+	if (!sk || (!policy && !hooks_are_somewhere()))
 		return;
 	connection_of_server(ops, &key);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
-	if (policy->split != PP_SPLIT_NO) {
+	if (!policy || policy->split != PP_SPLIT_NO) {
 		outgoing_at = key;
 		if (!socket_from_handover(ops, sk, &outgoing_at)) {
 			count(PP_STAT_CONNECTIONS);
 			return;
 		}
 	}
+	if (!policy)
+		return;
 	handoff = handoff_of_this_cpu();
 	told = handoff && handoff_is_of(handoff, &key, ops);
 	if (told)

@@ -165,10 +165,14 @@ static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struc
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
 }
 
-/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. */
+/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. Return: 0, or -1:
+ * there is no room. */
 static int stage_hand_over(struct stage *stage, __u32 cut)
 {
 	stage->flow.cut = cut;
+	if (stage->flow.forwarded && forward_keep(&stage->key, &stage->flow))
+		return -1;
+	stage->handover.forwarded = stage->flow.forwarded;
 	stage->handover.socket.cut = cut;
 	stage->handover.flow = stage->key;
 	__builtin_memcpy(stage->at.remote, stage->segment.source, 16);
@@ -192,7 +196,7 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 	}
 	/* The MTA is told. It gets what is not acknowledged yet. */
 	if (stage_hand_over(stage, got))
-		return TC_DROP;
+		return stage_reset(skb, packet, stage);
 	if (got && add_to_number(skb, packet->ip + packet->ip_len,
 				 packet->ip + packet->ip_len + TCP_AT_SEQ, -got))
 		return TC_DROP;
@@ -276,8 +280,10 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	struct tcphdr *tcp = packet_tcp(packet);
 
 	stage->handover.socket.record.flags |= PP_RECORD_SPLIT;
-	if (!tcp || stage_hand_over(stage, len))
+	if (!tcp)
 		return TC_DROP;
+	if (stage_hand_over(stage, len))
+		return stage_reset(skb, packet, stage);
 	count(PP_STAT_SPLIT);
 	if (!alone)
 		return packet_cut(skb, packet, here, stage->flow.first_seq) ? TC_DROP : TC_PASS;
@@ -457,37 +463,73 @@ static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
 					sizeof(*tcp));
 }
 
+/* No socket of this namespace: is it one that is forwarded? Return: TC_PASS: @stage has what a
+ * request would say, or stage->flow.established is set; TC_NEXT: no. */
+static int stage_of_forwarded(struct stage *stage)
+{
+	struct pp_forward *forward = bpf_map_lookup_elem(&pp_forwarded, &stage->key);
+	struct pp_synack *synack;
+
+	if (forward && forward->confirmed) {
+		stage->flow.first_seq = forward->first_seq;
+		stage->flow.cut = forward->cut;
+		stage->flow.forwarded = 1;
+		stage->flow.established = 1;
+		return TC_PASS;
+	}
+	synack = bpf_map_lookup_elem(&pp_synacks, &stage->key);
+	if (!synack)
+		return TC_NEXT;
+	stage->flow.first_seq = synack->first_seq;
+	stage->flow.forwarded = 1;
+	stage->next_ack = synack->next_ack;
+	stage->waited_us = (bpf_ktime_get_ns() - synack->sent_ns) / 1000;
+	return TC_PASS;
+}
+
+static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
+{
+	struct pp_socket *socket = NULL;
+
+	sk = bpf_sk_fullsock(sk);
+	if (sk)
+		socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	if (!socket || !socket->cut)
+		return;
+	stage->flow.first_seq = socket->first_seq;
+	stage->flow.cut = socket->cut;
+	stage->flow.established = 1;
+}
+
 /* No entry in the cache: what does the kernel know of this connection? */
 static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 {
-	struct bpf_sock *sk, *full;
-	struct pp_socket *socket;
-	int verdict;
+	int verdict = TC_NEXT, is_here = 0;
+	struct bpf_sock *sk;
 
 	if (!stage)
 		return TC_NEXT;
 	sk = find_request(skb, &stage->segment);
-	if (!sk)
-		return TC_NEXT;
-	verdict = TC_NEXT;
-	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
-		if (!stage_of_request(sk, stage))
-			verdict = TC_PASS;
-	} else if (sk->state == BPF_TCP_LISTEN) {
-		if (!(stage->segment.flags & TCP_RST) && is_cookie(skb, sk, &stage->segment)) {
-			stage->flow.first_seq = stage->segment.seq;
-			verdict = TC_PASS;
+	if (sk) {
+		if (sk->state == BPF_TCP_NEW_SYN_RECV) {
+			is_here = 1;
+			if (!stage_of_request(sk, stage))
+				verdict = TC_PASS;
+		} else if (sk->state == BPF_TCP_LISTEN) {
+			if (!(stage->segment.flags & TCP_RST) &&
+			    is_cookie(skb, sk, &stage->segment)) {
+				stage->flow.first_seq = stage->segment.seq;
+				verdict = TC_PASS;
+			}
+		} else {
+			is_here = 1;
+			stage_of_socket(sk, stage);
 		}
-	} else {
-		full = bpf_sk_fullsock(sk);
-		socket = full ? bpf_sk_storage_get(&pp_origins, full, 0, 0) : NULL;
-		if (socket && socket->cut) {
-			stage->flow.first_seq = socket->first_seq;
-			stage->flow.cut = socket->cut;
-			stage->flow.established = 1;
-		}
+		bpf_sk_release(sk);
 	}
-	bpf_sk_release(sk);
+	/* A listener here does not mean that the connection is for it: docker-proxy has one. */
+	if (!is_here && verdict == TC_NEXT)
+		verdict = stage_of_forwarded(stage);
 	if (stage->flow.established) {
 		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
 		return translate_in(skb, &stage->segment, stage->flow.cut);
@@ -510,6 +552,17 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 			  stage->segment.flags & TCP_RST))
 		return translate_in(skb, &stage->segment, flow->cut);
 	stage->flow.cut = 0;
+	if (flow->forwarded) {
+		__u32 first_seq = flow->first_seq;
+
+		if (stage_of_forwarded(stage) == TC_NEXT) /* too long ago */
+			return TC_DROP;
+		if (stage->flow.established)
+			return translate_in(skb, &stage->segment, stage->flow.cut);
+		if (stage->flow.first_seq != first_seq)
+			stage->flow.got = 0;
+		return stage_standing(skb, stage) == TC_PASS ? TC_STAGE : TC_DROP;
+	}
 	sk = find_request(skb, &stage->segment);
 	if (!sk)
 		return TC_DROP;
@@ -757,12 +810,14 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 {
 	struct bpf_sock *sk = skb->sk;
 	struct pp_flow_key key = {};
+	struct pp_forward *forward;
 	struct pp_socket *socket;
+	struct bpf_sock *full;
 	struct pp_flow *flow;
 
 	if (sk) {
-		sk = bpf_sk_fullsock(sk);
-		socket = sk ? bpf_sk_storage_get(&pp_origins, sk, 0, 0) : NULL;
+		full = bpf_sk_fullsock(sk);
+		socket = full ? bpf_sk_storage_get(&pp_origins, full, 0, 0) : NULL;
 		if (socket) {
 			if (socket->cut && segment->payload_len &&
 			    segment->ack == socket->first_seq)
@@ -777,14 +832,19 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 	key.remote_port = segment->destination_port;
 	key.local_port = segment->source_port;
 	flow = bpf_map_lookup_elem(&pp_flows, &key);
-	if (!flow)
-		return 0;
 	if (segment->flags & TCP_SYN) { /* SYN-ACK: another connection than the entry's? */
-		if (flow->first_seq != segment->ack)
+		if (flow && flow->first_seq != segment->ack)
 			bpf_map_delete_elem(&pp_flows, &key);
+		if (!sk)
+			forward_synack(segment, &key);
 		return 0;
 	}
-	return flow->established ? flow->cut : 0;
+	if (flow && (flow->established || !flow->forwarded))
+		return flow->established ? flow->cut : 0;
+	if (sk)
+		return 0;
+	forward = bpf_map_lookup_elem(&pp_forwarded, &key);
+	return forward ? forward->cut : 0;
 }
 
 static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)

@@ -232,6 +232,7 @@ struct pp_outgoing {
 
 /* pp_config: one entry */
 #define PP_CONFIG_SENDERS 0x01 /* there is a proxy cgroup: over loopback, only it is believed */
+#define PP_CONFIG_HOOKED  0x02 /* pp_in and pp_out are on interfaces */
 
 struct pp_config {
 	__u32 flags; /* PP_CONFIG_* */
@@ -301,6 +302,7 @@ enum pp_stat {
 	PP_STAT_DROPPED_MPTCP,	    /* SYNs of proxies with Multipath TCP, dropped */
 	PP_STAT_UNANNOUNCED, /* segments of connections whose announcement is lost, dropped */
 	PP_STAT_UNCONFIRMED, /* connections of proxy cgroups to ports that are not served */
+	PP_STAT_FORWARDED_FULL, /* split: connections refused for want of room in pp_forwarded */
 	PP_STAT_BAD = 32,    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
 	PP_STAT_COUNT = 64,
 };
