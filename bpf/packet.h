@@ -271,22 +271,57 @@ static long cut_step(__u32 round, void *context)
 	return cut->failed;
 }
 
+/* Moves the IP and TCP headers @len bytes on, over the payload's first ones. Return: 0, or -1. */
+static int move_headers(struct __sk_buff *skb, __u32 len)
+{
+	struct cut_scan cut = {skb, len, 0};
+
+	bpf_loop(PP_HEADER_MAX / CUT_MAX + 2, cut_step, &cut, 0);
+	return cut.failed || cut.left ? -1 : 0;
+}
+
+/*
+ * The same where the kernel would go on taking the checksum for a partial one that starts
+ * elsewhere: it sees that this cannot be only when the headers move by more than their own length.
+ * So they go @more bytes farther, and back; what they overwrite is put there again.
+ */
+static __noinline int move_headers_far(struct __sk_buff *skb, struct packet *packet, __u32 len)
+{
+	__u32 payload = packet->ip + packet->ip_len + packet->tcp_len;
+	__u32 more = packet->ip + packet->ip_len + 1 - len, rest = packet->payload_len - len, keep;
+
+	keep = rest < more ? rest : more;
+	keep -= 1;
+	pp_opaque(keep);
+	keep &= SUM_STEP / 2 - 1;
+	keep += 1;
+	if (bpf_skb_load_bytes(skb, payload + len, packet->bytes, keep))
+		return -1;
+	if (rest < more && bpf_skb_change_tail(skb, payload + len + more, 0))
+		return -1;
+	if (move_headers(skb, len + more) ||
+	    bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_NET,
+				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET) ||
+	    bpf_skb_store_bytes(skb, payload, packet->bytes, keep, 0))
+		return -1;
+	return rest < more && bpf_skb_change_tail(skb, payload + rest, 0) ? -1 : 0;
+}
+
 /*
  * Takes @len bytes out of the payload's front, and gives what is left the sequence number @seq.
  *
  * The checksum of a packet that has a whole one is corrected by what goes: a wrong one stays wrong.
- * A partial one (lo, veth) covers the pseudo header only; its start, counted from the end of the
- * skb's headers, moves with the cut, and only the kernel can say that it does (bpf_csum_level),
- * unless what is cut is shorter than the headers: then a whole checksum is written.
+ * A partial one (lo, veth) covers the pseudo header only: nobody has computed it yet, and nobody
+ * needs to where the packet goes, which is a socket of this machine. So it becomes one that needs
+ * no check.
  *
  * Return: 0; or -1: drop the packet.
  */
 static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, __u32 len, __u32 seq)
 {
 	__u32 payload = packet->ip + packet->ip_len + packet->tcp_len, total, rest = 0;
-	int partial = packet->summed == CHECKSUM_PARTIAL, whole;
+	int partial = packet->summed == CHECKSUM_PARTIAL;
 	struct tcphdr *tcp = packet_tcp(packet);
-	struct cut_scan cut = {skb, len, 0};
 	__u32 pseudo;
 
 	if (!tcp || len > packet->payload_len)
@@ -307,20 +342,18 @@ static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, _
 	tcp->urg_ptr = 0;
 	set_ip_length(packet, total - len);
 	pseudo = pseudo_sum(packet, total - len);
-	whole = partial && len <= packet->ip + packet->ip_len && len < packet->payload_len;
 	if (len == packet->payload_len) {
 		if (bpf_skb_change_tail(skb, payload, 0))
 			return -1;
-	} else {
-		bpf_loop(PP_HEADER_MAX / CUT_MAX + 2, cut_step, &cut, 0);
-		if (cut.failed || cut.left)
+	} else if (partial) {
+		if (len <= packet->ip + packet->ip_len ? move_headers_far(skb, packet, len)
+						       : move_headers(skb, len))
 			return -1;
-		if (whole && sum_of(skb, packet, payload, packet->payload_len - len, &rest))
-			return -1;
-		if (partial && !whole)
-			bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
+		bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
+	} else if (move_headers(skb, len)) {
+		return -1;
 	}
-	if (partial && !whole)
+	if (partial)
 		tcp->check = pseudo;
 	else
 		tcp->check = ~fold((__u64)pseudo + rest + tcp_header_sum(packet));

@@ -844,7 +844,7 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 	if (sk)
 		return 0;
 	forward = bpf_map_lookup_elem(&pp_forwarded, &key);
-	return forward ? forward->cut : 0;
+	return forward && forward->confirmed ? forward->cut : 0;
 }
 
 static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)

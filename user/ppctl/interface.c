@@ -572,19 +572,25 @@ static void sweep_program(const char *name, const char *path, void *context)
 		unlink(path);
 }
 
+static int has_programs(uint64_t cookie)
+{
+	char program[PATH_MAX], bare[PATH_MAX];
+
+	program_path(program, ethernet_programs[IN], cookie);
+	program_path(bare, bare_programs[IN], cookie);
+	return !access(program, F_OK) || !access(bare, F_OK);
+}
+
 /* Of a namespace whose programs are gone with it. */
 static void sweep_mark(const char *name, const char *path, void *context)
 {
 	const struct sweep *sweep = context;
 	unsigned int index;
 	uint64_t cookie;
-	char program[PATH_MAX], bare[PATH_MAX];
 
 	if (parse_clsact(name, &cookie, &index) || cookie == sweep->cookie)
 		return;
-	program_path(program, ethernet_programs[IN], cookie);
-	program_path(bare, bare_programs[IN], cookie);
-	if (access(program, F_OK) && access(bare, F_OK))
+	if (!has_programs(cookie))
 		unlink(path);
 }
 
@@ -611,6 +617,46 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 	return 0;
 }
 
+static void hooked_put(const char *name, const char *path, void *context)
+{
+	const int *map = context;
+	__u32 yes = 1;
+	uint64_t cookie;
+
+	(void)path;
+	if (!parse_program(name, &cookie))
+		bpf_map_update_elem(*map, &cookie, &yes, BPF_ANY);
+}
+
+/* pp_hooked is what the pinned programs say. */
+static int hooked_follow(void)
+{
+	int map = pin_open_map(MAP_HOOKED), config, result;
+	uint64_t key, next, *previous = NULL;
+
+	if (map < 0)
+		return -1;
+	config = pin_open_map(MAP_CONFIG);
+	if (config < 0) {
+		close(map);
+		return -1;
+	}
+	each_pin("progs", hooked_put, &map);
+	while (!bpf_map_get_next_key(map, previous, &next)) {
+		if (previous && !has_programs(key))
+			bpf_map_delete_elem(map, &key);
+		key = next;
+		previous = &key;
+	}
+	if (previous && !has_programs(key))
+		bpf_map_delete_elem(map, &key);
+	result = config_change(config, PP_CONFIG_HOOKED,
+			       !bpf_map_get_next_key(map, NULL, &next));
+	close(config);
+	close(map);
+	return result;
+}
+
 int interfaces_attach(void)
 {
 	static int done; /* a command may add several ports */
@@ -634,7 +680,9 @@ int interfaces_attach(void)
 	each_pin("links", sweep_link, &sweep);
 	each_pin("progs", sweep_program, &sweep);
 	each_pin("links", sweep_mark, &sweep);
-	result = only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) ? -1 : 0;
+	result = only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) || hooked_follow() ?
+			 -1 :
+			 0;
 	close(map);
 	free(list.entry);
 	done = !result;
@@ -697,6 +745,7 @@ void interfaces_detach(void)
 		each_pin("progs", detach_namespace, NULL);
 	each_pin("links", remove_mark, NULL);
 	each_pin("progs", remove_program, NULL);
+	hooked_follow();
 	only_clear();
 }
 

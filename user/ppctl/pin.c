@@ -236,3 +236,15 @@ int map_update_error(const char *map, int fd, const char *what, int error_number
 	return error("%s is full (%u entries), %s was not added: delete some first", map,
 		     info.max_entries, what);
 }
+
+int config_change(int map, __u32 flag, int on)
+{
+	struct pp_config config = {};
+	__u32 zero = 0;
+
+	bpf_map_lookup_elem(map, &zero, &config);
+	config.flags = on ? config.flags | flag : config.flags & ~flag;
+	if (bpf_map_update_elem(map, &zero, &config, BPF_ANY))
+		return error("%s: %s", MAP_CONFIG, strerror(errno));
+	return 0;
+}

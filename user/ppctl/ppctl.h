@@ -23,6 +23,7 @@
 #define MAP_CONFIG	"pp_config"
 #define MAP_GUARDED	"pp_guarded"
 #define MAP_ONLY	"pp_only"
+#define MAP_HOOKED	"pp_hooked"
 
 struct options {
 	const char *pin;     /* directory of the pinned maps and links */
@@ -61,6 +62,8 @@ void print_json(struct json_object *object);
 /* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
 int pin_open_map(const char *name);
+/* Sets or clears a flag of pp_config, of which @map is the descriptor. The caller holds the lock. */
+int config_change(int map, __u32 flag, int on);
 /* Is a whole set pinned? A killed 'up' or 'down' leaves less. */
 int pin_is_up(void);
 /* Waits until no other ppctl changes what is pinned, and keeps others waiting until this one ends.

@@ -24,16 +24,6 @@ static void link_name(const char *cgroup, char name[64])
 	snprintf(name, 64, SENDER_LINK_PREFIX "%llu", (unsigned long long)st.st_ino);
 }
 
-static int config_set(int map, __u32 flags)
-{
-	struct pp_config config = {.flags = flags};
-	__u32 zero = 0;
-
-	if (bpf_map_update_elem(map, &zero, &config, BPF_ANY))
-		return error("%s: %s", MAP_CONFIG, strerror(errno));
-	return 0;
-}
-
 void sender_links(void (*each)(const char *link, void *context), void *context)
 {
 	char folder[PATH_MAX];
@@ -86,7 +76,7 @@ static int config_follow(int map)
 	size_t count = json_object_array_length(left);
 
 	json_object_put(left);
-	return config_set(map, count ? PP_CONFIG_SENDERS : 0);
+	return config_change(map, PP_CONFIG_SENDERS, count != 0);
 }
 
 static int sender_check(int map, const char *word)
@@ -114,7 +104,7 @@ static int sender_add(int map, const char *word)
 	if (program < 0)
 		return error("%s: %s", path, strerror(errno));
 	/* first, or processes outside of the cgroup would be believed for a moment still */
-	result = config_set(map, PP_CONFIG_SENDERS);
+	result = config_change(map, PP_CONFIG_SENDERS, 1);
 	if (!result)
 		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
 	close(program);
