@@ -51,7 +51,7 @@ static const struct way {
 	{"pp_read_header: poll, peek, take", 2602, OUTSIDE, 0, 1, 0, poll_and_peek},
 	{"the same behind TCP_DEFER_ACCEPT", 2603, OUTSIDE, 3, 1, 0, poll_and_peek},
 	{"pp_lookup, peek mode", 2525, INSIDE, 0, 1, 0, lookup},
-	{"sockmap split, transparent", 2526, INSIDE, 0, 1, 1, no_header},
+	{"split, transparent", 2526, INSIDE, 0, 1, 1, no_header},
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))

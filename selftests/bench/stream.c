@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a socket is worth after the header: throughput from client to server, and round trips of one
- * byte. A plain socket; a transparent one that has become native; one that stays in the sockmap,
- * because payload came in the header's segment. The kinds take turns; medians are printed.
+ * byte. A plain socket; and translated ones, whose header came alone, or with payload in its segment.
+ * The kinds take turns; medians are printed.
  *
  * usage: stream ROUNDS, under selftests/tools/lab, with port 2526 transparent
  */
@@ -32,8 +32,8 @@ static const struct kind {
 	int port;
 } kinds[] = {
 	{"plain", "x", 2600},
-	{"transparent, native", LINE, 2526},
-	{"transparent, stays in the sockmap", LINE "x", 2526},
+	{"split", LINE, 2526},
+	{"split, header with payload", LINE "x", 2526},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

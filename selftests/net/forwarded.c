@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -165,8 +166,8 @@ static void clear_cache(void)
 	clear("pp_flows");
 }
 
-/* A whole connection, its header in pieces of @piece bytes; ends as the server's or the proxy's close.
- * Return: how often its header was sent again. */
+/* A whole connection, its header in pieces of @piece bytes; ends as the server's or the proxy's
+ * close. Return: how often its header was sent again. */
 static int converse(int listener, int client, size_t piece, int server_closes)
 {
 	int server, one = 1, again;
@@ -442,6 +443,27 @@ static void where_there_is_no_room_it_is_reset_and_counted(void **state)
 	close(listener);
 }
 
+/* Detached at once: where the last pin goes, the kernel does it later. */
+static void take_hooks_away(void)
+{
+	char path[512];
+	struct dirent *entry;
+	DIR *dir = opendir("/sys/fs/bpf/pp/links");
+	int link;
+
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/fs/bpf/pp/links/%s", entry->d_name);
+		if (strncmp(entry->d_name, "pp_tcx_", 7))
+			continue;
+		link = bpf_obj_get(path);
+		assert_true(link >= 0);
+		assert_int_equal(bpf_link_detach(link), 0);
+		close(link);
+	}
+	closedir(dir);
+	run(0, "tc qdisc del dev up0 clsact 2>/dev/null || true");
+}
+
 /* Nothing of the stream, and no header, without the hooks. */
 static void without_hooks_the_guard_stops_it(void **state)
 {
@@ -452,9 +474,7 @@ static void without_hooks_the_guard_stops_it(void **state)
 	send_text(early, LINE);
 	server = accept_within(listener, SOON_MS);
 	assert_true(server >= 0);
-	run(0, "mkdir build/away.$$ 2>/dev/null; for l in /sys/fs/bpf/pp/links/pp_tcx_* "
-	       "/sys/fs/bpf/pp/links/pp_clsact_*; do rm -f $l; done; "
-	       "tc qdisc del dev up0 clsact 2>/dev/null || true");
+	take_hooks_away();
 	send_text(early, PAYLOAD);
 	client = call(PROXY_HOST, UPLINK, PUBLISHED);
 	send_text(client, LINE PAYLOAD);
