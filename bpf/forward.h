@@ -2,18 +2,17 @@
 /*
  * Connections that this host forwards, mostly by DNAT, to a server in another network namespace:
  * the published port of a container. pp_in and pp_out on the host's interfaces serve them, and the
- * container needs no hook of its own. There is no request in this namespace that could be asked,
- * so:
+ * container needs no hook of its own. There is no request in this namespace that could be asked:
  *
- *   SYN      pp_gate, on the server's cgroup, in a namespace that has no hooks, notes it in
- * pp_syns: this connection is for a server that is served SYN-ACK  pp_out finds it there, and notes
- * the answer in pp_synacks header   pp_in asks pp_synacks in the request's place; hand-over as for
- * a socket of this namespace, by what DNAT leaves alone: the proxy's end, the sequence number and
- * the acknowledgement later    pp_forwarded is what SK_STORAGE is elsewhere, until the socket is
- * gone and TIME_WAIT over
+ *   SYN      pp_gate, on the server's cgroup, in a namespace without hooks, notes it in pp_syns:
+ *            this connection is for a server that is served
+ *   SYN-ACK  pp_out finds it there, and notes the answer in pp_synacks
+ *   header   pp_in asks pp_synacks in the request's place, and hands over by what DNAT leaves
+ *            alone: the proxy's end, the sequence number and the acknowledgement
+ *   later    pp_forwarded is what SK_STORAGE is elsewhere, until the socket is gone and TIME_WAIT
+ *            over
  *
- * What nobody noted passes as it is. Without the way back, pp_guard stops it at the server's
- * socket.
+ * What nobody noted passes as it is. Without the way back, pp_gate stops it at the server's socket.
  */
 #ifndef PP_FORWARD_H
 #define PP_FORWARD_H

@@ -738,6 +738,8 @@ static void remove_mark(const char *name, const char *path, void *context)
 
 void interfaces_detach(void)
 {
+	char path[PATH_MAX];
+
 	libbpf_set_print(NULL);
 	each_pin("links", detach_link, NULL);
 	/* the programs' pins last: they say in which namespaces there are filters */
@@ -745,7 +747,9 @@ void interfaces_detach(void)
 		each_pin("progs", detach_namespace, NULL);
 	each_pin("links", remove_mark, NULL);
 	each_pin("progs", remove_program, NULL);
-	hooked_follow();
+	pin_path(path, "maps", MAP_HOOKED);
+	if (!access(path, F_OK))
+		hooked_follow();
 	only_clear();
 }
 
