@@ -104,14 +104,31 @@ static __noinline int forward_keep(const struct pp_flow_key *key, const struct p
 	return -1;
 }
 
+/* pp_gate: is this the port of a server, not served itself, that has got forwarded connections
+ * without their headers? Then it gets no others from a proxy. */
+static int is_inner(struct bpf_sock *listener)
+{
+	struct pp_inner key = {.port = listener->src_port};
+
+	if (!hooks_are_somewhere())
+		return 0;
+	key.netns_cookie = socket_netns_cookie(listener);
+	return bpf_map_lookup_elem(&pp_inners, &key) != NULL;
+}
+
 /* pp_sockops: the connection has its socket. */
 static void forward_confirm(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct pp_flow_key *key)
 {
+	struct pp_inner inner = {.netns_cookie = bpf_get_netns_cookie(ops),
+				 .port = ops->local_port};
 	struct pp_forward *forward = bpf_map_lookup_elem(&pp_forwarded, key);
+	__u32 yes = 1;
 
 	if (!forward)
 		return;
 	forward->confirmed = 1;
+	if (!bpf_map_lookup_elem(&pp_inners, &inner))
+		bpf_map_update_elem(&pp_inners, &inner, &yes, BPF_ANY);
 	/* Where there is no memory, or another program takes the callback away, the entry stays
 	 * until the proxy connects from the same port again. */
 	bpf_sk_storage_get(&pp_forward_of, sk, key, BPF_SK_STORAGE_GET_F_CREATE);

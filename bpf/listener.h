@@ -282,8 +282,8 @@ static struct pp_handover *handover_of(const struct segment *segment)
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
 
-/* A segment to a port with a split that has not been through pp_in: counted by its interface, so that
- * ppctl can say which one has no hooks. */
+/* A segment to a port with a split that has not been through pp_in: counted by its interface, so
+ * that ppctl can say which one has no hooks. */
 static __noinline int guard_drop(struct __sk_buff *skb)
 {
 	struct pp_interface key = {
@@ -313,8 +313,14 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return PASS;
 	segment = &work->segment;
 	if (!policy) {
-		if (!segment_read(skb, segment, 0) && segment->flags & TCP_SYN)
+		if (segment_read(skb, segment, 0) || segment->flags & TCP_RST)
+			return PASS;
+		if (segment->flags & TCP_SYN) {
 			forward_syn(listener, segment);
+			return PASS;
+		}
+		if (is_inner(listener) && is_marked(segment->source) && !handover_of(segment))
+			return guard_drop(skb);
 		return PASS;
 	}
 	if (segment_read(skb, segment, 0)) {

@@ -50,8 +50,8 @@ struct {
 } pp_handoff SEC(".maps");
 
 /* The split: what pp_in and pp_out know of a connection whose header pp_in takes out. Addresses are
- * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and ports
- * in two network namespaces (127.0.0.1 in two containers) are two connections. */
+ * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and
+ * ports in two network namespaces (127.0.0.1 in two containers) are two connections. */
 struct pp_flow_key {
 	__u64 netns_cookie;
 	__u8 remote[16];
@@ -92,7 +92,7 @@ struct pp_handover {
 	struct pp_socket socket;
 	struct pp_flow_key flow;
 	__u32 forwarded; /* as in struct pp_flow */
-	__u32 unused;    /* 0 */
+	__u32 unused;	 /* 0 */
 };
 
 struct {
@@ -140,6 +140,21 @@ struct {
 	__type(key, struct pp_syn_key);
 	__type(value, __u64);
 } pp_syns SEC(".maps");
+
+/* Where such connections arrive: the server's own port, which may be another than the served one.
+ */
+struct pp_inner {
+	__u64 netns_cookie;
+	__u32 port;
+	__u32 unused; /* 0 */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct pp_inner);
+	__type(value, __u32);
+} pp_inners SEC(".maps");
 
 /* The answer to it: what a request would say, where there is none to ask. */
 struct pp_synack {
@@ -271,8 +286,8 @@ struct {
 	__type(value, __u64);
 } pp_stats SEC(".maps");
 
-/* What the guard has dropped, by the interface that it came by. An LRU: interfaces come and go with their
- * containers. */
+/* What the guard has dropped, by the interface that it came by. An LRU: interfaces come and go with
+ * their containers. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);

@@ -467,24 +467,31 @@ static void take_hooks_away(void)
 /* Nothing of the stream, and no header, without the hooks. */
 static void without_hooks_the_guard_stops_it(void **state)
 {
-	int listener = serve("0.0.0.0", PUBLISHED), client, server, early;
+	static const unsigned int ports[][2] = {{PUBLISHED, PUBLISHED}, {RENAMED, INNER}};
+	int listener, client, server, early, i;
+	long guarded;
 
 	(void)state;
-	early = call(PROXY_HOST, UPLINK, PUBLISHED);
-	send_text(early, LINE);
-	server = accept_within(listener, SOON_MS);
-	assert_true(server >= 0);
-	take_hooks_away();
-	send_text(early, PAYLOAD);
-	client = call(PROXY_HOST, UPLINK, PUBLISHED);
-	send_text(client, LINE PAYLOAD);
-	assert_nothing_to_read(server);
-	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
-	run(0, "build/bin/ppctl port add %d --transparent", PUBLISHED);
-	assert_reads_text(server, PAYLOAD);
-	close_both(early, server);
-	close(client);
-	close(listener);
+	for (i = 0; i < 2; i++) {
+		listener = serve("0.0.0.0", ports[i][1]);
+		early = call(PROXY_HOST, UPLINK, ports[i][0]);
+		send_text(early, LINE);
+		server = accept_within(listener, SOON_MS);
+		assert_true(server >= 0);
+		take_hooks_away();
+		guarded = counter("guarded");
+		send_text(early, PAYLOAD);
+		client = call(PROXY_HOST, UPLINK, ports[i][0]);
+		send_text(client, LINE PAYLOAD);
+		assert_nothing_to_read(server);
+		assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+		assert_true(counter("guarded") > guarded);
+		run(0, "build/bin/ppctl port add %d --transparent", PUBLISHED);
+		assert_reads_text(server, PAYLOAD);
+		close_both(early, server);
+		close(client);
+		close(listener);
+	}
 }
 
 static void with_hooks_in_the_container_too(void **state)
