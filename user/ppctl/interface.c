@@ -254,13 +254,13 @@ static int attach_clsact(int way, uint64_t cookie, unsigned int index, int progr
 
 	if (result)
 		return result;
-	for (i = 0; i < CLSACT_HANDLES; i++) {
+	result = -EEXIST;
+	/* a handle that is taken is another set's, or another tool's */
+	for (i = 0; i < CLSACT_HANDLES && result == -EEXIST; i++) {
 		opts.handle = CLSACT_HANDLE + i;
-		if (filter_at(way, index, opts.handle))
-			continue; /* another set's */
-		return bpf_tc_attach(&hook, &opts);
+		result = bpf_tc_attach(&hook, &opts);
 	}
-	return -ENOSPC;
+	return result;
 }
 
 static int attach_tcx(int way, uint64_t cookie, unsigned int index, int program)
@@ -285,6 +285,11 @@ static int attach(int way, uint64_t cookie, const struct interface *interface, c
 	char path[PATH_MAX], name[IF_NAMESIZE];
 	int fd, result;
 
+	/* in its one place the kernel would take pp_out for a filter of what comes in */
+	if (!has_tcx() && has_ingress_qdisc(interface->index))
+		return error("%s has an ingress qdisc of another tool, where pp_out has no place: have that "
+			     "use clsact, which takes the same filters",
+			     interface->name);
 	program_path(path, program, cookie);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
@@ -304,6 +309,19 @@ static int attach(int way, uint64_t cookie, const struct interface *interface, c
 		     strerror(result ? -result : EBUSY), interface->name, interface->name);
 }
 
+/* The pins say in which namespaces there are filters. */
+static int are_pinned(uint64_t cookie, const char *const *programs)
+{
+	char path[PATH_MAX];
+
+	for (; *programs; programs++) {
+		program_path(path, *programs, cookie);
+		if (access(path, F_OK))
+			return 0;
+	}
+	return 1;
+}
+
 static int attach_interface(uint64_t cookie, const struct interface *interface)
 {
 	const char *const *programs = programs_for(interface->type);
@@ -313,7 +331,7 @@ static int attach_interface(uint64_t cookie, const struct interface *interface)
 		return error("%s is of a kind that pp_in cannot read (neither Ethernet nor a tunnel): name "
 			     "the others with --interface",
 			     interface->name);
-	if (are_attached(cookie, interface->index))
+	if (are_attached(cookie, interface->index) && are_pinned(cookie, programs))
 		return 0;
 	if (load_tc_programs(cookie, programs))
 		return -1;
@@ -739,12 +757,16 @@ static void remove_mark(const char *name, const char *path, void *context)
 void interfaces_detach(void)
 {
 	char path[PATH_MAX];
+	uint64_t here;
 
 	libbpf_set_print(NULL);
 	each_pin("links", detach_link, NULL);
 	/* the programs' pins last: they say in which namespaces there are filters */
-	if (!has_tcx())
+	if (!has_tcx()) {
+		if (!netns_cookie(&here))
+			detach_filters(here);
 		each_pin("progs", detach_namespace, NULL);
+	}
 	each_pin("links", remove_mark, NULL);
 	each_pin("progs", remove_program, NULL);
 	pin_path(path, "maps", MAP_HOOKED);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What rtnetlink says of this network namespace: its interfaces, which of them have an address, and
- * whether a clsact qdisc has filters. getifaddrs() would give an address' label for its interface.
+ * what there is of clsact. getifaddrs() would give an address' label for its interface.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -236,4 +236,45 @@ int clsact_has_filters(unsigned int index)
 			return -1;
 	}
 	return found;
+}
+
+struct qdisc_scan {
+	unsigned int index;
+	int found;
+};
+
+static void see_qdisc(const struct nlmsghdr *message, void *context)
+{
+	const struct tcmsg *qdisc = NLMSG_DATA(message);
+	const struct rtattr *attribute = TCA_RTA(qdisc);
+	int len = TCA_PAYLOAD(message);
+	struct qdisc_scan *scan = context;
+
+	if (message->nlmsg_type != RTM_NEWQDISC || (unsigned int)qdisc->tcm_ifindex != scan->index)
+		return;
+	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+		if ((attribute->rta_type & NLA_TYPE_MASK) == TCA_KIND &&
+		    !strcmp(RTA_DATA(attribute), "ingress"))
+			scan->found = 1;
+	}
+}
+
+int has_ingress_qdisc(unsigned int index)
+{
+	struct qdisc_scan scan = {.index = index};
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg qdisc;
+	} request;
+	int tries, result = -EINTR;
+
+	for (tries = 0; tries < TRIES && result == -EINTR; tries++) {
+		memset(&request, 0, sizeof(request));
+		request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.qdisc));
+		request.header.nlmsg_type = RTM_GETQDISC;
+		request.qdisc.tcm_family = AF_UNSPEC;
+		request.qdisc.tcm_ifindex = index;
+		result = dump_once(&request.header, see_qdisc, &scan);
+	}
+	return scan.found;
 }

@@ -113,6 +113,8 @@ struct interfaces {
 int interfaces_list(struct interfaces *list);
 /* Are there filters, of anybody, on the interface's clsact qdisc? Return: 1, 0; or -1. */
 int clsact_has_filters(unsigned int index);
+/* Has the interface an ingress qdisc in the place of clsact? */
+int has_ingress_qdisc(unsigned int index);
 
 /* namespace.c */
 /* The cookie of this network namespace. */
