@@ -30,6 +30,10 @@
 
 #define TCX_PROGRAMS_MAX 64 /* of one interface, the kernel's limit */
 
+/* A link whose pin has just been removed goes a little later, and until then its program is there. */
+#define LINK_TRIES   100
+#define LINK_WAIT_US 10000
+
 /* Of clsact filters: fixed, so that they are found again. Each set has a handle of its own. */
 #define CLSACT_PRIORITY 0x5050
 #define CLSACT_HANDLE	0x5050
@@ -265,13 +269,20 @@ static int attach_clsact(int way, uint64_t cookie, unsigned int index, int progr
 
 static int attach_tcx(int way, uint64_t cookie, unsigned int index, int program)
 {
-	int link = bpf_link_create(program, index, ways[way].tcx, NULL), result = 0;
+	int link = -1, tries, result = 0;
 	char path[PATH_MAX];
 
-	if (link < 0)
-		return -errno;
 	tcx_path(path, way, cookie, index);
 	pin_remove_link(path); /* one that does not work any more */
+	for (tries = 0; link < 0 && tries < LINK_TRIES; tries++) {
+		if (tries)
+			usleep(LINK_WAIT_US);
+		link = bpf_link_create(program, index, ways[way].tcx, NULL);
+		if (link < 0 && errno != EEXIST)
+			break;
+	}
+	if (link < 0)
+		return -errno;
 	if (bpf_obj_pin(link, path))
 		result = -errno;
 	else
