@@ -6,7 +6,7 @@
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
-make_certificate
+make_certificate "$tap_work"
 cat >"$conf" <<CONF
 primary_hostname = mail.example.net
 local_interfaces = 127.0.0.1.2525

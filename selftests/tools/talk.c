@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * talk [--from ADDRESS] [--hold SECONDS] [--header LINE] [--hex BYTES] ADDRESS PORT [LINE...]: a
- * client for line protocols. Sends the header, and the bytes, if there are any; reads a greeting,
- * then sends each LINE and reads until a line that begins with LINE's first word (IMAP's tag) or is
- * the last one of an SMTP reply. Prints what it reads; --hold keeps the connection for a while at
- * the end. Ends with 1 when the server closes early.
+ * talk [--from ADDRESS] [--hold SECONDS] [--until FILE] [--header LINE] [--hex BYTES] ADDRESS PORT
+ * [LINE...]: a client for line protocols. Sends the header, and the bytes, if there are any; reads
+ * a greeting, then sends each LINE and reads until a line that begins with LINE's first word
+ * (IMAP's tag) or is the last one of an SMTP reply. Prints what it reads; --until waits before the
+ * last LINE until FILE exists, --hold keeps the connection for a while at the end. Ends with 1 when
+ * the server closes early.
  */
 #include <ctype.h>
 #include <getopt.h>
@@ -28,16 +29,16 @@ static int is_last(const char *answer, const char *line)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
-						{"hold", required_argument, NULL, 'h'},
-						{"header", required_argument, NULL, 'H'},
-						{"hex", required_argument, NULL, 'x'},
-						{0}};
+	static const struct option options[] = {
+		{"from", required_argument, NULL, 'f'},	 {"hold", required_argument, NULL, 'h'},
+		{"until", required_argument, NULL, 'u'}, {"header", required_argument, NULL, 'H'},
+		{"hex", required_argument, NULL, 'x'},	 {0}};
 	struct timeval limit = {.tv_sec = 60};
-	const char *from = NULL, *header = NULL, *hex = "";
+	const char *from = NULL, *header = NULL, *hex = "", *until = NULL;
 	unsigned int byte;
 	char answer[4096];
-	FILE *stream;
+	/* two: one that changes from reading to writing forgets what it has read ahead */
+	FILE *in, *out;
 	int option, fd, hold = 0;
 
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
@@ -45,6 +46,8 @@ int main(int argc, char **argv)
 			from = optarg;
 		else if (option == 'h')
 			hold = atoi(optarg);
+		else if (option == 'u')
+			until = optarg;
 		else if (option == 'H')
 			header = optarg;
 		else if (option == 'x')
@@ -53,9 +56,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (argc - optind < 2) {
-		fprintf(stderr, "usage: talk [--from ADDRESS] [--hold SECONDS] [--header LINE] "
-				"[--hex BYTES] "
-				"ADDRESS PORT [LINE...]\n");
+		fprintf(stderr, "usage: talk [--from ADDRESS] [--hold SECONDS] [--until FILE] "
+				"[--header LINE] [--hex BYTES] ADDRESS PORT [LINE...]\n");
 		return 2;
 	}
 	fd = address_connect(from, argv[optind], atoi(argv[optind + 1]));
@@ -64,24 +66,29 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	stream = fdopen(fd, "r+");
-	if (!stream)
+	in = fdopen(fd, "r");
+	out = fdopen(dup(fd), "w");
+	if (!in || !out)
 		return 1;
 	if (header)
-		fprintf(stream, "%s\r\n", header);
+		fprintf(out, "%s\r\n", header);
 	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
-		fputc(byte, stream);
-	fflush(stream);
+		fputc(byte, out);
+	fflush(out);
 	do {
-		if (!fgets(answer, sizeof(answer), stream))
+		if (!fgets(answer, sizeof(answer), in))
 			return 1;
 		printf("%s", answer);
 	} while (isdigit((unsigned char)answer[0]) && answer[3] == '-');
 	for (optind += 2; optind < argc; optind++) {
-		fprintf(stream, "%s\r\n", argv[optind]);
-		fflush(stream);
+		while (until && optind == argc - 1 && access(until, F_OK)) {
+			fflush(stdout);
+			usleep(50000);
+		}
+		fprintf(out, "%s\r\n", argv[optind]);
+		fflush(out);
 		do {
-			if (!fgets(answer, sizeof(answer), stream))
+			if (!fgets(answer, sizeof(answer), in))
 				return 1;
 			printf("%s", answer);
 		} while (!is_last(answer, argv[optind]));

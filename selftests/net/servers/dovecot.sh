@@ -4,6 +4,7 @@
 # implicit TLS.
 . selftests/lib/tap.sh
 . selftests/lib/servers.sh
+. selftests/lib/events.sh
 log=/var/log/dovecot.log
 say=$tap_work/said
 
@@ -13,14 +14,16 @@ user you 9000
 mkdir -p /var/mail /var/lib/dovecot /run/dovecot
 chown you:you /var/mail
 page_files docs/dovecot.md
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=mail.example.net \
-	-keyout /etc/dovecot/key.pem -out /etc/dovecot/cert.pem >"$tap_work/openssl" 2>&1
+make_certificate /etc/dovecot
 check the_pages_ppctl page_ppctl docs/dovecot.md
-dovecot -F >"$tap_work/dovecot" 2>&1 &
-dovecot=$!
-check dovecot_starts wait_port 993
-start_haproxy 143 10001 10002
+start_dovecot() {
+	dovecot -F >>"$tap_work/dovecot" 2>&1 &
+	dovecot=$!
+	wait_port 993
+}
+check dovecot_starts start_dovecot
 start_haproxy 993 10003 10004
+start_haproxy 143 10001 10002
 
 login() { # user from address port
 	"$tools/talk" --from "$2" "$3" "$4" "a LOGIN $1 secret" 'b SELECT INBOX' 'c LOGOUT' >"$say"
@@ -28,14 +31,14 @@ login() { # user from address port
 }
 
 # login over TLS: s_client speaks no IMAP, but passes lines on
-tls_login() { # from address port
+tls_login() { # from address port option...
 	{
 		sleep 1
 		printf 'a LOGIN you secret\r\n'
 		sleep 1
 		printf 'c LOGOUT\r\n'
 		sleep 1
-	} | timeout 120 openssl s_client -quiet -bind "$1" -connect "$2:$3" >"$say" 2>&1
+	} | timeout 120 openssl s_client -quiet -bind "$1" -connect "$2:$3" $4 $5 >"$say" 2>&1
 	says "$say" '^a OK' && says "$say" '^c OK'
 }
 
@@ -109,5 +112,38 @@ store() { # 20 MiB by APPEND, and back by FETCH
 	body_is_intact "$tap_work/stored"
 }
 check a_message_of_20_mib_over_tls_is_intact store
+
+port=143 tls_port=993
+speak() {
+	login you "$@"
+}
+speak_tls() {
+	tls_login "$@"
+}
+speak_starttls() {
+	tls_login "$@" -starttls imap
+}
+named() {
+	wait_says $log "Login: user=<you>.* rip=$1, "
+}
+begin() {
+	"$tools/talk" "$@" 'a LOGIN you secret' 'b LOGOUT'
+}
+begin_said='^a OK'
+restart() {
+	kill $dovecot
+	wait $dovecot
+	start_dovecot
+}
+after_restart=goes_on # a process for each session that has logged in
+events
+# the command is answered after the greeting
+speak_early() {
+	"$tools/talk" --from "$1" --hex "$(hex 'a LOGIN you secret')" "$2" "$3" 'b LOGOUT' >"$say"
+	says "$say" '^a OK' && says "$say" '^b OK'
+}
+check header_and_first_command_in_one_segment_v1 through_relay 143 speak_early --joined
+check header_and_first_command_in_one_segment_v2 through_relay 143 speak_early --joined --v2
+check nothing_came_past_the_split says_split
 kill $dovecot
 tap_end

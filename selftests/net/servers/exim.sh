@@ -3,6 +3,7 @@
 # Debian's exim4 behind HAProxy, with docs/exim.md's configuration.
 . selftests/lib/tap.sh
 . selftests/lib/servers.sh
+. selftests/lib/events.sh
 log=/var/log/exim4/mainlog
 say=$tap_work/said
 
@@ -14,9 +15,15 @@ chown Debian-exim:Debian-exim /var/log/exim4 /var/spool/exim4
 chown mail:mail /var/mail
 chmod 2775 /var/mail
 page_files docs/exim.md
+make_certificate /etc/exim4
 check the_pages_ppctl page_ppctl docs/exim.md
-/usr/sbin/exim4 -bdf -q30m >"$tap_work/exim" 2>&1 &
-check exim_starts wait_port 25
+start_exim() {
+	/usr/sbin/exim4 -bdf -q30m >"$tap_work/exim" 2>&1 &
+	exim=$!
+	wait_port 25 && wait_port 465
+}
+check exim_starts start_exim
+start_haproxy 465 10003 10004
 start_haproxy 25 10001 10002
 
 check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
@@ -57,5 +64,40 @@ before=$(grep -c ' Completed' $log)
 check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
 check it_is_delivered delivered $((before + 1)) ' Completed' $log
 check it_is_intact mbox_is_intact $mail
-check the_sockets_were_native says_native
+
+port=25 tls_port=465
+speak() {
+	send "$@" >"$say"
+}
+speak_tls() { # from address port option...
+	letter_by_tls me@example.net client.example -bind "$1" -connect "$2:$3" $4 $5
+	says "$say" '^250 OK id='
+}
+speak_starttls() {
+	speak_tls "$@" -starttls smtp
+}
+named() {
+	wait_says $log "(<= me@example.net H=.*|SMTP connection from )\[$1\]"
+}
+begin() {
+	"$tools/talk" "$@" 'EHLO live.example' QUIT
+}
+begin_said='^250 '
+restart() {
+	kill $exim
+	wait $exim
+	start_exim
+}
+after_restart=goes_on # Exim has a process for each connection
+events
+check tls_clients_are_logged_with_tls says $log '<= me@example\.net H=\(client\.example\) \[10\.9\.3\.[0-9]*\] P=esmtps X=TLS1\.3:'
+
+# Exim takes an EHLO that is there before its greeting (PIPECONNECT), and nothing in front of it
+speak_early() {
+	"$tools/talk" --from "$1" --hex "$(hex 'EHLO early.example')" "$2" "$3" QUIT >"$say"
+	says "$say" '^220 ' && says "$say" '^250 ' && ! grep '^5' "$say"
+}
+check header_and_first_command_in_one_segment_v1 through_relay 25 speak_early --joined
+check header_and_first_command_in_one_segment_v2 through_relay 25 speak_early --joined --v2
+check nothing_came_past_the_split says_split
 tap_end

@@ -12,8 +12,7 @@ ip addr add 192.0.2.13/32 dev lo
 ip -6 addr add 2001:db8::12/128 dev lo
 mkdir -p /var/log/nginx /var/lib/nginx /etc/stunnel
 page_files docs/sk_msg.md
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=mail.example.net \
-	-keyout /etc/stunnel/key.pem -out /etc/stunnel/cert.pem >"$tap_work/openssl" 2>&1
+make_certificate /etc/stunnel
 build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --proxy-cgroup "$LAB_OUTSIDE" >"$tap_work/ppctl"
 # as_proxy COMMAND...: in the background, in the proxies' cgroup
 as_proxy() {

@@ -53,5 +53,6 @@ intact() {
 	body_is_intact "$(find "$tap_work/Maildir/new" -size +15000k)"
 }
 check it_is_intact intact
+check nothing_came_past_the_split says_split
 kill $nginx
 tap_end

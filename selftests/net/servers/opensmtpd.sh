@@ -52,6 +52,6 @@ intact() {
 	body_is_intact "$large"
 }
 check it_is_intact intact
-check the_sockets_were_native says_native
+check nothing_came_past_the_split says_split
 kill $smtpd
 tap_end
