@@ -2,11 +2,11 @@
 /*
  * The programs: the header is decoded where it arrives, and kept with the socket.
  *
- *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes header segments
- *   pp_sockops     sock_ops              gives a new connection's socket its record; in and out of
- *                                        pp_split
+ *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes header segments; the split's guard
+ *   pp_in          tc, ingress           split: takes the header out, translates sequence numbers
+ *   pp_out         tc, egress            split: translates acknowledgements
+ *   pp_sockops     sock_ops              gives a new connection's socket its record
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
- *   pp_strip       sk_skb on pp_split    sockmap split: takes the header out of the stream
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
  *

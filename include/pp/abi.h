@@ -151,8 +151,8 @@ enum pp_split_way {
 };
 
 enum pp_on_bad {
-	PP_ON_BAD_TELL = 0, /* the MTA is told, and answers 503; with a split: PP_ON_BAD_DROP */
-	PP_ON_BAD_DROP = 1, /* the segment is dropped: the connection does not reach the MTA */
+	PP_ON_BAD_TELL = 0, /* the MTA is told, and answers 503 */
+	PP_ON_BAD_DROP = 1, /* the connection does not reach the MTA; with a split the proxy gets a RST */
 };
 
 #define PP_PORT_V1_MIXED    0x01 /* a v1 line with addresses of two families is taken (nginx) */
@@ -163,8 +163,8 @@ struct pp_port {
 	__u8 split;    /* enum pp_split_way */
 	__u8 on_bad;   /* enum pp_on_bad */
 	__u16 flags;   /* PP_PORT_* */
-	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all. With a split
-			* there is no limit: no connection without a header. */
+	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all, or with a split
+			* as long as the kernel keeps the request */
 };
 
 /* What getpeername() and getsockname() say in transparent mode where the origin's address does not
