@@ -112,4 +112,36 @@ intact() {
 	body_is_intact "$(find "$tap_work/Maildir/new" -size +15000k)"
 }
 check it_is_intact intact
+
+# The same proxies, with pp_in in the way: each is split over lo, and known by who sent it.
+check the_port_gets_a_split build/bin/ppctl port add 2525 --split yes
+: >"$log"
+split_send() { # origin, address, port
+	send "$1" "$2" "$3" && wait_log "<= .*\[$1\]"
+}
+check haproxy_v1_split split_send 192.0.2.10 198.51.100.1 10001
+check haproxy_v1_ip6_split split_send 2001:db8::10 2001:db8:1::1 10001
+check haproxy_v2_with_tlvs_split split_send 192.0.2.11 198.51.100.1 10002
+check nginx_v1_split split_send 192.0.2.12 198.51.100.1 10004
+check nginx_v1_ip6_split split_send 2001:db8::12 2001:db8:1::1 10004
+check haproxy_tcp_smart_connect_split split_send 192.0.2.13 198.51.100.1 10003
+check stunnel_protocol_proxy_split over_tls
+counted_split() {
+	test "$(counter split)" -eq 7 && test "$(counter guarded)" -eq 0 || {
+		build/bin/ppctl status
+		return 1
+	}
+	grep -c 'sent by process' "$log" | grep -qx 7 || {
+		cat "$log"
+		return 1
+	}
+}
+check each_is_split_once_and_known_by_its_sender counted_split
+check two_hundred_sessions_at_once_split "$tools/smtp-crowd" 198.51.100.1 10001 200
+silent() { # its SYN is dropped
+	timeout 5 "$tools/smtp-send" --from 198.51.100.25 198.51.100.25 2525 >"$say" 2>&1
+	test $? -eq 124 && test "$(counter outsiders)" -gt "$outsiders"
+}
+outsiders=$(counter outsiders)
+check an_outsider_with_a_marked_address_is_refused_split silent
 tap_end
