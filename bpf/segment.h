@@ -61,7 +61,7 @@ static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment, __
 	struct iphdr ip;
 
 	if (bpf_skb_load_bytes(skb, l2, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP ||
-	    ip.frag_off & bpf_htons(0x3fff))
+	    ip.frag_off & bpf_htons(0x3fff) || ip.version != 4 || ip.ihl < 5)
 		return 0;
 	map_v4(segment->source, ip.saddr);
 	map_v4(segment->destination, ip.daddr);
@@ -77,7 +77,7 @@ static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment, __
 	__u16 fragment;
 	__u8 next;
 
-	if (bpf_skb_load_bytes(skb, l2, &ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, l2, &ip, sizeof(ip)) || ip.version != 6)
 		return 0;
 	__builtin_memcpy(segment->source, &ip.saddr, 16);
 	__builtin_memcpy(segment->destination, &ip.daddr, 16);
@@ -218,10 +218,11 @@ static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment
 			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
 	segment->options = offset + sizeof(tcp);
 	segment->payload = offset + tcp.doff * 4;
-	if (segment->end > skb->len)
-		segment->end = skb->len;
-	segment->payload_len =
-		segment->end > segment->payload ? segment->end - segment->payload : 0;
+	/* The kernel drops what is shorter than it says, or has no room for its own headers: such a
+	 * packet must not get lengths that are right. */
+	if (segment->end > skb->len || tcp.doff < sizeof(tcp) / 4 || segment->payload > segment->end)
+		return -1;
+	segment->payload_len = segment->end - segment->payload;
 	return 0;
 }
 
