@@ -49,6 +49,13 @@ static __u32 fold(__u64 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+/* What the checksum sees of a 32-bit number at @offset of the TCP header: SACK edges of some systems are
+ * at odd ones, where each byte is in the other half of its word. */
+static __be32 as_summed(__be32 number, __u32 offset)
+{
+	return offset & 1 ? (number & 0x00ff00ff) << 8 | (number >> 8 & 0x00ff00ff) : number;
+}
+
 /* Adds @by to the 32-bit number at @at, which is @old, and corrects the checksum. Return: 0, or -1.
  */
 static int change_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 old, __u32 by)
@@ -63,11 +70,15 @@ static int change_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 old, 
 /* The same for a number that is not known yet. */
 static int add_to_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 by)
 {
-	__be32 old;
+	__be32 old, new;
 
 	if (bpf_skb_load_bytes(skb, at, &old, sizeof(old)))
 		return -1;
-	return change_number(skb, tcp, at, bpf_ntohl(old), by);
+	new = bpf_htonl(bpf_ntohl(old) + by);
+	if (bpf_l4_csum_replace(skb, tcp + TCP_AT_CHECKSUM, as_summed(old, at - tcp),
+				as_summed(new, at - tcp), sizeof(new)))
+		return -1;
+	return bpf_skb_store_bytes(skb, at, &new, sizeof(new), 0) ? -1 : 0;
 }
 
 static __u32 ip_summed(struct __sk_buff *skb)
