@@ -794,13 +794,18 @@ static int translate_out(struct __sk_buff *skb, const struct segment *segment, _
 {
 	struct sack_scan scan = {skb, segment->options - TCP_HEADER, segment->options,
 				 segment->payload, cut};
+	__be32 first = 0;
 
 	if (!cut)
 		return TC_PASS;
 	if (change_number(skb, scan.tcp, scan.tcp + TCP_AT_ACK, segment->ack, cut))
 		return TC_DROP;
-	if (segment->payload - segment->options > 12 ||
-	    (segment->payload != segment->options && segment->payload - segment->options < 12))
+	if (segment->payload == segment->options)
+		return TC_PASS;
+	/* Timestamps alone are what most segments have. One SACK block alone is as long. */
+	if (segment->payload - segment->options != 12 ||
+	    bpf_skb_load_bytes(skb, segment->options, &first, sizeof(first)) ||
+	    first != bpf_htonl(0x0101080a))
 		bpf_loop(TCP_OPTIONS_MAX, sack_step, &scan, 0);
 	return TC_PASS;
 }
