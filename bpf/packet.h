@@ -88,7 +88,22 @@ static __u32 ip_summed(struct __sk_buff *skb)
 	return BPF_CORE_READ_BITFIELD_PROBED(kernel, ip_summed);
 }
 
-/* Reads the headers of @segment. Return: its working memory, or NULL: they are too long. */
+/* Sum of the IPv4 header. */
+static __u32 ip_header_sum(struct packet *packet)
+{
+	__u64 sum = 0;
+	__u32 i;
+
+	for (i = 0; i < 60; i += 2) {
+		if (i >= packet->ip_len)
+			break;
+		sum += *(__u16 *)(packet->headers + i);
+	}
+	return fold(sum);
+}
+
+/* Reads the headers of @segment. Return: its working memory, or NULL: they are too long, or IPv4's
+ * checksum is wrong, which nobody has looked at yet. */
 static struct packet *packet_read(struct __sk_buff *skb, const struct segment *segment)
 {
 	__u32 zero = 0, len = segment->payload - segment->ip;
@@ -109,6 +124,8 @@ static struct packet *packet_read(struct __sk_buff *skb, const struct segment *s
 	if (len > HEADERS_MAX - 1)
 		return NULL;
 	if (bpf_skb_load_bytes(skb, packet->ip, packet->headers, len))
+		return NULL;
+	if (!packet->is_ip6 && ip_header_sum(packet) != 0xffff)
 		return NULL;
 	return packet;
 }
@@ -226,8 +243,6 @@ static void set_ip_length(struct packet *packet, __u32 tcp_total)
 {
 	struct ipv6hdr *ip6 = (struct ipv6hdr *)packet->headers;
 	struct iphdr *ip = (struct iphdr *)packet->headers;
-	__u64 sum = 0;
-	__u32 i;
 
 	if (packet->is_ip6) {
 		ip6->payload_len = bpf_htons(packet->ip_len - sizeof(*ip6) + tcp_total);
@@ -235,12 +250,7 @@ static void set_ip_length(struct packet *packet, __u32 tcp_total)
 	}
 	ip->tot_len = bpf_htons(packet->ip_len + tcp_total);
 	ip->check = 0;
-	for (i = 0; i < 60; i += 2) {
-		if (i >= packet->ip_len)
-			break;
-		sum += *(__u16 *)(packet->headers + i);
-	}
-	ip->check = ~fold(sum);
+	ip->check = ~ip_header_sum(packet);
 }
 
 static int store_headers(struct __sk_buff *skb, struct packet *packet)
