@@ -631,7 +631,8 @@ static long syn_option_step(__u32 round, void *context)
 		scan->at++;
 		return 0;
 	}
-	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2)
+	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2 ||
+	    scan->at + option[1] > scan->end) /* TCP reads no further, either */
 		return 1;
 	ours = option[0] == TCP_OPTION_FASTOPEN || option[0] == TCP_OPTION_MPTCP;
 	if (option[0] == TCP_OPTION_EXP && option[1] >= 4 &&
@@ -777,7 +778,8 @@ static long sack_step(__u32 round, void *context)
 		scan->at++;
 		return 0;
 	}
-	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2)
+	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2 ||
+	    scan->at + option[1] > scan->end) /* TCP reads no further, either */
 		return 1;
 	if (option[0] == TCP_OPTION_SACK) {
 		for (i = 0; i < 8; i++) { /* four blocks, of two numbers each */
