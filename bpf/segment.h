@@ -65,7 +65,7 @@ static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment, __
 		return 0;
 	map_v4(segment->source, ip.saddr);
 	map_v4(segment->destination, ip.daddr);
-	if (ip.tot_len) /* 0: larger than that (BIG TCP) */
+	if (ip.tot_len || !skb->gso_size) /* 0: larger than that (BIG TCP) */
 		segment->end = l2 + bpf_ntohs(ip.tot_len);
 	return l2 + ip.ihl * 4;
 }
@@ -81,7 +81,7 @@ static __u32 segment_read_ip6(struct __sk_buff *skb, struct segment *segment, __
 		return 0;
 	__builtin_memcpy(segment->source, &ip.saddr, 16);
 	__builtin_memcpy(segment->destination, &ip.daddr, 16);
-	if (ip.payload_len)
+	if (ip.payload_len || !skb->gso_size)
 		segment->end = l2 + sizeof(ip) + bpf_ntohs(ip.payload_len);
 
 	next = ip.nexthdr;
