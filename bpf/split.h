@@ -341,6 +341,8 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 		count(PP_STAT_DROPPED_HOLE);
 		return TC_DROP;
 	}
+	if (!packet_is_whole(skb, packet, segment))
+		return TC_DROP;
 	stage_socket(stage, policy);
 	if (!segment->payload_len && !offset)
 		return stage_bare(skb, stage, packet, policy);
@@ -350,8 +352,6 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 			stage_answer(skb, packet, stage, stage_next(stage), TCP_ACK);
 		return TC_DROP;
 	}
-	if (!packet_is_whole(skb, packet, segment))
-		return TC_DROP;
 	segment_skip(segment, skipped);
 	stage->start = stage->flow.got;
 	len = stage_decode(skb, stage, &joined);
