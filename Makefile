@@ -62,10 +62,10 @@ check-all: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)env CHECK_TARGET=$@ selftests/check all
 
-## soak: make check with larger numbers
+## soak: long runs, an hour and more (as root); SOAK_PARTS=, SOAK_MINUTES= and K= choose: see selftests/soak
 soak: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
-	$(Q)env CHECK_TARGET=$@ PP_SOAK=1 selftests/check
+	$(Q)selftests/soak
 
 ## bench: connections per second and server time of each way to read the header (as root)
 bench: deps-if-missing

@@ -448,24 +448,19 @@ static void strict_reverse_path_filters(void **state)
 static void make_vlan(void)
 {
 	plug(CABLE);
-	run(0, "ip link set " CABLE " up && ip link add link " CABLE " name vlan7 type vlan id 7");
+	run(0, "ip link set " CABLE " up");
+	/* not on lo, which takes none */
+	if (strstr(run(0, "ip link add link " CABLE " name vlan7 type vlan id 7 || echo none"),
+		   "none"))
+		skip_because("this kernel has no VLANs (module 8021q)");
 	on(there,
 	   "ip link set " CABLE " up && ip link add link " CABLE " name vlan7 type vlan id 7");
 	addresses("vlan7");
 }
 
-static void need_vlan(void)
-{
-	if (strstr(run(0, "ip link add link lo name vlan1 type vlan id 1 2>&1 && ip link del vlan1 "
-			  "|| echo none"),
-		   "none"))
-		skip_because("this kernel has no VLANs (module 8021q)");
-}
-
 static void a_vlan(void **state)
 {
 	(void)state;
-	need_vlan();
 	choose(84);
 	make_vlan();
 	attach();
@@ -477,7 +472,6 @@ static void a_vlan(void **state)
 static void a_vlan_on_a_device_with_an_address(void **state)
 {
 	(void)state;
-	need_vlan();
 	choose(85);
 	make_vlan();
 	run(0, "ip addr add 10.185.0.1/24 dev " CABLE);
