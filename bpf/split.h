@@ -666,10 +666,16 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 {
 	struct option_scan scan;
 	struct packet *packet;
+	struct pp_flow *flow;
 	int verdict;
 
 	if (!stage)
 		return TC_NEXT;
+	/* A late copy of the SYN that the connection began with. Linux 6.1 answers it by a D-SACK, which
+	 * pp_out translates. */
+	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+	if (flow && flow->established && flow->first_seq == stage->segment.seq)
+		return translate_in(skb, &stage->segment, flow->cut);
 	verdict = stage_standing(skb, stage);
 	if (verdict != TC_PASS)
 		return verdict;
