@@ -179,6 +179,7 @@ struct wire {
 	uint64_t *edges; /* port << 32 | sequence number, +1 */
 	long segments, blocks, off;
 	unsigned int dropped;
+	uint32_t isn[65536]; /* by port */
 	char first_off[128];
 };
 
@@ -205,6 +206,8 @@ static void see_segment(struct wire *wire, const uint8_t *ip, size_t len, int ou
 	seq = ntohl(seq);
 	if (outgoing) {
 		port = (uint64_t)(tcp[0] << 8 | tcp[1] | 0x10000) << 32;
+		if (tcp[13] & 2)
+			wire->isn[tcp[0] << 8 | tcp[1]] = seq;
 		end = seq + total - ip_len - tcp_len + !!(tcp[13] & 1) + !!(tcp[13] & 2);
 		*edge_of(wire, port | seq) = port | seq;
 		*edge_of(wire, port | end) = port | end;
@@ -231,8 +234,9 @@ static void see_segment(struct wire *wire, const uint8_t *ip, size_t len, int ou
 				continue;
 			if (!wire->off++)
 				snprintf(wire->first_off, sizeof(wire->first_off),
-					 "port %u, %u to %u", (unsigned int)(port >> 32 & 0xffff),
-					 left, right);
+					 "ISN + %u to ISN + %u",
+					 left - wire->isn[port >> 32 & 0xffff],
+					 right - wire->isn[port >> 32 & 0xffff]);
 		}
 	}
 }
@@ -322,7 +326,7 @@ static void loss_delay_doubles_and_reordering(void **state)
 	unsigned int count = wanted ? atoi(wanted) : 200, rounds;
 	time_t until = now_s() + (seconds ? atoi(seconds) : 0), begun = now_s();
 	uint64_t bytes = 0, blocks = 0, segments = 0, pieces = 0, connections = 0;
-	struct wire wire;
+	static struct wire wire;
 	pthread_t thread;
 
 	(void)state;
