@@ -659,6 +659,46 @@ static void with_and_without_offloads(void **state)
 	unplug(CABLE);
 }
 
+/* BIG TCP. The header's packet is never so large: the window of the SYN-ACK ends before. */
+static void packets_of_more_than_64_kib(void **state)
+{
+	enum { LEN = 400000 };
+	uint8_t *bytes = malloc(LINE_LEN + LEN);
+	int large = 4 << 20, where, client, server, i;
+
+	(void)state;
+	choose(97);
+	plug(CABLE);
+	if (strstr(run(0, "ip link set " CABLE
+			  " gso_max_size 200000 gro_max_size 200000 2>&1 || echo none"),
+		   "none"))
+		skip_because("this kernel, or its ip, has no BIG TCP");
+	run(0, "ip link set " CABLE " mtu 9000");
+	on(there, "ip link set " CABLE " mtu 9000 gso_max_size 200000 gro_max_size 200000");
+	addresses(CABLE);
+	attach();
+	on(there, "ip -6 route change fd00:97::/64 dev " CABLE " proto kernel initcwnd 100 || "
+		  "ip -6 route replace fd00:97::1/128 dev " CABLE " initcwnd 100");
+	where = listen_on(server_ip[1], SPLIT);
+	setsockopt(where, SOL_SOCKET, SO_RCVBUFFORCE, &large, sizeof(large));
+	memcpy(bytes, LINE, LINE_LEN);
+	fill_pattern(bytes + LINE_LEN, LEN, 97);
+	for (i = 0; i < 5; i++) {
+		netns_enter(there);
+		client = connect_to(proxy_ip[1], server_ip[1], SPLIT);
+		netns_enter(here);
+		send_all(client, bytes, LINE_LEN + LEN);
+		server = accept_within(where, SOON_MS);
+		assert_true(server >= 0);
+		assert_origin(server, LINE_ORIGIN);
+		assert_reads(server, bytes + LINE_LEN, LEN);
+		close_both(client, server);
+	}
+	close(where);
+	free(bytes);
+	unplug(CABLE);
+}
+
 /* ---- servers ---- */
 
 static int listener;
@@ -925,6 +965,7 @@ int main(void)
 		cmocka_unit_test_teardown(an_xdp_program_in_the_driver, clear),
 		cmocka_unit_test_teardown(packets_of_9000_and_of_576_bytes, clear),
 		cmocka_unit_test_teardown(with_and_without_offloads, clear),
+		cmocka_unit_test_teardown(packets_of_more_than_64_kib, clear),
 		cmocka_unit_test_teardown(sendfile_and_splice_both_ways, clear),
 		cmocka_unit_test_teardown(epoll_accept_and_wait, clear),
 		cmocka_unit_test_teardown(tls_in_the_kernel, clear),
