@@ -138,7 +138,7 @@ static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l
 	}
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		*tcp = l2 + sizeof(*ip6);
-		if (data + l2 + sizeof(*ip6) + TCP_MIN > end || !ip6->payload_len)
+		if (data + l2 + sizeof(*ip6) + TCP_MIN > end || data[l2] >> 4 != 6 || !ip6->payload_len)
 			return IN_PLACE_NO;
 		if (ip6->nexthdr == IPPROTO_TCP)
 			return IN_PLACE_YES;
@@ -146,6 +146,17 @@ static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l
 										     : IN_PLACE_NO;
 	}
 	return NOT_TCP;
+}
+
+/* The kernel drops what is shorter than it says, or has no room for its own headers: such a packet must
+ * not get lengths that are right. */
+static __always_inline int segment_check(struct __sk_buff *skb, struct segment *segment)
+{
+	if (segment->end > skb->len || segment->payload < segment->options ||
+	    segment->payload > segment->end)
+		return -1;
+	segment->payload_len = segment->end - segment->payload;
+	return 0;
 }
 
 /* After tcp_in_place() has said yes. */
@@ -156,7 +167,7 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)(data + l2);
 	const struct iphdr *ip = (const struct iphdr *)(data + l2);
 	const struct tcphdr *tcp;
-	__u32 at, len;
+	__u32 at;
 	__u8 flags;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
@@ -166,7 +177,7 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 			return -1;
 		map_v4(segment->source, ip->saddr);
 		map_v4(segment->destination, ip->daddr);
-		len = l2 + bpf_ntohs(ip->tot_len);
+		segment->end = l2 + bpf_ntohs(ip->tot_len);
 	} else {
 		at = l2 + sizeof(*ip6);
 		tcp = (const struct tcphdr *)(ip6 + 1);
@@ -174,10 +185,9 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 			return -1;
 		__builtin_memcpy(segment->source, &ip6->saddr, 16);
 		__builtin_memcpy(segment->destination, &ip6->daddr, 16);
-		len = l2 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+		segment->end = l2 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 	}
 	segment->ip = l2;
-	segment->end = len > skb->len ? skb->len : len;
 	segment->source_port = bpf_ntohs(tcp->source);
 	segment->destination_port = bpf_ntohs(tcp->dest);
 	flags = ((const __u8 *)tcp)[13];
@@ -186,9 +196,7 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 	segment->flags = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
 	segment->options = at + TCP_MIN;
 	segment->payload = at + (((const __u8 *)tcp)[12] >> 4) * 4;
-	segment->payload_len =
-		segment->end > segment->payload ? segment->end - segment->payload : 0;
-	return 0;
+	return segment_check(skb, segment);
 }
 
 /* Headers with options, extensions or in page fragments. */
@@ -218,12 +226,7 @@ static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment
 			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
 	segment->options = offset + sizeof(tcp);
 	segment->payload = offset + tcp.doff * 4;
-	/* The kernel drops what is shorter than it says, or has no room for its own headers: such a
-	 * packet must not get lengths that are right. */
-	if (segment->end > skb->len || tcp.doff < sizeof(tcp) / 4 || segment->payload > segment->end)
-		return -1;
-	segment->payload_len = segment->end - segment->payload;
-	return 0;
+	return segment_check(skb, segment);
 }
 
 /* @l2: bytes before the IP header, none for cgroup programs. Return: 0; or -1 when its TCP header

@@ -398,10 +398,11 @@ static int stage_standing(struct __sk_buff *skb, struct stage *stage)
 
 static int translate_in(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
 {
-	__u32 tcp = segment->options - TCP_HEADER;
+	__u32 tcp = segment->options - TCP_HEADER, seq = segment->seq;
 
-	return cut && change_number(skb, tcp, tcp + TCP_AT_SEQ, segment->seq, -cut) ? TC_DROP
-										    : TC_PASS;
+	if (segment->flags & TCP_SYN)
+		seq--;
+	return cut && change_number(skb, tcp, tcp + TCP_AT_SEQ, seq, -cut) ? TC_DROP : TC_PASS;
 }
 
 static void stage_window(struct stage *stage, __u32 window, __u8 scale)
