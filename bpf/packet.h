@@ -359,8 +359,13 @@ static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, _
 	}
 	tcp->seq = bpf_htonl(seq);
 	tcp->check = 0;
-	tcp->urg = 0; /* its pointer counted from the header's bytes */
-	tcp->urg_ptr = 0;
+	/* its pointer counts from the first byte, and what was urgent may go */
+	if (bpf_ntohs(tcp->urg_ptr) > len) {
+		tcp->urg_ptr = bpf_htons(bpf_ntohs(tcp->urg_ptr) - len);
+	} else {
+		tcp->urg = 0;
+		tcp->urg_ptr = 0;
+	}
 	set_ip_length(packet, total - len);
 	pseudo = pseudo_sum(packet, total - len);
 	if (len == packet->payload_len) {
