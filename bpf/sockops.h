@@ -176,6 +176,11 @@ static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 		outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
 		if (outgoing) {
 			record_set_sender(&handover->socket.record, &outgoing->record);
+			/* pp_msg has decoded the same bytes */
+			if (outgoing_covers(outgoing, handover->socket.record.header_len)) {
+				handover->socket.record.path = PP_PATH_SENDER;
+				count(PP_STAT_FROM_SENDER);
+			}
 			sender_dismiss(outgoing->cookie);
 			outgoing_forget(key);
 		}
