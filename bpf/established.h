@@ -219,6 +219,13 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 	return guard_drop(skb);
 }
 
+/* On a split port, a socket whose record is only that there was none: see gate_unrecorded(). */
+static int is_untranslated(const struct pp_socket *socket)
+{
+	return socket->split != PP_SPLIT_NO && socket->record.state == PP_STATE_BAD &&
+	       socket->record.path == PP_PATH_NONE;
+}
+
 /* Where the header ends that has been decoded; nowhere, when none has been. */
 static __s64 header_end(const struct pp_socket *socket)
 {
@@ -252,7 +259,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 
 	if (!socket)
 		return gate_unrecorded(skb, sk);
-	if (socket->cut && skb->tc_index != CARRIER)
+	if ((socket->cut && skb->tc_index != CARRIER) || is_untranslated(socket))
 		return guard_drop(skb);
 	if (socket->settled)
 		return PASS;

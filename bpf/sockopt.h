@@ -85,8 +85,10 @@ static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
 		record_count(record);
 		return;
 	}
-	if (policy)
+	if (policy) {
 		socket->port_flags = policy->flags;
+		socket->split = policy->split;
+	}
 	settle_bad(record, socket);
 }
 
