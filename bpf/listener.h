@@ -301,6 +301,17 @@ static __noinline int guard_drop(struct __sk_buff *skb)
 	return DROP;
 }
 
+/* Is the segment one of a handshake, after all? A request may be new since pp_in has seen it. */
+static int has_request(struct __sk_buff *skb, const struct segment *segment)
+{
+	struct bpf_sock *sk = find_request(skb, segment);
+	int found = !sk || sk->state != BPF_TCP_LISTEN;
+
+	if (sk)
+		bpf_sk_release(sk);
+	return found;
+}
+
 static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
 	__u16 port = listener->src_port;
@@ -350,8 +361,13 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	case PROXY:
 		break;
 	}
-	if (policy->split != PP_SPLIT_NO)
+	if (policy->split != PP_SPLIT_NO) {
+		/* of a connection that has ended, or of none: the kernel resets it */
+		if ((skb->tc_index == CARRIER || skb->tc_index == CARRIER_LATE) &&
+		    !has_request(skb, segment))
+			return PASS;
 		return guard_drop(skb);
+	}
 	if (segment->payload_len)
 		return gate_hand_over(skb, listener, segment, policy, outgoing);
 	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */

@@ -19,6 +19,9 @@
  * program passes the packet. Nobody else's mark is touched, and it survives a way through veth. */
 #define CARRIER 0x5050
 
+/* The same, of a segment that belongs to no connection: the kernel is to reset it. */
+#define CARRIER_LATE 0x5051
+
 #define IP6_EXTENSIONS_MAX 8
 
 #define TCP_OPTION_END	    0

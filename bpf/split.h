@@ -505,7 +505,7 @@ static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
 /* No entry in the cache: what does the kernel know of this connection? */
 static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 {
-	int verdict = TC_NEXT, is_here = 0;
+	int verdict = TC_NEXT, is_here = 0, late = 0;
 	struct bpf_sock *sk;
 
 	if (!stage)
@@ -521,6 +521,8 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 			    is_cookie(skb, sk, &stage->segment)) {
 				stage->flow.first_seq = stage->segment.seq;
 				verdict = TC_PASS;
+			} else {
+				late = 1;
 			}
 		} else {
 			is_here = 1;
@@ -534,6 +536,10 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 	if (stage->flow.established) {
 		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
 		return translate_in(skb, &stage->segment, stage->flow.cut);
+	}
+	if (late && verdict == TC_NEXT && (has_senders() || is_marked(stage->segment.source))) {
+		skb->tc_classid = CARRIER_LATE;
+		return TC_PASS;
 	}
 	if (verdict == TC_PASS)
 		verdict = stage_standing(skb, stage);
