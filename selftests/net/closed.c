@@ -151,15 +151,11 @@ static int is_accepted(const struct connection *connection)
 	return connection->mode->port == OPEN || !connection->way->line || connection->way->line[0];
 }
 
-/* Not tried: with a split, a header in pieces or of more than PP_WINDOW is never taken; and nobody
- * is accepted behind a gate who sends nothing, until it goes. */
+/* Not tried: nobody is accepted behind a gate who sends nothing, until it goes. */
 static int is_tried(const struct connection *connection, const struct end *end)
 {
 	const struct way *way = connection->way;
 
-	if (connection->mode->port == TRANSPARENT &&
-	    (way->pieces > 1 || way->header_len > PP_WINDOW))
-		return 0;
 	return end->before_accept ? is_whole(way) || connection->mode->port == OPEN
 				  : is_accepted(connection);
 }
@@ -285,7 +281,7 @@ static void check_name(const struct connection *connection, const struct end *en
 
 	if (way->line && strcmp(way->line, UNKNOWN) == 0) /* that is: from the proxy itself */
 		return;
-	if (strcmp(connection->peer, "192.0.2.7") && strcmp(connection->peer, "192.0.0.8"))
+	if (strcmp(connection->peer, "192.0.2.7"))
 		fail_msg("%s, %s, %s: the peer's name is %s", end->name, connection->mode->name,
 			 way->name, connection->peer);
 }
@@ -301,19 +297,12 @@ static void check_connection(struct connection *connection, const struct end *en
 		alarm(0);
 	}
 	answer = pp_lookup(connection->server, &origin);
-	if (connection->mode->port == TRANSPARENT) {
+	if (connection->mode->port == TRANSPARENT)
 		check_name(connection, end);
-		if (answer != 0 && answer != -EBADMSG)
-			fail_msg("%s, transparent, %s: pp_lookup says %d", end->name,
-				 connection->way->name, answer);
-	} else {
-		check_answer(connection, end, answer, &origin, "pp_lookup");
-	}
+	check_answer(connection, end, answer, &origin, "pp_lookup");
 	alarm(LONG_SECONDS);
 	answer = pp_lookup_wait(connection->server, &origin, -1);
 	alarm(0);
-	if (connection->mode->port == TRANSPARENT)
-		return;
 	check_answer(connection, end, answer, &origin, "pp_lookup_wait");
 	if (connection->waiting && connection->waiter_says != answer)
 		fail_msg("%s, %s, %s: who waited was told %d", end->name, connection->mode->name,

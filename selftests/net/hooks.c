@@ -122,11 +122,11 @@ static void one_that_shares_the_flags(void **state)
 
 static void one_that_overwrites_the_flags(void **state)
 {
-	static const unsigned int ports[] = {PORT, OPEN}; /* a sockmap split needs its callbacks */
+	static const unsigned int ports[] = {PORT, OPEN, SPLIT};
 
 	(void)state;
-	beside("rude", 0, ports, 2);
-	beside("rude", 1, ports, 2);
+	beside("rude", 0, ports, 3);
+	beside("rude", 1, ports, 3);
 }
 
 /* Callbacks are lost, so the entries of connections without a header stay: until there is need of

@@ -105,7 +105,7 @@ static void ports_are_added_listed_and_deleted(void **state)
 	up();
 	run(0, PPCTL "port add 587 --gate 5000 --on-bad drop --v1-mixed");
 	assert_says(run(0, PPCTL "port list"),
-		    "587   split none, gate 5000 ms, on bad header drop, v1 mixed");
+		    "587   split no, gate 5000 ms, on bad header drop, v1 mixed");
 	assert_says(run(0, PPCTL "port list --json"), "\"gate_ms\":5000");
 	run(0, PPCTL "port del 587");
 	assert_says(run(1, PPCTL "port del 587"), "port 587 is not served");
@@ -120,15 +120,14 @@ static void split_and_transparency_go_together(void **state)
 	up();
 	run(0, PPCTL "port add 26 --split yes");
 	run(0, PPCTL "port add 27 --transparent --local");
-	run(0, PPCTL "port add 28 --split auto --transparent");
-	assert_says(run(0, PPCTL "port list"), "26    split sockmap\n");
-	assert_says(run(0, PPCTL "port list"), "27    split sockmap, transparent, local\n");
-	assert_says(run(0, PPCTL "port list"), "28    split sockmap, transparent\n");
+	run(0, PPCTL "port add 28 --split yes --transparent");
+	assert_says(run(0, PPCTL "port list"), "26    split yes, gate 3000 ms, on bad header tell\n");
+	assert_says(run(0, PPCTL "port list"), "27    split yes, transparent, local, gate 3000 ms, on bad header drop\n");
+	assert_says(run(0, PPCTL "port list"), "28    split yes, transparent, gate 3000 ms, on bad header drop\n");
 	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
-	assert_says(run(1, PPCTL "port add 29 --split none --transparent"), "needs a split");
+	assert_says(run(1, PPCTL "port add 29 --split no --transparent"), "needs a split");
 	assert_says(run(1, PPCTL "port add 29 --local"), "--local goes with --transparent");
-	assert_says(run(1, PPCTL "port add 29 --split x"), "neither none, sockmap nor auto");
-	assert_says(run(0, PPCTL "status"), "pp_strip       prog");
+	assert_says(run(1, PPCTL "port add 29 --split x"), "neither yes nor no");
 }
 
 static void a_full_map_says_so_and_loses_nothing(void **state)

@@ -47,7 +47,7 @@ static int has_vrf;
 static int setup(void **state)
 {
 	net_setup(state);
-	run(0, "build/bin/ppctl port add %d --transparent", TRANSPARENT);
+	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
 	run(0, "build/bin/ppctl proxy add 10.60.0.2 10.62.0.2 fd00:60::2 " LINK_OTHER);
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
 	run(0, "for n in 1 2 3; do ip addr add 10.62.0.$n/32 dev lo; done");
@@ -57,6 +57,8 @@ static int setup(void **state)
 		run(0, "ip link set " VRF " up && for n in 1 2 3; do "
 		       "ip addr add 10.60.0.$n/32 dev " VRF "; "
 		       "ip -6 addr add fd00:60::$n/128 dev " VRF " nodad; done");
+	/* pp_in and pp_out there, too */
+	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
 	return 0;
 }
 
@@ -235,6 +237,8 @@ static void check_remote(const char *device)
 	int here = netns_here(), there = netns_make(), listener, i;
 
 	netns_connect(LINK, here, LINK_OWN, there, LINK_OTHER);
+	/* pp_in and pp_out, on the new interface too */
+	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
 	if (device)
 		run(0, "ip link set " LINK " master %s", device);
 	for (i = 0; i < 3; i++) {
