@@ -50,6 +50,8 @@ struct sock_cgroup_data {
 };
 
 struct sock_common {
+	__u16 skc_num;
+	volatile unsigned char skc_state;
 	possible_net_t skc_net;
 	long unsigned int skc_flags;
 	u32 skc_rcv_wnd;
@@ -102,6 +104,16 @@ struct tcp_request_sock {
 	u64 snt_synack;
 	u32 rcv_isn;
 	u32 snt_isn;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct sock *sk;
+	void *value;
 };
 
 #pragma clang attribute pop

@@ -211,7 +211,9 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
-	if (policy->split == PP_SPLIT_NO)
+	/* On a port that drains it is a new connection, which is not served; but what pp_in has
+	 * translated is of one that got no record for want of memory. */
+	if (!has_translated(policy) || (!splits(policy) && skb->tc_index != CARRIER))
 		return PASS;
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_senders() && !is_marked((__u8 *)peer))

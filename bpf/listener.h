@@ -314,8 +314,7 @@ static int has_request(struct __sk_buff *skb, const struct segment *segment)
 
 static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
-	__u16 port = listener->src_port;
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_port *policy = served(listener->src_port);
 	struct pp_work *work = working_memory();
 	struct pp_outgoing *outgoing;
 	struct segment *segment;
@@ -344,7 +343,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return PASS;
 	if (segment->flags & TCP_SYN)
 		return gate_syn(skb, listener, segment, policy);
-	if (policy->split != PP_SPLIT_NO && handover_of(segment))
+	if (has_translated(policy) && handover_of(segment))
 		return PASS;
 	switch (standing_of(skb, segment, &outgoing)) {
 	case STRANGER:

@@ -9,6 +9,7 @@
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
+ *   pp_count       iter on pp_origins    tells ppctl which connections are split
  *
  * and for proxies on this host, on their cgroup:
  *
@@ -53,6 +54,7 @@
 #include "sockopt.h"
 #include "peername.h"
 #include "msg.h"
+#include "count.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -176,4 +178,10 @@ int pp_pass(struct __sk_buff *skb)
 {
 	(void)skb;
 	return SK_PASS;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int pp_count(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	return count_translated(ctx);
 }

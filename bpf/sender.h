@@ -42,9 +42,7 @@ static void sender_key(struct bpf_sock_ops *ops, struct pp_handoff_key *key, __u
 
 static struct pp_port *sender_policy(struct bpf_sock_ops *ops)
 {
-	__u16 port = bpf_ntohl(CONTEXT_FIELD(ops->remote_port));
-
-	return bpf_map_lookup_elem(&pp_ports, &port);
+	return served(bpf_ntohl(CONTEXT_FIELD(ops->remote_port)));
 }
 
 static long sweep_old(void *map, struct pp_handoff_key *key, struct pp_outgoing *outgoing,

@@ -238,14 +238,14 @@ static void passive_established(struct bpf_sock_ops *ops)
 	connection_of_server(ops, &key);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
-	if (!policy || policy->split != PP_SPLIT_NO) {
+	if (!policy || has_translated(policy)) {
 		outgoing_at = key;
 		if (!socket_from_handover(ops, sk, &outgoing_at)) {
 			count(PP_STAT_CONNECTIONS);
 			return;
 		}
 	}
-	if (!policy)
+	if (!policy || policy->flags & PP_PORT_DRAINING)
 		return;
 	handoff = handoff_of_this_cpu();
 	told = handoff && handoff_is_of(handoff, &key, ops);

@@ -33,7 +33,7 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 	__u32 peer[4] = {};
 
 	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) ||
-	    !bpf_map_lookup_elem(&pp_ports, &port))
+	    !served(port))
 		return;
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_senders() && !is_marked((__u8 *)peer))

@@ -502,22 +502,32 @@ static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
 	stage->flow.established = 1;
 }
 
+/* A port that drains ends the stages that have begun, where pieces were acknowledged, and begins no
+ * other. */
+static int begins_stages(__u16 port)
+{
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+
+	return policy && splits(policy);
+}
+
 /* No entry in the cache: what does the kernel know of this connection? */
 static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 {
-	int verdict = TC_NEXT, is_here = 0, late = 0;
+	int verdict = TC_NEXT, is_here = 0, late = 0, begins;
 	struct bpf_sock *sk;
 
 	if (!stage)
 		return TC_NEXT;
+	begins = begins_stages(stage->segment.destination_port);
 	sk = find_request(skb, &stage->segment);
 	if (sk) {
 		if (sk->state == BPF_TCP_NEW_SYN_RECV) {
 			is_here = 1;
-			if (!stage_of_request(sk, stage))
+			if (begins && !stage_of_request(sk, stage))
 				verdict = TC_PASS;
 		} else if (sk->state == BPF_TCP_LISTEN) {
-			if (!(stage->segment.flags & TCP_RST) &&
+			if (begins && !(stage->segment.flags & TCP_RST) &&
 			    is_cookie(skb, sk, &stage->segment)) {
 				stage->flow.first_seq = stage->segment.seq;
 				verdict = TC_PASS;
@@ -533,6 +543,8 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 	/* A listener here does not mean that the connection is for it: docker-proxy has one. */
 	if (!is_here && verdict == TC_NEXT)
 		verdict = stage_of_forwarded(stage);
+	if (!begins && !stage->flow.established)
+		return TC_NEXT;
 	if (stage->flow.established) {
 		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
 		return translate_in(skb, &stage->segment, stage->flow.cut);
@@ -566,8 +578,11 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 			return TC_DROP;
 		if (stage->flow.established)
 			return translate_in(skb, &stage->segment, stage->flow.cut);
-		if (stage->flow.first_seq != first_seq)
+		if (stage->flow.first_seq != first_seq) {
 			stage->flow.got = 0;
+			if (!begins_stages(stage->segment.destination_port))
+				return TC_NEXT;
+		}
 		return stage_standing(skb, stage) == TC_PASS ? TC_STAGE : TC_DROP;
 	}
 	sk = find_request(skb, &stage->segment);
@@ -580,6 +595,8 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 		bpf_sk_release(sk);
 		if (stage->flow.first_seq != first_seq) { /* an older connection's */
 			stage->flow.got = 0;
+			if (!begins_stages(stage->segment.destination_port))
+				return TC_NEXT;
 			if (stage_standing(skb, stage) != TC_PASS)
 				return TC_DROP;
 		}
@@ -706,7 +723,7 @@ static __always_inline int is_split(__u16 port)
 {
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 
-	return policy && policy->split != PP_SPLIT_NO;
+	return policy && has_translated(policy);
 }
 
 /* Host order. */
@@ -752,7 +769,9 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	flow_key(&stage->key, skb, segment);
 	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
 	if (segment->flags & TCP_SYN)
-		return segment->flags & TCP_ACK ? TC_NEXT : split_syn(skb, stage);
+		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port) ?
+			       TC_NEXT :
+			       split_syn(skb, stage);
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 	if (flow && flow->established) {
 		/* also, to no harm, every 2^32 bytes */
@@ -765,6 +784,8 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 		verdict = miss(skb, stage);
 	if (verdict == TC_STAGE)
 		verdict = stage_segment(skb, stage);
+	if (verdict == TC_NEXT)
+		skb->tc_classid = 0; /* what a program after this one passes is none of ours */
 	return verdict;
 }
 

@@ -18,7 +18,7 @@ BEGIN {
 	want("kernfs_node", "id")
 	want("cgroup", "kn")
 	want("sock_cgroup_data", "cgroup")
-	want("sock_common", "skc_flags skc_net skc_rcv_wnd")
+	want("sock_common", "skc_flags skc_net skc_num skc_rcv_wnd skc_state")
 	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data")
 	want("inet_sock", "sk")
 	want("fastopen_queue", "max_qlen")
@@ -28,6 +28,8 @@ BEGIN {
 	want("request_sock", "__req_common")
 	want("inet_request_sock", "req rcv_wscale")
 	want("tcp_request_sock", "req snt_synack rcv_isn snt_isn")
+	want("bpf_iter_meta", "seq")
+	want("bpf_iter__bpf_sk_storage_map", "meta sk value")
 }
 /^struct [a-z_0-9]+ \{$/ { type = $2; next }
 /^};?/ { type = "" }

@@ -158,6 +158,10 @@ enum pp_on_bad {
 #define PP_PORT_V1_MIXED    0x01 /* a v1 line with addresses of two families is taken (nginx) */
 #define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
 #define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
+#define PP_PORT_DRAINING    0x08 /* not served any more: only connections whose header pp_in has taken
+				  * out go on, until the last of them is gone */
+#define PP_PORT_WAS_SPLIT   0x10 /* served without a split, but such connections are left */
+#define PP_PORT_DOWN	    0x20 /* draining since 'ppctl down': the port is served again after 'up' */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split_way */
@@ -233,6 +237,7 @@ struct pp_outgoing {
 /* pp_config: one entry */
 #define PP_CONFIG_SENDERS 0x01 /* there is a proxy cgroup: over loopback, only it is believed */
 #define PP_CONFIG_HOOKED  0x02 /* pp_in and pp_out are on interfaces */
+#define PP_CONFIG_DOWN	  0x04 /* 'ppctl down' waits for the last connections to be gone */
 
 struct pp_config {
 	__u32 flags; /* PP_CONFIG_* */
@@ -271,6 +276,14 @@ struct pp_interface {
 struct pp_interface_name {
 	__u64 netns_cookie;
 	char name[16]; /* filled with 0 */
+};
+
+/* What pp_count, an iterator over pp_origins, writes for each socket that pp_in and pp_out translate. */
+struct pp_translated {
+	__u64 cookie; /* of the socket */
+	__u16 port;   /* the socket's own, host order */
+	__u8 orphan;  /* 1: no process has it any more, the kernel ends it */
+	__u8 unused[5];
 };
 
 /* pp_stats: per-CPU array of __u64 */
@@ -316,6 +329,7 @@ _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_handoff) == 48 + 128 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
+_Static_assert(sizeof(struct pp_translated) == 16, "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 

@@ -90,6 +90,9 @@ int cgroup_reattach(const char *name, const char *cgroup);
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin);
 
+/* drain.c */
+#define COUNT_PROGRAM "pp_count"
+
 /* senders.c: links of pp_sender are pinned by their cgroup's id */
 #define SENDER_PROGRAM	   "pp_sender"
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"

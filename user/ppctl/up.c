@@ -172,6 +172,7 @@ static int attach_to_cgroup(struct pp_bpf *skeleton, const char *cgroup)
 		name = bpf_program__name(program);
 		if (program == skeleton->progs.pp_sender ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS ||
+		    bpf_program__type(program) == BPF_PROG_TYPE_TRACING ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SK_SKB ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SK_MSG)
 			continue;
@@ -206,6 +207,7 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
 	 * what it was told to serve, and no socket is in a sockmap without its program. */
 	if (pin_maps(skeleton) || pin_program(skeleton->progs.pp_sender, SENDER_PROGRAM) ||
+	    pin_program(skeleton->progs.pp_count, COUNT_PROGRAM) ||
 	    attach_to_maps(skeleton) || add_to_lists())
 		return -1;
 	return attach_to_cgroup(skeleton, cgroup);
