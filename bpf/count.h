@@ -18,6 +18,7 @@ static int count_translated(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!sk || !socket || !socket->cut || sk->__sk_common.skc_state == BPF_TCP_CLOSE)
 		return 0;
 	translated.cookie = bpf_get_socket_cookie(sk);
+	translated.netns_cookie = socket->record.netns_cookie;
 	translated.port = sk->__sk_common.skc_num;
 	translated.orphan = sk->__sk_common.skc_flags >> SOCK_DEAD & 1;
 	bpf_seq_write(ctx->meta->seq, &translated, sizeof(translated));

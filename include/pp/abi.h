@@ -281,6 +281,7 @@ struct pp_interface_name {
 /* What pp_count, an iterator over pp_origins, writes for each socket that pp_in and pp_out translate. */
 struct pp_translated {
 	__u64 cookie; /* of the socket */
+	__u64 netns_cookie;
 	__u16 port;   /* the socket's own, host order */
 	__u8 orphan;  /* 1: no process has it any more, the kernel ends it */
 	__u8 unused[5];
@@ -329,7 +330,7 @@ _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_handoff) == 48 + 128 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
-_Static_assert(sizeof(struct pp_translated) == 16, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_translated) == 24, "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 

@@ -786,6 +786,86 @@ void interfaces_detach(void)
 	only_clear();
 }
 
+int tcx_cookie(const char *pin, uint64_t *cookie)
+{
+	unsigned int index;
+
+	return parse_tcx(pin, cookie, &index);
+}
+
+int clsact_cookie(const char *pin, uint64_t *cookie)
+{
+	unsigned int index;
+
+	return parse_clsact(pin, cookie, &index);
+}
+
+int tc_program_cookie(const char *pin, uint64_t *cookie)
+{
+	return parse_program(pin, cookie);
+}
+
+/* What netns_run() does for filters_find() and filter_replace(). */
+static struct {
+	struct filter *list;
+	size_t count, max;
+	const struct filter *filter;
+	int program;
+} visit;
+
+static int find_filters(uint64_t cookie)
+{
+	struct filter filter = {.cookie = cookie};
+	struct interfaces list;
+	size_t i;
+
+	if (interfaces_list(&list))
+		return -1;
+	for (i = 0; i < list.count; i++) {
+		filter.index = list.entry[i].index;
+		for (filter.way = 0; filter.way < WAYS; filter.way++) {
+			filter.handle = find_filter(filter.way, filter.index);
+			if (!filter.handle)
+				continue;
+			filter.program = filter_at(filter.way, filter.index, filter.handle);
+			if (visit.count < visit.max)
+				visit.list[visit.count] = filter;
+			visit.count++;
+		}
+	}
+	free(list.entry);
+	return 0;
+}
+
+int filters_find(uint64_t cookie, struct filter *list, size_t max)
+{
+	if (has_tcx())
+		return 0;
+	visit.list = list;
+	visit.max = max;
+	visit.count = 0;
+	return netns_run(cookie, find_filters) ? -1 : (int)visit.count;
+}
+
+static int replace_filter(uint64_t cookie)
+{
+	const struct filter *filter = visit.filter;
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = filter->index,
+			    .attach_point = ways[filter->way].clsact);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = visit.program, .handle = filter->handle,
+			    .priority = CLSACT_PRIORITY, .flags = BPF_TC_F_REPLACE);
+
+	(void)cookie;
+	return bpf_tc_attach(&hook, &opts);
+}
+
+int filter_replace(const struct filter *filter, int program)
+{
+	visit.filter = filter;
+	visit.program = program;
+	return netns_run(filter->cookie, replace_filter);
+}
+
 /* How much the guard has dropped. */
 static uint64_t guarded(int map, uint64_t cookie, unsigned int index)
 {

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "ppctl.h"
+#include "drain.h"
 
 /* Calls @each with every word of the comma-separated @words, until one fails. */
 static int for_each_word(const char *words, int (*each)(int map, const char *word), int map)
@@ -127,7 +128,7 @@ int list_command(const struct list *list, int argc, char **argv)
 		return error("usage: ppctl %s add|del %s..., or ppctl %s list", list->name,
 			     list->word, list->name);
 
-	if (each && pin_lock())
+	if (each && (pin_lock() || drain_finish()))
 		return -1;
 	map = pin_open_map(list->map);
 	if (map < 0)

@@ -27,7 +27,10 @@ static const struct command {
 	 "--cgroup PATH [--port N[,N]] [--proxy PREFIX[,PREFIX]]\n"
 	 "               [--proxy-cgroup PATH[,PATH]]",
 	 "load the programs and attach them to a cgroup"},
-	{"down", command_down, "", "detach the programs, remove maps and links"},
+	{"down", command_down, "[--wait[=SECONDS] | --now]",
+	 "detach the programs, remove maps and links; with a split, when its connections are gone"},
+	{"upgrade", command_upgrade, "",
+	 "replace the programs by those of this ppctl; connections and lists stay"},
 	{"proxy", command_proxy, "add|del PREFIX... | list", "the proxies that are believed"},
 	{"proxy-cgroup", command_proxy_cgroup, "add|del PATH... | list",
 	 "the cgroups of proxies on this host"},
@@ -167,6 +170,19 @@ static int set_allow_root_cgroup(const char *value)
 	return 0;
 }
 
+static int set_now(const char *value)
+{
+	(void)value;
+	options.now = 1;
+	return 0;
+}
+
+static int set_wait(const char *value)
+{
+	options.wait = 1;
+	return value ? set_number("--wait", value, 31536000, &options.wait_s) : 0;
+}
+
 static int set_json(const char *value)
 {
 	(void)value;
@@ -179,7 +195,7 @@ static int print_version(const char *value);
 
 static const struct option_help {
 	const char *name;
-	const char *argument; /* NULL: takes none */
+	const char *argument; /* NULL: takes none; one that begins with [ may be left out */
 	int (*set)(const char *value);
 	const char *help;
 } option_helps[] = {
@@ -197,6 +213,8 @@ static const struct option_help {
 	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
 	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", NULL, set_v1_mixed, "accept a v1 line with addresses of two families (nginx)"},
+	{"wait", "[=SECONDS]", set_wait, "down: wait for the last connection, so long at most"},
+	{"now", NULL, set_now, "down: reset the connections that are left"},
 	{"allow-root-cgroup", NULL, set_allow_root_cgroup, "let --cgroup be the root cgroup"},
 	{"pin", "DIR", set_pin, "where maps and links are pinned (" DEFAULT_PIN ")"},
 	{"json", NULL, set_json, "answer in JSON, errors too"},
@@ -208,6 +226,7 @@ static const struct option_help {
 
 static int print_help(const char *value)
 {
+	const char *argument;
 	char left[64];
 	size_t i;
 
@@ -218,8 +237,9 @@ static int print_help(const char *value)
 		       commands[i].help);
 	printf("\n");
 	for (i = 0; i < COUNT(option_helps); i++) {
-		snprintf(left, sizeof(left), "--%s %s", option_helps[i].name,
-			 option_helps[i].argument ? option_helps[i].argument : "");
+		argument = option_helps[i].argument ? option_helps[i].argument : "";
+		snprintf(left, sizeof(left), "--%s%s%s", option_helps[i].name,
+			 *argument == '[' ? "" : " ", argument);
 		printf("  %-26s %s\n", left, option_helps[i].help);
 	}
 	exit(0);
@@ -288,8 +308,9 @@ static int parse_options(int argc, char **argv)
 
 	for (k = 0; k < COUNT(option_helps); k++) {
 		long_options[k].name = option_helps[k].name;
-		long_options[k].has_arg =
-			option_helps[k].argument ? required_argument : no_argument;
+		long_options[k].has_arg = !option_helps[k].argument	      ? no_argument
+					  : *option_helps[k].argument == '[' ? optional_argument
+									     : required_argument;
 	}
 	for (i = 1; i < argc; i++) /* so that errors in what follows are JSON already */
 		options.json |= !strcmp(argv[i], "--json");
@@ -310,6 +331,7 @@ static int parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	size_t i;
+	int result;
 
 	if (parse_options(argc, argv))
 		return 1;
@@ -318,8 +340,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	for (i = 0; i < COUNT(commands); i++) {
-		if (!strcmp(argv[optind], commands[i].name))
-			return commands[i].run(argc - optind - 1, argv + optind + 1) ? 1 : 0;
+		if (strcmp(argv[optind], commands[i].name))
+			continue;
+		result = commands[i].run(argc - optind - 1, argv + optind + 1);
+		return result < 0 ? 1 : result;
 	}
 	error("%s: no such command (ppctl --help)", argv[optind]);
 	return 1;

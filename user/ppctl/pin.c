@@ -76,23 +76,43 @@ static const char *const kinds[] = {"links", "progs", "maps"};
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+static int lock = -1;
+
+int pin_replace(const char *kind, const char *name, int fd)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+
+	pin_path(path, kind, name);
+	pin_path(fresh, kind, OWN_PREFIX "fresh");
+	unlink(fresh); /* of one that was killed here */
+	if (bpf_obj_pin(fd, fresh) || chmod(fresh, 0600) || rename(fresh, path))
+		return error("%s: %s", path, strerror(errno));
+	return 0;
+}
+
 int pin_lock(void)
 {
 	char parent[PATH_MAX], *slash;
-	int fd;
 
 	snprintf(parent, sizeof(parent), "%s", options.pin);
 	slash = strrchr(parent, '/');
 	if (!slash || slash == parent)
 		return 0; /* says so later */
 	*slash = 0;
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	lock = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0)
 		return 0;
 	/* held until this process ends */
-	if (flock(fd, LOCK_EX))
+	if (flock(lock, LOCK_EX))
 		return error("%s: %s", parent, strerror(errno));
 	return 0;
+}
+
+void pin_unlock(void)
+{
+	if (lock >= 0)
+		close(lock);
+	lock = -1;
 }
 
 /* Is @path a directory that only root can have put something into? One that is not there is right.
@@ -200,11 +220,12 @@ void pin_remove_all(void)
 	size_t i;
 	DIR *dir;
 
+	/* without the gate, which is the guard too, what pp_in does not translate gets into a stream */
+	interfaces_detach();
 	for (i = 0; cgroup_programs[i]; i++) {
 		pin_path(path, "links", cgroup_programs[i]);
 		pin_remove_link(path);
 	}
-	interfaces_detach();
 	serve_no_port();
 	for (i = 0; i < KINDS; i++) {
 		pin_path(folder, kinds[i], "");

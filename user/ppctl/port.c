@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 
 #include "ppctl.h"
+#include "drain.h"
 
 static int port_parse(const char *text, uint16_t *port)
 {
@@ -36,18 +37,11 @@ int ports_have_split(int map)
 	struct pp_port policy;
 
 	while (!bpf_map_get_next_key(map, previous, &port)) {
-		if (!bpf_map_lookup_elem(map, &port, &policy) && policy.split != PP_SPLIT_NO)
+		if (!bpf_map_lookup_elem(map, &port, &policy) &&
+		    (policy.split != PP_SPLIT_NO || policy.flags & PP_PORT_WAS_SPLIT))
 			return 1;
 		previous = &port;
 	}
-	return 0;
-}
-
-/* Without a port with a split there is nothing for pp_in and pp_out to do. */
-static int detach_unneeded(int map)
-{
-	if (!ports_have_split(map))
-		interfaces_detach();
 	return 0;
 }
 
@@ -55,6 +49,7 @@ static int detach_unneeded(int map)
 static int port_add(int map, const char *word)
 {
 	uint16_t port;
+	int result;
 
 	if (port_parse(word, &port))
 		return -1;
@@ -62,9 +57,8 @@ static int port_add(int map, const char *word)
 		return error("--interface is for ports with a split: --split yes, or --transparent");
 	if (options.policy.split != PP_SPLIT_NO && interfaces_attach())
 		return -1;
-	if (bpf_map_update_elem(map, &port, &options.policy, BPF_ANY))
-		return map_update_error(MAP_PORTS, map, word, errno);
-	return options.policy.split == PP_SPLIT_NO ? detach_unneeded(map) : 0;
+	result = drain_port_add(map, port, &options.policy);
+	return result == -2 ? map_update_error(MAP_PORTS, map, word, errno) : result;
 }
 
 static int port_del(int map, const char *word)
@@ -73,11 +67,7 @@ static int port_del(int map, const char *word)
 
 	if (port_parse(word, &port))
 		return -1;
-	if (!bpf_map_delete_elem(map, &port))
-		return detach_unneeded(map);
-	if (errno == ENOENT)
-		return error("port %s is not served (ppctl port list)", word);
-	return error("%s: %s: %s", MAP_PORTS, word, strerror(errno));
+	return drain_port_del(map, port);
 }
 
 static void add_flag(struct json_object *object, const char *key, const struct pp_port *policy,
@@ -100,6 +90,7 @@ static struct json_object *port_object(uint16_t port, const struct pp_port *poli
 			       json_object_new_string(policy->on_bad == PP_ON_BAD_DROP ? "drop"
 										       : "tell"));
 	add_flag(object, "v1_mixed", policy, PP_PORT_V1_MIXED);
+	add_flag(object, "draining", policy, PP_PORT_DRAINING);
 	return object;
 }
 
@@ -112,7 +103,10 @@ static struct json_object *ports_read(int map)
 {
 	struct json_object *list = json_object_new_array();
 	uint16_t ports[1024], *previous = NULL;
+	struct translated_list translated = {};
+	struct json_object *object;
 	struct pp_port policy;
+	int counted = 0;
 	size_t count = 0, i;
 
 	while (count < sizeof(ports) / sizeof(ports[0]) &&
@@ -120,9 +114,19 @@ static struct json_object *ports_read(int map)
 		previous = &ports[count++];
 	qsort(ports, count, sizeof(ports[0]), by_port);
 	for (i = 0; i < count; i++) {
-		if (!bpf_map_lookup_elem(map, &ports[i], &policy))
-			json_object_array_add(list, port_object(ports[i], &policy));
+		if (bpf_map_lookup_elem(map, &ports[i], &policy))
+			continue;
+		object = port_object(ports[i], &policy);
+		json_object_array_add(list, object);
+		if (!(policy.flags & (PP_PORT_DRAINING | PP_PORT_WAS_SPLIT)))
+			continue;
+		if (!counted++ && translated_read(&translated))
+			break;
+		json_object_object_add(
+			object, "left",
+			json_object_new_int64(translated_on(&translated, map, ports[i])));
 	}
+	translated_free(&translated);
 	return list;
 }
 
@@ -142,6 +146,10 @@ static void port_print(struct json_object *port)
 	       json_object_get_int(json_object_object_get(port, "gate_ms")),
 	       json_object_get_string(json_object_object_get(port, "on_bad")));
 	print_flag(port, "v1_mixed", "v1 mixed");
+	print_flag(port, "draining", "draining: no new connections");
+	if (json_object_object_get(port, "left"))
+		printf(", %d with a split left",
+		       json_object_get_int(json_object_object_get(port, "left")));
 	printf("\n");
 }
 

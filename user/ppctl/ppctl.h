@@ -36,13 +36,17 @@ struct options {
 	int split_given;  /* --split */
 	int on_bad_given; /* --on-bad */
 	int json;
+	int now;	 /* --now */
+	int wait;	 /* --wait */
+	uint32_t wait_s; /* 0: for ever */
 	int allow_root_cgroup;
 };
 
 extern struct options options;
 
-/* Commands; @argc words are left in @argv. */
+/* Commands; @argc words are left in @argv. One that is not done yet returns an exit status. */
 int command_up(int argc, char **argv);
+int command_upgrade(int argc, char **argv);
 int command_down(int argc, char **argv);
 int command_proxy(int argc, char **argv);
 int command_proxy_cgroup(int argc, char **argv);
@@ -64,11 +68,14 @@ void pin_path(char path[PATH_MAX], const char *kind, const char *name);
 int pin_open_map(const char *name);
 /* Sets or clears a flag of pp_config, of which @map is the descriptor. The caller holds the lock. */
 int config_change(int map, __u32 flag, int on);
+/* Pins @fd in the place of what is pinned there, if anything is. Return: 0, or -1. */
+int pin_replace(const char *kind, const char *name, int fd);
 /* Is a whole set pinned? A killed 'up' or 'down' leaves less. */
 int pin_is_up(void);
 /* Waits until no other ppctl changes what is pinned, and keeps others waiting until this one ends.
  */
 int pin_lock(void);
+void pin_unlock(void);
 /* Is all that is below options.pin ours? Says what is not. */
 int pin_check(void);
 extern const char *const cgroup_programs[]; /* up to NULL */
@@ -131,6 +138,24 @@ int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 int interfaces_attach(void);
 /* In all network namespaces. */
 void interfaces_detach(void);
+/* One of ours on a clsact qdisc. */
+struct filter {
+	uint64_t cookie; /* of its network namespace */
+	unsigned int index;
+	int way;
+	__u32 handle;
+	__u32 program; /* id */
+};
+/* Those of the namespace @cookie: @list receives @max of them. Return: how many there are; or -1: the way
+ * into the namespace is not found. */
+int filters_find(uint64_t cookie, struct filter *list, size_t max);
+/* Return: 0, or a negative errno. */
+int filter_replace(const struct filter *filter, int program);
+/* Of which network namespace is the pin links/@pin of a tcx link, or the mark that a clsact qdisc is
+ * ours, or progs/@pin of a tc program? Return: 0; or -1: it is none. */
+int tcx_cookie(const char *pin, uint64_t *cookie);
+int clsact_cookie(const char *pin, uint64_t *cookie);
+int tc_program_cookie(const char *pin, uint64_t *cookie);
 struct json_object *interfaces_read(void);
 void interfaces_print(struct json_object *interfaces, const char *cgroup);
 
@@ -138,7 +163,7 @@ void interfaces_print(struct json_object *interfaces, const char *cgroup);
  * for the network namespace @cookie, on the maps that are pinned. */
 int load_tc_programs(uint64_t cookie, const char *const names[]);
 
-/* port.c: is there a port with a split in pp_ports? */
+/* port.c: is there a port with a split in pp_ports, or with what is left of one? */
 int ports_have_split(int map);
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "ppctl.h"
+#include "drain.h"
 
 static const char *const program_names[] = {"pp_gate",	   "pp_sockops",  "pp_getsockopt",
 					    "pp_getpeer4", "pp_getpeer6", "pp_getsock4",
@@ -281,6 +282,7 @@ int command_status(int argc, char **argv)
 	status = json_object_new_object();
 	add_string(status, "pin", options.pin);
 	add_string(status, "cgroup", cgroup);
+	json_object_object_add(status, "going_down", json_object_new_boolean(drain_is_down()));
 	json_object_object_add(status, "programs", programs);
 	json_object_object_add(status, "maps", maps);
 	json_object_object_add(status, "ports", ports);
@@ -294,6 +296,8 @@ int command_status(int argc, char **argv)
 		return 0;
 	}
 	printf("pinned at %s\n", options.pin);
+	if (drain_is_down())
+		printf("going down, when the connections with a split are gone\n");
 	if (json_object_array_length(programs))
 		printf("cgroup    %s\n", cgroup[0] ? cgroup : "gone: 'ppctl down', then up again");
 	print_programs(programs);

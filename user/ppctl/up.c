@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppctl up and down: load, pin, attach; and the way back.
+ * ppctl up: load, pin, attach.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +17,8 @@
 #include <linux/magic.h>
 
 #include "ppctl.h"
+#include "drain.h"
+#include "upgrade.h"
 #include "pp.skel.h"
 
 /* What a kernel may lack, and since when it has it. */
@@ -101,6 +103,19 @@ static int check_bpffs(void)
 		return error("%s is not on a BPF file system: mount -t bpf bpf %s", options.pin,
 			     parent);
 	return 0;
+}
+
+/* FNV-1a of the object. */
+uint64_t build_id(void)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	const unsigned char *bytes;
+	size_t size, i;
+
+	bytes = pp_bpf__elf_bytes(&size);
+	for (i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+	return hash;
 }
 
 static int pin_maps(struct pp_bpf *skeleton)
@@ -210,7 +225,7 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 	    pin_program(skeleton->progs.pp_count, COUNT_PROGRAM) ||
 	    attach_to_maps(skeleton) || add_to_lists())
 		return -1;
-	return attach_to_cgroup(skeleton, cgroup);
+	return attach_to_cgroup(skeleton, cgroup) || build_write() ? -1 : 0;
 }
 
 /* Takes the pinned map in place of a new one, where both are of one kind: libbpf does not ask. */
@@ -309,8 +324,52 @@ int load_tc_programs(uint64_t cookie, const char *const names[])
 	return result;
 }
 
-/* A unit that is started again has a new cgroup under the old name: the programs go there, with
- * their maps as they are. */
+struct pp_bpf *build_open(void)
+{
+	struct pp_bpf *build;
+
+	libbpf_set_print(remember_print);
+	build = pp_bpf__open();
+	if (build)
+		leave_tc_programs_out(build);
+	else
+		error("the BPF object: %s", strerror(errno));
+	return build;
+}
+
+struct pp_bpf *build_open_tc(uint64_t cookie)
+{
+	struct bpf_program *program;
+	struct pp_bpf *build = build_open();
+
+	if (!build)
+		return NULL;
+	build->rodata->netns_cookie = cookie;
+	bpf_object__for_each_program(program, build->obj)
+		bpf_program__set_autoload(program, bpf_program__type(program) ==
+							   BPF_PROG_TYPE_SCHED_CLS);
+	return build;
+}
+
+struct bpf_object *build_object(struct pp_bpf *build)
+{
+	return build->obj;
+}
+
+int build_load(struct pp_bpf *build)
+{
+	libbpf_said[0] = 0;
+	if (!pp_bpf__load(build))
+		return 0;
+	return error("the kernel refused the programs (%s); it said:\n%s", strerror(errno),
+		     libbpf_said);
+}
+
+void build_close(struct pp_bpf *build)
+{
+	pp_bpf__destroy(build);
+}
+
 /* Interfaces may have come, and hooks may have gone. */
 static int look_at_interfaces(void)
 {
@@ -324,10 +383,12 @@ static int look_at_interfaces(void)
 	return result;
 }
 
+/* A unit that is started again has a new cgroup under the old name: the programs go there, with
+ * their maps as they are. */
 static int already_up(const char *cgroup_path)
 {
+	int again = 0, taken_back = 0, replaced = 0;
 	char path[PATH_MAX];
-	int again = 0;
 	size_t i;
 
 	for (i = 0; cgroup_programs[i]; i++) {
@@ -339,15 +400,22 @@ static int already_up(const char *cgroup_path)
 				     "with --pin for another set",
 				     path);
 	}
-	if (add_to_lists() || look_at_interfaces())
-		return -1;
 	for (i = 0; cgroup_programs[i]; i++) {
 		cgroup_of_link(cgroup_programs[i], path);
 		if (!path[0] && cgroup_reattach(cgroup_programs[i], cgroup_path))
 			return -1;
 		again |= !path[0];
 	}
-	say("%s %s%s", again ? "up again on" : "already up on", cgroup_path,
+	if (!build_is_same()) {
+		if (upgrade(cgroup_path))
+			return -1;
+		replaced = 1;
+	}
+	if (drain_take_back(&taken_back) || add_to_lists() || look_at_interfaces())
+		return -1;
+	say("%s %s%s%s%s", again || taken_back ? "up again on" : "already up on", cgroup_path,
+	    taken_back ? "; it was going down" : "",
+	    replaced ? "; the programs of another build replaced" : "",
 	    options.ports || options.proxies || options.senders ? "; ports and proxies added" : "");
 	return 0;
 }
@@ -382,6 +450,12 @@ int command_up(int argc, char **argv)
 		return -1;
 	if (pin_is_up())
 		return already_up(path) ? -1 : report_up(path, 1);
+	/* fewer programs, as another build has them, or links that are gone: but its connections live */
+	if (upgrade_is_due()) {
+		if (upgrade(path))
+			return -1;
+		return already_up(path) ? -1 : report_up(path, 1);
+	}
 
 	skeleton = pp_bpf__open();
 	if (!skeleton)
@@ -397,25 +471,4 @@ int command_up(int argc, char **argv)
 		return -1;
 	say("up on %s, pinned at %s", path, options.pin);
 	return report_up(path, 0);
-}
-
-int command_down(int argc, char **argv)
-{
-	(void)argv;
-	if (argc)
-		return error("usage: ppctl down [--pin DIR]");
-	if (access(options.pin, F_OK)) {
-		if (errno == EACCES)
-			return error("%s: needs root", options.pin);
-		return error("nothing is up at %s", options.pin);
-	}
-	if (geteuid() != 0)
-		return error("needs root");
-	if (pin_lock() || pin_check())
-		return -1;
-	pin_remove_all();
-	say("down");
-	if (options.json)
-		print_json(json_object_new_object());
-	return 0;
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Resets sockets, by their cookies: SOCK_DESTROY of sock_diag(7), in the network namespace of each.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+
+#include "ppctl.h"
+#include "drain.h"
+
+#define ALL_STATES 0xfff /* include/net/tcp_states.h */
+
+/* The sockets of one network namespace; what netns_run() has no argument for. */
+static struct {
+	const struct translated_list *list;
+	int failed;
+} destruction;
+
+static int is_wanted(const struct inet_diag_msg *socket)
+{
+	uint64_t cookie = socket->id.idiag_cookie[0] | (uint64_t)socket->id.idiag_cookie[1] << 32;
+	size_t i;
+
+	for (i = 0; i < destruction.list->count; i++) {
+		if (destruction.list->sockets[i].cookie == cookie)
+			return 1;
+	}
+	return 0;
+}
+
+struct message {
+	struct nlmsghdr head;
+	struct inet_diag_req_v2 request;
+};
+
+static void set_message(struct message *message, int type, int flags, int family)
+{
+	memset(message, 0, sizeof(*message));
+	message->head.nlmsg_len = sizeof(*message);
+	message->head.nlmsg_type = type;
+	message->head.nlmsg_flags = NLM_F_REQUEST | flags;
+	message->request.sdiag_family = family;
+	message->request.sdiag_protocol = IPPROTO_TCP;
+	message->request.idiag_states = ALL_STATES;
+}
+
+/* Return: 0, or an errno value. One that has gone meanwhile is gone. */
+static int destroy(int netlink, const struct inet_diag_msg *socket)
+{
+	_Alignas(struct nlmsghdr) char buf[4096];
+	const struct nlmsghdr *head = (void *)buf;
+	struct message message;
+	int result;
+
+	set_message(&message, SOCK_DESTROY, NLM_F_ACK, socket->idiag_family);
+	message.request.id = socket->id;
+	if (send(netlink, &message, sizeof(message), 0) != sizeof(message) ||
+	    recv(netlink, buf, sizeof(buf), 0) < (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr)))
+		return errno;
+	if (head->nlmsg_type != NLMSG_ERROR)
+		return EIO;
+	result = -((const struct nlmsgerr *)NLMSG_DATA(head))->error;
+	return result == ENOENT ? 0 : result;
+}
+
+/* One dump. @destroyer: another socket, since this one's answers are not read to the end. */
+static int destroy_family(int netlink, int destroyer, int family)
+{
+	_Alignas(struct nlmsghdr) char buf[32768];
+	const struct nlmsghdr *head;
+	struct message message;
+	int len, result;
+
+	set_message(&message, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family);
+	if (send(netlink, &message, sizeof(message), 0) != sizeof(message))
+		return errno;
+	for (;;) {
+		len = recv(netlink, buf, sizeof(buf), 0);
+		if (len <= 0)
+			return errno;
+		for (head = (void *)buf; NLMSG_OK(head, (unsigned int)len);
+		     head = NLMSG_NEXT(head, len)) {
+			if (head->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (head->nlmsg_type == NLMSG_ERROR)
+				return -((const struct nlmsgerr *)NLMSG_DATA(head))->error;
+			if (!is_wanted(NLMSG_DATA(head)))
+				continue;
+			result = destroy(destroyer, NLMSG_DATA(head));
+			if (result)
+				return result;
+		}
+	}
+}
+
+/* In the network namespace that the caller is in. */
+static int destroy_here(uint64_t cookie)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	int type = SOCK_RAW | SOCK_CLOEXEC, result = 0;
+	int dump = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
+	int destroyer = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
+	size_t i;
+
+	(void)cookie;
+	if (dump < 0 || destroyer < 0)
+		result = errno;
+	for (i = 0; i < 2 && !result; i++)
+		result = destroy_family(dump, destroyer, families[i]);
+	if (dump >= 0)
+		close(dump);
+	if (destroyer >= 0)
+		close(destroyer);
+	if (result)
+		destruction.failed = error("SOCK_DESTROY: %s%s", strerror(result),
+					   result == EOPNOTSUPP ?
+						   ": this kernel was built without "
+						   "CONFIG_INET_DIAG_DESTROY; close the "
+						   "connections, or end the server" :
+						   "");
+	return 0;
+}
+
+static int is_first_of(const struct translated_list *list, size_t i)
+{
+	size_t k;
+
+	for (k = 0; k < i; k++) {
+		if (list->sockets[k].netns_cookie == list->sockets[i].netns_cookie)
+			return 0;
+	}
+	return 1;
+}
+
+int sockets_destroy(const struct translated_list *list)
+{
+	size_t i;
+
+	destruction.list = list;
+	destruction.failed = 0;
+	for (i = 0; i < list->count && !destruction.failed; i++) {
+		/* where no way leads there, the sockets are left, and the caller counts them */
+		if (is_first_of(list, i))
+			netns_run(list->sockets[i].netns_cookie, destroy_here);
+	}
+	return destruction.failed;
+}

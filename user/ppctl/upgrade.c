@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl upgrade, and 'ppctl up' with another build than the one that is up: each program is replaced
+ * where it is attached, in its link or filter, and the maps go on to be used. So nothing is detached for
+ * a moment, and connections and lists stay.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "ppctl.h"
+#include "drain.h"
+#include "upgrade.h"
+
+#define MAP_BUILD "pp_build" /* one entry, the build's number; of no program */
+#define HOOKS_MAX 4096
+#define NAMESPACES_MAX 1024
+
+/* Working memory, of use to nobody when a program ends: one of another size is made anew. */
+static const char *const scratch_maps[] = {"pp_work", "pp_large_work", "pp_stage", "pp_packet"};
+
+/* Where a program is attached. */
+struct hook {
+	enum { LINK, FILTER, MAP } kind;
+	char name[NAME_MAX + 1]; /* of the pin, or the program */
+	int at;			 /* descriptor of the link or map, or -1 */
+	struct filter filter;
+	int before, after;	 /* of the programs; after -1: this build has none by that name */
+	enum bpf_attach_type type;
+};
+
+/* The tc programs of a network namespace. */
+struct namespace {
+	uint64_t cookie;
+	struct pp_bpf *build;
+};
+
+struct replacement {
+	struct pp_bpf *build; /* all others */
+	struct namespace *namespaces;
+	size_t namespace_count;
+	struct hook *hooks;
+	size_t count, done;
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int pinned(const char *kind, const char *name)
+{
+	char path[PATH_MAX];
+
+	pin_path(path, kind, name);
+	return bpf_obj_get(path);
+}
+
+int build_write(void)
+{
+	uint64_t id = build_id();
+	__u32 zero = 0;
+	int map = pinned("maps", MAP_BUILD), result = 0;
+
+	if (map < 0) {
+		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_BUILD, sizeof(zero), sizeof(id), 1, NULL);
+		if (map < 0)
+			return error("%s: %s", MAP_BUILD, strerror(errno));
+		result = pin_replace("maps", MAP_BUILD, map);
+	}
+	if (!result && bpf_map_update_elem(map, &zero, &id, BPF_ANY))
+		result = error("%s: %s", MAP_BUILD, strerror(errno));
+	close(map);
+	return result;
+}
+
+int build_is_same(void)
+{
+	int map = pinned("maps", MAP_BUILD);
+	uint64_t id = 0;
+	__u32 zero = 0;
+
+	if (map < 0)
+		return 0;
+	if (bpf_map_lookup_elem(map, &zero, &id))
+		id = 0;
+	close(map);
+	return id == build_id();
+}
+
+static int is_scratch(const struct bpf_map *map)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(scratch_maps); i++) {
+		if (!strcmp(bpf_map__name(map), scratch_maps[i]))
+			return 1;
+	}
+	return 0;
+}
+
+/* Programs of both builds are at work for a moment, and share what the pinned maps hold. Return: 0, 1: a
+ * new one takes its place; or -1. */
+static int check_map(const struct bpf_map *map, int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	const char *name = bpf_map__name(map);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return error("%s/maps/%s: %s", options.pin, name, strerror(errno));
+	if (info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+	    info.value_size == bpf_map__value_size(map))
+		return 0;
+	if (is_scratch(map))
+		return 1;
+	return error("%s/maps/%s is of type %u with keys of %u and values of %u bytes; the programs of "
+		     "this ppctl want type %u, %u and %u: 'ppctl down', then up again. Nothing was "
+		     "changed",
+		     options.pin, name, info.type, info.key_size, info.value_size,
+		     bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map));
+}
+
+static int reuse_maps(struct pp_bpf *build)
+{
+	struct bpf_map *map;
+	int fd, result;
+
+	bpf_object__for_each_map(map, build_object(build))
+	{
+		fd = bpf_map__is_internal(map) ? -1 : pinned("maps", bpf_map__name(map));
+		if (fd < 0)
+			continue;
+		result = check_map(map, fd);
+		if (!result && bpf_map__reuse_fd(map, fd))
+			result = error("%s/maps/%s: %s", options.pin, bpf_map__name(map),
+				       strerror(errno));
+		close(fd);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What is new, or takes the place of one that does not fit: before the tc programs are loaded, which look
+ * for it there. */
+static int pin_new_maps(struct pp_bpf *build)
+{
+	struct bpf_map_info info = {}, is = {};
+	struct bpf_map *map;
+	__u32 len;
+	int fd, same;
+
+	bpf_object__for_each_map(map, build_object(build))
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		fd = pinned("maps", bpf_map__name(map));
+		len = sizeof(info);
+		same = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len);
+		len = sizeof(is);
+		same = same && !bpf_obj_get_info_by_fd(bpf_map__fd(map), &is, &len) && is.id == info.id;
+		if (fd >= 0)
+			close(fd);
+		if (!same && pin_replace("maps", bpf_map__name(map), bpf_map__fd(map)))
+			return -1;
+	}
+	return 0;
+}
+
+/* The build that has the programs of the namespace @cookie, or NULL. */
+static struct pp_bpf *build_of(const struct replacement *replacement, uint64_t cookie)
+{
+	size_t i;
+
+	for (i = 0; i < replacement->namespace_count; i++) {
+		if (replacement->namespaces[i].cookie == cookie)
+			return replacement->namespaces[i].build;
+	}
+	return NULL;
+}
+
+/* Those that are not pinned are loaded when there is an interface for them. */
+static void leave_out_unused(const struct namespace *namespace)
+{
+	struct bpf_program *program;
+	char name[64];
+	int fd;
+
+	bpf_object__for_each_program(program, build_object(namespace->build))
+	{
+		snprintf(name, sizeof(name), "%s_%llu", bpf_program__name(program),
+			 (unsigned long long)namespace->cookie);
+		fd = pinned("progs", name);
+		if (fd >= 0)
+			close(fd);
+		else
+			bpf_program__set_autoload(program, false);
+	}
+}
+
+static int add_namespace(struct replacement *replacement, const char *pin)
+{
+	struct namespace *namespace = &replacement->namespaces[replacement->namespace_count];
+
+	if (tc_program_cookie(pin, &namespace->cookie) || build_of(replacement, namespace->cookie))
+		return 0;
+	if (replacement->namespace_count == NAMESPACES_MAX)
+		return error("%s/progs: more than %d network namespaces", options.pin,
+			     NAMESPACES_MAX);
+	namespace->build = build_open_tc(namespace->cookie);
+	if (!namespace->build)
+		return -1;
+	replacement->namespace_count++;
+	leave_out_unused(namespace);
+	return reuse_maps(namespace->build) || build_load(namespace->build) ? -1 : 0;
+}
+
+static int is_pin(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* Calls @each for the pins in the folder @kind, until one fails. */
+static int each_pin(struct replacement *replacement, const char *kind,
+		    int (*each)(struct replacement *replacement, const char *pin))
+{
+	struct dirent **entries;
+	char folder[PATH_MAX];
+	int result = 0, count, i;
+
+	pin_path(folder, kind, "");
+	count = scandir(folder, &entries, is_pin, alphasort);
+	for (i = 0; i < count; i++) {
+		if (!result)
+			result = each(replacement, entries[i]->d_name);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return result;
+}
+
+/* The program of @build with the name of the one that @before is. Return: a descriptor, or -1. */
+static int program_like(struct pp_bpf *build, int before)
+{
+	struct bpf_prog_info info = {};
+	struct bpf_program *program;
+	__u32 len = sizeof(info);
+
+	if (!build || before < 0 || bpf_obj_get_info_by_fd(before, &info, &len))
+		return -1;
+	program = bpf_object__find_program_by_name(build_object(build), info.name);
+	return program && bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
+}
+
+static int add_hook(struct replacement *replacement, const struct hook *hook)
+{
+	if (replacement->count == HOOKS_MAX)
+		return error("%s/links: more than %d", options.pin, HOOKS_MAX);
+	replacement->hooks[replacement->count++] = *hook;
+	return 0;
+}
+
+static int add_link(struct replacement *replacement, const char *pin)
+{
+	struct hook hook = {.kind = LINK, .before = -1};
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	uint64_t cookie;
+
+	if (!clsact_cookie(pin, &cookie)) /* no link */
+		return 0;
+	hook.at = pinned("links", pin);
+	if (hook.at < 0 || bpf_obj_get_info_by_fd(hook.at, &info, &len))
+		return error("%s/links/%s: %s", options.pin, pin, strerror(errno));
+	snprintf(hook.name, sizeof(hook.name), "%s", pin);
+	hook.before = bpf_prog_get_fd_by_id(info.prog_id);
+	hook.after = program_like(tcx_cookie(pin, &cookie) ? replacement->build :
+							     build_of(replacement, cookie),
+				  hook.before);
+	return add_hook(replacement, &hook);
+}
+
+static int add_filters(struct replacement *replacement, const struct namespace *namespace)
+{
+	struct hook hook = {.kind = FILTER, .at = -1};
+	struct filter filters[256];
+	int count = filters_find(namespace->cookie, filters, COUNT(filters)), i;
+
+	if (count > (int)COUNT(filters))
+		return error("a network namespace has more than %zu filters", COUNT(filters));
+	/* no process and no name leads there: its filters stay, on the same maps */
+	for (i = 0; i < count; i++) {
+		hook.filter = filters[i];
+		snprintf(hook.name, sizeof(hook.name), "the clsact filter of interface %u",
+			 hook.filter.index);
+		hook.before = bpf_prog_get_fd_by_id(hook.filter.program);
+		hook.after = program_like(namespace->build, hook.before);
+		if (add_hook(replacement, &hook))
+			return -1;
+	}
+	return 0;
+}
+
+static int add_map_program(struct replacement *replacement, const char *name, const char *map,
+			   enum bpf_attach_type type)
+{
+	struct hook hook = {.kind = MAP, .before = -1, .after = -1, .type = type};
+	struct bpf_program *program;
+	__u32 id = 0, count = 1;
+
+	snprintf(hook.name, sizeof(hook.name), "%s", name);
+	hook.at = pinned("maps", map);
+	if (hook.at < 0)
+		return error("%s/maps/%s: %s", options.pin, map, strerror(errno));
+	/* 5.17 and later can be asked; the program is this one in any case */
+	if (!bpf_prog_query(hook.at, type, 0, NULL, &id, &count) && count)
+		hook.before = bpf_prog_get_fd_by_id(id);
+	program = bpf_object__find_program_by_name(build_object(replacement->build), name);
+	if (program)
+		hook.after = bpf_program__fd(program);
+	return add_hook(replacement, &hook);
+}
+
+static int find_hooks(struct replacement *replacement)
+{
+	size_t i;
+
+	if (each_pin(replacement, "links", add_link))
+		return -1;
+	for (i = 0; i < replacement->namespace_count; i++) {
+		if (add_filters(replacement, &replacement->namespaces[i]))
+			return -1;
+	}
+	if (add_map_program(replacement, "pp_pass", "pp_senders", BPF_SK_SKB_VERDICT) ||
+	    add_map_program(replacement, "pp_msg", "pp_senders", BPF_SK_MSG_VERDICT))
+		return -1;
+	return 0;
+}
+
+static int put(const struct hook *hook, int program)
+{
+	switch (hook->kind) {
+	case LINK:
+		/* ENOLINK: its cgroup or interface is gone */
+		return bpf_link_update(hook->at, program, NULL) && errno != ENOLINK ? -errno : 0;
+	case FILTER:
+		return filter_replace(&hook->filter, program);
+	case MAP:
+		return bpf_prog_attach(program, hook->at, hook->type, 0) ? -errno : 0;
+	}
+	return 0;
+}
+
+static int put_back(struct replacement *replacement)
+{
+	const struct hook *hook;
+	int result = 0;
+
+	while (replacement->done--) {
+		hook = &replacement->hooks[replacement->done];
+		if (hook->after >= 0 && hook->before >= 0 && put(hook, hook->before))
+			result = -1;
+	}
+	return result;
+}
+
+static int replace_hooks(struct replacement *replacement)
+{
+	const struct hook *hook;
+	int result;
+
+	for (; replacement->done < replacement->count; replacement->done++) {
+		hook = &replacement->hooks[replacement->done];
+		result = hook->after < 0 ? 0 : put(hook, hook->after);
+		if (!result)
+			continue;
+		return error("replacing the program of %s: %s; %s", hook->name, strerror(-result),
+			     put_back(replacement) ? "some are replaced, some are not: 'ppctl upgrade' "
+						     "again"
+						   : "nothing was changed");
+	}
+	return 0;
+}
+
+/* A program that the other build did not have, or that has lost its link. @cgroup: see upgrade(). */
+static int attach_new(struct replacement *replacement, const char *cgroup)
+{
+	struct bpf_program *program;
+	char path[PATH_MAX];
+	size_t i;
+	int fd;
+
+	for (i = 0; !cgroup && cgroup_programs[i]; i++) {
+		if (!cgroup_of_link(cgroup_programs[i], path) && path[0])
+			cgroup = path;
+	}
+	for (i = 0; cgroup_programs[i]; i++) {
+		fd = pinned("links", cgroup_programs[i]);
+		if (fd >= 0) {
+			close(fd);
+			continue;
+		}
+		program = bpf_object__find_program_by_name(build_object(replacement->build),
+							    cgroup_programs[i]);
+		if (program && !cgroup)
+			return error("links/%s is gone, and the cgroup with it: 'ppctl up' puts it back",
+				     cgroup_programs[i]);
+		if (program && cgroup_attach(bpf_program__fd(program),
+					     bpf_program__expected_attach_type(program),
+					     cgroup_programs[i], cgroup, cgroup_programs[i]))
+			return -1;
+	}
+	return 0;
+}
+
+/* Hooks of programs that this build does not have any more. */
+static void detach_old(struct replacement *replacement)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < replacement->count; i++) {
+		if (replacement->hooks[i].after >= 0 || replacement->hooks[i].kind != LINK)
+			continue;
+		pin_path(path, "links", replacement->hooks[i].name);
+		pin_remove_link(path);
+	}
+}
+
+/* The pins that are no hooks: programs that are attached later, and by others. */
+static int renew_pin(struct replacement *replacement, const char *pin)
+{
+	int before = pinned("progs", pin), after;
+	uint64_t cookie;
+
+	after = program_like(tc_program_cookie(pin, &cookie) ? replacement->build :
+							       build_of(replacement, cookie),
+			     before);
+	if (before >= 0)
+		close(before);
+	return after < 0 ? 0 : pin_replace("progs", pin, after);
+}
+
+/* What says that a clsact qdisc is ours is a program, any. */
+static int renew_clsact(struct replacement *replacement, const char *pin)
+{
+	int before, after;
+	uint64_t cookie;
+
+	if (clsact_cookie(pin, &cookie))
+		return 0;
+	before = pinned("links", pin);
+	after = program_like(build_of(replacement, cookie), before);
+	if (before >= 0)
+		close(before);
+	return after < 0 ? 0 : pin_replace("links", pin, after);
+}
+
+/* Of a build that had none such. */
+static int pin_new_programs(struct replacement *replacement)
+{
+	static const char *const names[] = {SENDER_PROGRAM, COUNT_PROGRAM};
+	struct bpf_program *program;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < COUNT(names); i++) {
+		fd = pinned("progs", names[i]);
+		program = bpf_object__find_program_by_name(build_object(replacement->build), names[i]);
+		if (fd >= 0)
+			close(fd);
+		else if (program && pin_replace("progs", names[i], bpf_program__fd(program)))
+			return -1;
+	}
+	return 0;
+}
+
+static void replacement_free(struct replacement *replacement)
+{
+	size_t i;
+
+	for (i = 0; replacement->hooks && i < replacement->count; i++) {
+		if (replacement->hooks[i].at >= 0)
+			close(replacement->hooks[i].at);
+		if (replacement->hooks[i].before >= 0)
+			close(replacement->hooks[i].before);
+	}
+	for (i = 0; i < replacement->namespace_count; i++)
+		build_close(replacement->namespaces[i].build);
+	free(replacement->hooks);
+	free(replacement->namespaces);
+	build_close(replacement->build);
+}
+
+/* Loads what is to be put in the place of the old programs. */
+static int load(struct replacement *replacement)
+{
+	replacement->hooks = calloc(HOOKS_MAX, sizeof(*replacement->hooks));
+	replacement->namespaces = calloc(NAMESPACES_MAX + 1, sizeof(*replacement->namespaces));
+	if (!replacement->hooks || !replacement->namespaces)
+		return error("%s", strerror(ENOMEM));
+	if (reuse_maps(replacement->build) || build_load(replacement->build) ||
+	    pin_new_maps(replacement->build))
+		return -1;
+	return each_pin(replacement, "progs", add_namespace);
+}
+
+int upgrade(const char *cgroup)
+{
+	struct replacement replacement = {.build = build_open()};
+	int result = -1;
+
+	if (!replacement.build)
+		return -1;
+	/* the build's number last: without it, the next 'up' goes through all of this again */
+	if (!load(&replacement) && !find_hooks(&replacement) && !replace_hooks(&replacement) &&
+	    !attach_new(&replacement, cgroup) && !each_pin(&replacement, "progs", renew_pin) &&
+	    !each_pin(&replacement, "links", renew_clsact) &&
+	    !pin_new_programs(&replacement)) {
+		detach_old(&replacement);
+		result = build_write();
+	}
+	replacement_free(&replacement);
+	return result;
+}
+
+int upgrade_is_due(void)
+{
+	static const char *const maps[] = {MAP_PORTS, MAP_PROXIES, MAP_CONFIG, MAP_STATS};
+	struct translated_list list;
+	int map, due;
+	size_t i;
+
+	for (i = 0; i < COUNT(maps); i++) {
+		map = pinned("maps", maps[i]);
+		if (map < 0)
+			return 0;
+		close(map);
+	}
+	if (translated_read(&list))
+		return 0;
+	due = list.count != 0;
+	translated_free(&list);
+	return due;
+}
+
+int command_upgrade(int argc, char **argv)
+{
+	(void)argv;
+	if (argc)
+		return error("usage: ppctl upgrade [--pin DIR]");
+	if (geteuid() != 0)
+		return error("needs root");
+	if (pin_lock() || pin_check() || drain_finish())
+		return -1;
+	if (!pin_is_up() && !upgrade_is_due())
+		return error("nothing is up at %s: start with 'ppctl up --cgroup PATH', or name "
+			     "another directory with --pin",
+			     options.pin);
+	if (upgrade(NULL))
+		return -1;
+	say("the programs are those of this ppctl now");
+	if (options.json)
+		print_json(json_object_new_object());
+	return 0;
+}
