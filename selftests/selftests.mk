@@ -31,7 +31,7 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/l
 	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-NET_LIB := $(addprefix selftests/lib/,net.c case.c raw.c proxy.c locked.c crowd.c wire.c way.c) selftests/unit/headers.c
+NET_LIB := $(addprefix selftests/lib/,net.c case.c raw.c proxy.c locked.c crowd.c wire.c way.c bulk.c) selftests/unit/headers.c
 $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
 		selftests/unit/headers.h
 	@mkdir -p $(@D)

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Programs that are replaced where they are attached, or that are away for a while, under a bulk
+ * transfer each byte of which tells its place: nothing is lost and nothing is wrong.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <signal.h>
+
+#include <bpf/bpf.h>
+
+#include "../lib/bulk.h"
+
+#define TRANSPARENT 2541
+#define PIN	    "/sys/fs/bpf/pp"
+#define SOME	    (256 * 1024) /* bytes: enough for segments on the way both ways */
+#define ROUNDS	    20
+#define ROUNDS_SLOW 5 /* in the guests of `make check`, where the verifier takes seconds */
+#define CLSACT	    "pp_clsact_"
+
+static int listener;
+
+static int setup(void **state)
+{
+	(void)state;
+	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --gate 30000 --proxy %s", PORT,
+	    PROXY);
+	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
+	listener = listen_on(SERVER, TRANSPARENT);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close(listener);
+	run(0, "build/bin/ppctl down --now");
+	return 0;
+}
+
+static void open_transparent(struct link *link)
+{
+	struct sockaddr_in peer;
+	socklen_t len = sizeof(peer);
+
+	link->client = connect_to(PROXY, SERVER, TRANSPARENT);
+	send_text(link->client, LINE);
+	link->server = accept_within(listener, SOON_MS);
+	assert_true(link->server >= 0);
+	assert_int_equal(getpeername(link->server, (struct sockaddr *)&peer, &len), 0);
+	assert_string_equal(inet_ntoa(peer.sin_addr), "192.0.2.7");
+}
+
+static void assert_served(void)
+{
+	struct link link;
+
+	open_transparent(&link);
+	assert_origin(link.server, LINE_ORIGIN);
+	send_text(link.client, "payload");
+	assert_reads_text(link.server, "payload");
+	close_link(&link);
+}
+
+static int program_id(const char *link)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), PIN "/links/%s", link);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	if (strncmp(link, CLSACT, strlen(CLSACT))) {
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
+		close(fd);
+		return info.prog_id;
+	}
+	{
+		struct bpf_prog_info program = {};
+
+		len = sizeof(program);
+		assert_int_equal(bpf_obj_get_info_by_fd(fd, &program, &len), 0);
+		close(fd);
+		return program.id;
+	}
+}
+
+/* The program ids of all hooks, by name. */
+static void ids_of_hooks(char *text, size_t size)
+{
+	struct dirent **entries;
+	int count = scandir(PIN "/links", &entries, NULL, alphasort), i;
+	size_t len = 0;
+
+	text[0] = 0;
+	for (i = 0; i < count; i++) {
+		if (entries[i]->d_name[0] != '.')
+			len += snprintf(text + len, size - len, "%s %d\n", entries[i]->d_name,
+					program_id(entries[i]->d_name));
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static void assert_all_replaced(char *before, const char *after)
+{
+	char *line, *rest;
+
+	for (line = strtok_r(before, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strstr(after, line))
+			fail_msg("not replaced: %s", line);
+	}
+}
+
+static void replaced_20_times_under_load_nothing_is_lost(void **state)
+{
+	char before[4096], after[4096];
+	struct bulk *bulk;
+	int rounds = getenv("CHECK_SHARE") ? ROUNDS_SLOW : ROUNDS, i;
+	struct link link;
+
+	(void)state;
+	open_transparent(&link);
+	bulk = bulk_begin(link.client, link.server);
+	for (i = 0; i < rounds; i++) {
+		ids_of_hooks(before, sizeof(before));
+		run(0, "build/bin/ppctl upgrade");
+		ids_of_hooks(after, sizeof(after));
+		assert_true(strlen(before) > 0);
+		assert_all_replaced(before, after);
+		bulk_go_on(bulk, SOME);
+		assert_served();
+	}
+	bulk_end(bulk);
+	close_link(&link);
+}
+
+static void set_build(uint64_t id)
+{
+	int map = bpf_obj_get(PIN "/maps/pp_build");
+	__u32 zero = 0;
+
+	assert_true(map >= 0);
+	assert_int_equal(bpf_map_update_elem(map, &zero, &id, BPF_ANY), 0);
+	close(map);
+}
+
+static void up_replaces_the_programs_of_another_build(void **state)
+{
+	struct bulk *bulk;
+	struct link link;
+
+	(void)state;
+	open_transparent(&link);
+	bulk = bulk_begin(link.client, link.server);
+	set_build(4711);
+	if (!strstr(run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP"), "another build replaced"))
+		fail_msg("up does not replace the programs of another build");
+	if (strstr(run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP"), "replaced"))
+		fail_msg("up replaces its own programs");
+	assert_served();
+	bulk_go_on(bulk, SOME);
+	/* one that had fewer programs */
+	set_build(4711);
+	run(0, "rm " PIN "/links/pp_getsock6");
+	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP");
+	run(0, "ls " PIN "/links/pp_getsock6");
+	assert_served();
+	bulk_go_on(bulk, SOME);
+	bulk_end(bulk);
+	close_link(&link);
+}
+
+static void a_map_that_does_not_fit_is_refused_by_name(void **state)
+{
+	char before[4096], after[4096];
+	struct bulk *bulk;
+	struct link link;
+	int map;
+
+	(void)state;
+	open_transparent(&link);
+	bulk = bulk_begin(link.client, link.server);
+	ids_of_hooks(before, sizeof(before));
+	map = bpf_map_create(BPF_MAP_TYPE_HASH, "pp_handovers", 28, 4, 1, NULL);
+	assert_true(map >= 0);
+	run(0, "mv " PIN "/maps/pp_handovers " PIN "/pp_kept");
+	assert_int_equal(bpf_obj_pin(map, PIN "/maps/pp_handovers"), 0);
+	close(map);
+	if (!strstr(run(1, "build/bin/ppctl upgrade"), "pp_handovers"))
+		fail_msg("the map is not named");
+	ids_of_hooks(after, sizeof(after));
+	assert_string_equal(before, after);
+	run(0, "mv " PIN "/pp_kept " PIN "/maps/pp_handovers");
+	run(0, "build/bin/ppctl upgrade");
+	assert_served();
+	bulk_go_on(bulk, SOME);
+	bulk_end(bulk);
+	close_link(&link);
+}
+
+static void killed_anywhere_the_next_upgrade_completes_it(void **state)
+{
+	struct bulk *bulk;
+	struct link link;
+	int i;
+
+	(void)state;
+	open_transparent(&link);
+	bulk = bulk_begin(link.client, link.server);
+	for (i = 0; i < 4; i++) {
+		run(0, "build/bin/ppctl upgrade & sleep 0.%02d; kill -9 $!; wait $!; true", 60 + 6 * i);
+		bulk_go_on(bulk, SOME);
+		assert_served();
+	}
+	run(0, "build/bin/ppctl upgrade");
+	run(0, "ls " PIN "/progs | grep -c fresh | grep 0");
+	assert_served();
+	bulk_go_on(bulk, SOME);
+	bulk_end(bulk);
+	close_link(&link);
+}
+
+/* As by an operator's hand: nobody tells ppctl. */
+static void remove_hooks(void)
+{
+	run(0, "for pin in " PIN "/links/*; do case $pin in *pp_tcx_*|*" CLSACT
+	       "*) rm $pin;; esac; done; tc qdisc del dev lo clsact 2>/dev/null; true");
+}
+
+static void put_hooks_back(void)
+{
+	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
+}
+
+static void hooks_that_are_away_stall_and_never_corrupt(void **state)
+{
+	static const unsigned int away_ms[] = {0, 5, 30, 300, 2000};
+	struct bulk *bulk;
+	struct link link;
+	long guarded;
+	size_t i;
+
+	(void)state;
+	open_transparent(&link);
+	bulk = bulk_begin(link.client, link.server);
+	bulk_go_on(bulk, SOME);
+	for (i = 0; i < sizeof(away_ms) / sizeof(away_ms[0]); i++) {
+		guarded = counter("guarded");
+		remove_hooks();
+		usleep(away_ms[i] * 1000);
+		if (away_ms[i] >= 300)
+			assert_true(counter("guarded") > guarded);
+		put_hooks_back();
+		bulk_go_on(bulk, SOME);
+	}
+	assert_served();
+	bulk_end(bulk);
+	close_link(&link);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(replaced_20_times_under_load_nothing_is_lost, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(up_replaces_the_programs_of_another_build, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_map_that_does_not_fit_is_refused_by_name, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(killed_anywhere_the_next_upgrade_completes_it, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(hooks_that_are_away_stall_and_never_corrupt, setup,
+						teardown),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+}
