@@ -49,18 +49,6 @@ struct {
 	__type(value, struct pp_handoff);
 } pp_handoff SEC(".maps");
 
-/* The split: what pp_in and pp_out know of a connection whose header pp_in takes out. Addresses are
- * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and
- * ports in two network namespaces (127.0.0.1 in two containers) are two connections. */
-struct pp_flow_key {
-	__u64 netns_cookie;
-	__u8 remote[16];
-	__u8 local[16];
-	__u16 remote_port;
-	__u16 local_port;
-	__u32 unused; /* 0 */
-};
-
 struct pp_flow {
 	__u32 first_seq;   /* of the stream's first byte, in both ends' numbers */
 	__u32 got;	   /* bytes of the header taken and acknowledged so far */

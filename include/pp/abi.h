@@ -221,6 +221,18 @@ struct pp_handoff_key {
 	__u32 first_seq;
 };
 
+/* The split: what pp_in and pp_out know of a connection whose header pp_in takes out. Addresses are
+ * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and ports
+ * in two network namespaces (127.0.0.1 in two containers) are two connections. */
+struct pp_flow_key {
+	__u64 netns_cookie;
+	__u8 remote[16];
+	__u8 local[16];
+	__u16 remote_port;
+	__u16 local_port;
+	__u32 unused; /* 0 */
+};
+
 /* pp_outgoing: what the sending side knows of a connection that a process of a proxy cgroup makes
  * to a port with a served number, from its connect() until the receiving side has taken it over.
  * The key's netns_cookie is 0, since the two ends may be in different namespaces of the host,
@@ -330,6 +342,7 @@ _Static_assert(sizeof(struct pp_handoff_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_handoff) == 48 + 128 + 8 + 8 + PP_WINDOW,
 	       "no padding in a hand-over");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
+_Static_assert(sizeof(struct pp_flow_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_translated) == 24, "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif

@@ -19,7 +19,6 @@
 #include "drain.h"
 
 #define MAP_ORIGINS "pp_origins"
-#define MAP_FLOWS   "pp_flows"
 
 #define SETTLE_US 20000	 /* longer than a segment is on its way from pp_in to pp_sockops */
 #define POLL_US	  200000 /* between two looks of --wait */
@@ -298,15 +297,10 @@ int drain_take_back(int *taken)
 	return result;
 }
 
-/* What pp_flows has of the port is from before it was served this time. Connections since then may
- * have the same tuples, and were not translated. */
-static void forget_flows(uint16_t port)
+static void forget_flows_in(const char *name, uint16_t port)
 {
-	struct flow_key { /* struct pp_flow_key of bpf/maps.h */
-		uint8_t remote[16], local[16];
-		uint16_t remote_port, local_port;
-	} keys[2], *previous = NULL;
-	int map = open_quietly("maps", MAP_FLOWS), count = 0;
+	struct pp_flow_key keys[2], *previous = NULL;
+	int map = open_quietly("maps", name), count = 0;
 
 	while (map >= 0 && !bpf_map_get_next_key(map, previous, &keys[count & 1])) {
 		if (previous && previous->local_port == port)
@@ -317,6 +311,14 @@ static void forget_flows(uint16_t port)
 		bpf_map_delete_elem(map, previous);
 	if (map >= 0)
 		close(map);
+}
+
+/* What these have of the port is from before it was served this time. Connections since then may have
+ * the same tuples, and were not translated. */
+static void forget_flows(uint16_t port)
+{
+	forget_flows_in("pp_flows", port);
+	forget_flows_in("pp_forwarded", port);
 }
 
 int drain_port_add(int map, uint16_t port, const struct pp_port *wanted)
