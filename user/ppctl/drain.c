@@ -428,8 +428,8 @@ static int down_now(int ports, struct translated_list *list)
 	}
 	if (count_orphans(list) < list->count)
 		return error("%zu of %zu connections could not be reset; they are served until they are "
-			     "gone: their network namespace has neither a process nor a "
-			     "mounted name here",
+			     "gone: neither a process nor a name in /run/netns leads to "
+			     "their network namespace",
 			     list->count - count_orphans(list), first);
 	say("connections reset: %zu", first - list->count);
 	return down_is_done();
