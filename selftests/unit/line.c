@@ -16,7 +16,6 @@
 #include <linux/types.h>
 #include <pp/header.h>
 
-#define __always_inline inline
 #include "../../bpf/line.h"
 
 #define ROUNDS 1000000
