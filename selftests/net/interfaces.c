@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where the split's hooks are: which interfaces ppctl attaches them to, in each network namespace, what
- * it says of those without, and what becomes of other tools' filters. By tcx, or by clsact on 6.1.
- * check: guests
+ * Where the split's hooks are: which interfaces ppctl attaches them to, in each network namespace,
+ * what it says of those without, and what becomes of other tools' filters. By tcx, or by clsact
+ * on 6.1. check: guests
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,9 +13,11 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 
+#include "../lib/address.h"
 #include "../lib/proxy.h"
 
 #define PPCTL	    "build/bin/ppctl "
@@ -67,7 +69,10 @@ static int teardown(void **state)
 	(void)state;
 	netns_enter(home);
 	close_range(home + 1, ~0U, 0); /* what a case that failed has left */
-	run(0, "{ " PPCTL "down && " PPCTL "down --pin $LAB_BPFFS/two; } || true");
+	/* connections that are being closed may need the hooks still */
+	run(0, "for n in $(seq 100); do test -e $LAB_BPFFS/pp || break; " PPCTL
+	       "down; sleep 0.1; done; "
+	       "test ! -e $LAB_BPFFS/two || " PPCTL "down --pin $LAB_BPFFS/two");
 	run(0, "ip link del " LINK " 2>/dev/null || true");
 	assert_says(run(0, "bpftool net; echo end"), "\n\ntc:\n\nflow_dissector:\n");
 	return 0;
@@ -103,8 +108,9 @@ static void assert_hooked(const char *name)
 
 static void assert_unhooked(const char *name)
 {
-	assert_says(status_of(name), " NO HOOKS: what proxies send by it to a port with a split is dropped; "
-				     "'ppctl up --cgroup /");
+	assert_says(status_of(name),
+		    " NO HOOKS: what proxies send by it to a port with a split is dropped; "
+		    "'ppctl up --cgroup /");
 }
 
 /* How many programs there are on both sides of the interface. */
@@ -113,13 +119,27 @@ static unsigned int programs_on(const char *name)
 	__u32 in = 0, out = 0;
 
 	if (!has_tcx())
-		return strtoul(run(0, "{ tc filter show dev %s ingress; tc filter show dev %s egress; } "
-				      "2>/dev/null | grep -c ' pref 20560 .* handle ' || true",
-				   name, name),
-			       NULL, 10);
+		return strtoul(
+			run(0,
+			    "{ tc filter show dev %s ingress; tc filter show dev %s egress; } "
+			    "2>/dev/null | grep -c ' pref 20560 .* handle ' || true",
+			    name, name),
+			NULL, 10);
 	bpf_prog_query(if_nametoindex(name), TCX_INGRESS, 0, NULL, NULL, &in);
 	bpf_prog_query(if_nametoindex(name), TCX_EGRESS, 0, NULL, NULL, &out);
 	return in + out;
+}
+
+/* No hooks are left, at once or when the last connection is closed that needs them. */
+static void assert_bare(const char *name)
+{
+	int tries;
+
+	for (tries = 0; tries < 100 && programs_on(name); tries++) {
+		usleep(100000);
+		run(0, PPCTL "proxy add %s", PROXY); /* any change goes on with what is due */
+	}
+	assert_int_equal(programs_on(name), 0);
 }
 
 /* A link to another host: this namespace has OWN, the one that is returned PEER. */
@@ -192,26 +212,28 @@ static void lo_and_all_interfaces_with_an_address_get_hooks(void **state)
 	int there = link_up();
 
 	(void)state;
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked("lo");
 	assert_hooked(LINK);
 	assert_int_equal(programs_on(LINK), 2);
 	serves_lo();
 	serves_link(there);
 	/* nothing more is done where nothing is to be done */
-	run(0, PPCTL "port add %d --split yes && " PPCTL "up --cgroup $LAB_CGROUP", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000 && " PPCTL "up --cgroup $LAB_CGROUP",
+	    SPLIT);
 	assert_int_equal(programs_on(LINK), 2);
 	/* the last port with a split takes them with it */
 	run(0, PPCTL "port add 2551 --split yes && " PPCTL "port del 2551");
 	assert_int_equal(programs_on(LINK), 2);
 	run(0, PPCTL "port add %d", SPLIT);
-	assert_int_equal(programs_on(LINK), 0);
+	assert_bare(LINK);
 	assert_null(strstr(run(0, PPCTL "status"), "interfaces of"));
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_int_equal(programs_on(LINK), 2);
 	run(0, PPCTL "port del %d", SPLIT);
-	assert_int_equal(programs_on(LINK), 0);
-	run(0, "test -z \"$(ls $LAB_BPFFS/pp/links $LAB_BPFFS/pp/progs | grep -E '_(in|out|tcx|clsact)_')\"");
+	assert_bare(LINK);
+	run(0, "test -z \"$(ls $LAB_BPFFS/pp/links $LAB_BPFFS/pp/progs | grep -E "
+	       "'_(in|out|tcx|clsact)_')\"");
 	close(there);
 }
 
@@ -233,10 +255,12 @@ static void end(pid_t child)
 	waitpid(child, NULL, 0);
 }
 
-/* Without the namespace in the key the second connection's header length would go for the first one. */
+/* Without the namespace in the key the second connection's header length would go for the first
+ * one. */
 static void the_same_loopback_connection_in_two_namespaces(void **state)
 {
-	static const char *const headers[] = {HEADER, LONG_HEADER}, *const origins[] = {ORIGIN, LONG_ORIGIN};
+	static const char *const headers[] = {HEADER, LONG_HEADER}, *const origins[] = {
+									    ORIGIN, LONG_ORIGIN};
 	int netns[2], listener[2], client[2], server[2], round, i;
 	pid_t inside[2];
 
@@ -245,7 +269,7 @@ static void the_same_loopback_connection_in_two_namespaces(void **state)
 		netns[i] = netns_make();
 		netns_enter(netns[i]);
 		inside[i] = stay_here();
-		run(0, PPCTL "port add %d --split yes", SPLIT);
+		run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 		listener[i] = listen_on(SERVER, SPLIT);
 		client[i] = connect_from(PROXY, 40000, SERVER, SPLIT);
 	}
@@ -274,7 +298,7 @@ static void the_same_loopback_connection_in_two_namespaces(void **state)
 	run(0, PPCTL "port del %d", SPLIT);
 	for (i = 0; i < 2; i++) {
 		netns_enter(netns[i]);
-		assert_int_equal(programs_on("lo"), 0);
+		assert_bare("lo");
 		if (!has_tcx())
 			assert_null(strstr(run(0, "tc qdisc show dev lo"), "clsact"));
 		end(inside[i]);
@@ -297,7 +321,7 @@ static void an_interface_that_comes_later_is_told_and_its_proxies_wait(void **st
 	long before;
 
 	(void)state;
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	there = link_up();
 	assert_unhooked(LINK);
 	assert_int_equal(dropped_on(LINK), 0);
@@ -327,33 +351,40 @@ static void only_the_interfaces_that_are_named_get_hooks(void **state)
 	int there = link_up();
 
 	(void)state;
-	assert_says(run(1, PPCTL "port add %d --split yes --interface nothing0", SPLIT),
+	assert_says(run(1, PPCTL "port add %d --split yes --gate 30000 --interface nothing0",
+			SPLIT),
 		    "--interface nothing0: there is none of this name in this network namespace");
-	assert_says(run(1, PPCTL "port add %d --interface " LINK, SPLIT), "--interface is for ports with");
+	assert_says(run(1, PPCTL "port add %d --interface " LINK, SPLIT),
+		    "--interface is for ports with");
 	assert_null(strstr(run(0, PPCTL "port list"), SPLIT_TEXT));
-	run(0, PPCTL "port add %d --split yes --interface " LINK, SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000 --interface " LINK, SPLIT);
 	assert_hooked(LINK);
-	assert_int_equal(programs_on("lo"), 0);
+	assert_bare("lo");
 	serves_link(there);
 	run(0, "ip addr add 10.72.0.1/24 dev lo");
 	assert_says(status_of("lo"), " no hooks: not named by --interface");
 	/* that holds later, too */
 	run(0, PPCTL "port add 2551 --split yes && " PPCTL "up --cgroup $LAB_CGROUP");
-	assert_int_equal(programs_on("lo"), 0);
+	assert_bare("lo");
 	/* one that is not there is no reason to take the others */
 	run(0, "ip link del " LINK);
 	assert_says(status_of(LINK), " not there: named by --interface");
-	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP"), "none of the interfaces that --interface has named");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP"),
+		    "none of the interfaces that --interface has named");
 	close(there);
 	there = link_up();
 	run(0, PPCTL "up --cgroup $LAB_CGROUP");
 	assert_hooked(LINK);
-	run(0, PPCTL "port add %d --split yes --interface lo --interface " LINK, SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000 --interface lo --interface " LINK,
+	    SPLIT);
 	assert_hooked("lo");
 	assert_hooked(LINK);
 	/* without a port with a split the names are forgotten */
-	run(0, PPCTL "port del %d 2551 && " PPCTL "port add %d --split yes --interface lo", SPLIT, SPLIT);
-	assert_int_equal(programs_on(LINK), 0);
+	run(0,
+	    PPCTL "port del %d 2551 && " PPCTL
+		  "port add %d --split yes --gate 30000 --interface lo",
+	    SPLIT, SPLIT);
+	assert_bare(LINK);
 	assert_says(status_of(LINK), " no hooks: not named by --interface");
 	run(0, "ip addr del 10.72.0.1/24 dev lo");
 	close(there);
@@ -370,7 +401,9 @@ static void remove_by_hand(const char *which)
 			    strcmp(which, "in") ? "egress" : "ingress");
 		return;
 	}
-	run(0, "for l in $LAB_BPFFS/pp/links/pp_tcx_%s_*_%u; do bpftool link detach pinned $l || exit 1; done",
+	run(0,
+	    "for l in $LAB_BPFFS/pp/links/pp_tcx_%s_*_%u; do bpftool link detach pinned $l || exit "
+	    "1; done",
 	    strcmp(which, "both") ? which : "*", if_nametoindex(LINK));
 }
 
@@ -382,7 +415,7 @@ static void hooks_that_are_removed_by_hand_are_missed_and_put_back(void **state)
 	long before;
 
 	(void)state;
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	listener = listen_on(OWN, SPLIT);
 	client = connect_there(there, PEER, OWN);
 	server = served(listener, client);
@@ -397,7 +430,7 @@ static void hooks_that_are_removed_by_hand_are_missed_and_put_back(void **state)
 			assert_nothing_to_read(server);
 			assert_true(dropped_on(LINK) > before);
 		}
-		run(0, PPCTL "port add %d --split yes", SPLIT);
+		run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 		assert_hooked(LINK);
 		assert_int_equal(programs_on(LINK), 2);
 		assert_reads(server, bytes, sizeof(bytes));
@@ -413,7 +446,7 @@ static void an_interface_that_comes_back_gets_new_hooks(void **state)
 	unsigned int old = if_nametoindex(LINK);
 
 	(void)state;
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	run(0, "ip link del " LINK);
 	close(there);
 	assert_string_equal(status_of(LINK), "");
@@ -428,8 +461,10 @@ static void an_interface_that_comes_back_gets_new_hooks(void **state)
 	run(0, "ip link del " LINK);
 	close(there);
 	there = netns_make();
-	run(0, "ip link add " LINK " index %u type veth peer name peer && ip link set peer netns /proc/%d/fd/%d && "
-	       "ip addr add " OWN "/24 dev " LINK " && ip link set " LINK " up",
+	run(0,
+	    "ip link add " LINK
+	    " index %u type veth peer name peer && ip link set peer netns /proc/%d/fd/%d && "
+	    "ip addr add " OWN "/24 dev " LINK " && ip link set " LINK " up",
 	    old, getpid(), there);
 	netns_enter(there);
 	run(0, "ip addr add " PEER "/24 dev peer && ip link set peer up");
@@ -450,14 +485,14 @@ static void an_interface_that_moves_away_is_let_go(void **state)
 	(void)state;
 	netns_connect(LINK, home, OWN, there, PEER);
 	index = if_nametoindex(LINK);
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked(LINK);
 	run(0, "ip link set " LINK " netns /proc/%d/fd/%d", getpid(), away);
 	assert_string_equal(status_of(LINK), "");
 	run(0, PPCTL "up --cgroup $LAB_CGROUP");
 	run(0, "test -z \"$(ls $LAB_BPFFS/pp/links | grep -E '^pp_(tcx|clsact)_.*_%u$')\"", index);
 	netns_enter(away);
-	assert_int_equal(programs_on(LINK), 0);
+	assert_bare(LINK);
 	run(0, "ip addr add " OWN "/24 dev " LINK " && ip link set " LINK " up");
 	assert_unhooked(LINK);
 	run(0, PPCTL "up --cgroup $LAB_CGROUP");
@@ -474,21 +509,23 @@ static void a_namespace_that_ends_leaves_no_pins(void **state)
 
 	(void)state;
 	netns_enter(gone);
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	netns_enter(home);
 	close(gone);
 	for (tries = 0; tries < 100; tries++) { /* it takes a while */
-		run(0, PPCTL "port add %d --split yes", SPLIT);
+		run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 		if (!strstr(run(0, PPCTL "status"), "other network namespaces"))
 			break;
 		usleep(100000);
 	}
 	assert_true(tries < 100);
 	run(0, "test $(ls $LAB_BPFFS/pp/progs | grep -cE '^pp_(in|out)_') = 2");
-	run(0, "test $(ls $LAB_BPFFS/pp/links | grep -cE '^pp_(tcx|clsact)_') = %d", has_tcx() ? 2 : 1);
+	run(0, "test $(ls $LAB_BPFFS/pp/links | grep -cE '^pp_(tcx|clsact)_') = %d",
+	    has_tcx() ? 2 : 1);
 }
 
-#define FOREIGN "tc filter add dev " LINK " %s pref 7 handle 0x77 bpf bytecode '1,6 0 0 0' classid 1:1"
+#define FOREIGN \
+	"tc filter add dev " LINK " %s pref 7 handle 0x77 bpf bytecode '1,6 0 0 0' classid 1:1"
 #define SHOWN "tc filter show dev " LINK " %s"
 
 static void filters_of_others_are_kept(void **state)
@@ -501,33 +538,33 @@ static void filters_of_others_are_kept(void **state)
 	run(0, "tc qdisc add dev " LINK " clsact");
 	for (i = 0; i < 2; i++)
 		run(0, FOREIGN, sides[i]);
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked(LINK);
 	serves_link(there);
 	run(0, PPCTL "port del %d", SPLIT);
-	assert_int_equal(programs_on(LINK), 0);
+	assert_bare(LINK);
 	for (i = 0; i < 2; i++)
 		assert_says(run(0, SHOWN, sides[i]), "handle 0x77");
 	/* an empty qdisc is theirs, too */
 	for (i = 0; i < 2; i++)
 		run(0, "tc filter del dev " LINK " %s", sides[i]);
-	run(0, PPCTL "port add %d --split yes && " PPCTL "port del %d", SPLIT, SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000 && " PPCTL "port del %d", SPLIT, SPLIT);
 	assert_says(run(0, "tc qdisc show dev " LINK), "clsact");
 	run(0, "tc qdisc del dev " LINK " clsact");
 	/* ours is there first: it goes with us, or stays for their sake */
-	run(0, PPCTL "port add %d --split yes && " PPCTL "port del %d", SPLIT, SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000 && " PPCTL "port del %d", SPLIT, SPLIT);
 	assert_null(strstr(run(0, "tc qdisc show dev " LINK), "clsact"));
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	run(0, "tc qdisc show dev " LINK " | grep clsact || tc qdisc add dev " LINK " clsact");
 	run(0, FOREIGN, "ingress");
 	serves_link(there);
 	run(0, PPCTL "port del %d", SPLIT);
 	assert_says(run(0, SHOWN, "ingress"), "handle 0x77");
-	assert_int_equal(programs_on(LINK), 0);
+	assert_bare(LINK);
 	/* at our place: theirs stays, we take the next one */
 	run(0, "tc filter del dev " LINK " ingress && tc filter add dev " LINK
 	       " ingress pref 20560 handle 0x5050 bpf bytecode '1,6 0 0 0' classid 1:1");
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked(LINK);
 	serves_link(there);
 	run(0, PPCTL "port del %d", SPLIT);
@@ -541,9 +578,10 @@ static void two_sets_have_hooks_on_one_interface(void **state)
 	int there = link_up();
 
 	(void)state;
-	run(0, "mkdir $LAB_CGROUP/second && " PPCTL "up --pin $LAB_BPFFS/two --cgroup $LAB_CGROUP/second --port 2552 "
+	run(0, "mkdir $LAB_CGROUP/second && " PPCTL
+	       "up --pin $LAB_BPFFS/two --cgroup $LAB_CGROUP/second --port 2552 "
 	       "--split yes");
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked(LINK);
 	assert_int_equal(programs_on(LINK), 4);
 	serves_link(there);
@@ -579,12 +617,13 @@ static void occupy(int links[PROGRAMS_MAX])
 
 static void a_port_is_not_served_where_the_hooks_cannot_be_attached(void **state)
 {
-	const char *why = has_tcx() ? "to " LINK " by tcx: " : LINK " has an ingress qdisc of another tool";
+	const char *why =
+		has_tcx() ? "to " LINK " by tcx: " : LINK " has an ingress qdisc of another tool";
 	int there = link_up(), links[PROGRAMS_MAX], i;
 
 	(void)state;
 	occupy(links);
-	assert_says(run(1, PPCTL "port add %d --split yes", SPLIT), why);
+	assert_says(run(1, PPCTL "port add %d --split yes --gate 30000", SPLIT), why);
 	assert_null(strstr(run(0, PPCTL "port list"), SPLIT_TEXT));
 	run(0, PPCTL "down");
 	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --port %d --transparent", SPLIT), why);
@@ -601,14 +640,46 @@ static void a_port_is_not_served_where_the_hooks_cannot_be_attached(void **state
 	close(there);
 }
 
+#define KILLS 30 /* at as many moments of ppctl's life */
+
+/* Runs ppctl, and kills it after @us, unless that is negative. Return: how long it lived. */
+static long run_and_kill(char *const arguments[], long us)
+{
+	struct timespec start, now;
+	pid_t child = fork();
+	long lived;
+	int status;
+
+	if (!child) {
+		execv("build/bin/ppctl", arguments);
+		_exit(127);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	if (us >= 0) {
+		usleep(us);
+		kill(child, SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	lived = (now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000;
+	if (us < 0)
+		assert_int_equal(status, 0);
+	return lived;
+}
+
 static void what_was_interrupted_is_completed(void **state)
 {
+	static char *const add[] = {"ppctl", "port",   "add",	"2550", "--split",
+				    "yes",   "--gate", "30000", NULL};
+	static char *const del[] = {"ppctl", "port", "del", "2550", NULL};
+	long add_us;
 	int there = link_up(), i;
 	char *pins, *pin, *rest;
 
 	(void)state;
-	run(0, PPCTL "port add %d --split yes", SPLIT);
-	pins = strdup(run(0, "cd $LAB_BPFFS/pp && ls -d */pp_in_* */pp_out_* links/pp_tcx_* links/pp_clsact_* 2>/dev/null "
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
+	pins = strdup(run(0, "cd $LAB_BPFFS/pp && ls -d */pp_in_* */pp_out_* links/pp_tcx_* "
+			     "links/pp_clsact_* 2>/dev/null "
 			     "|| true"));
 	assert_says(pins, "progs/pp_in_");
 	for (pin = strtok_r(pins, "\n", &rest); pin; pin = strtok_r(NULL, "\n", &rest)) {
@@ -619,14 +690,14 @@ static void what_was_interrupted_is_completed(void **state)
 	}
 	free(pins);
 	serves_link(there);
-	for (i = 0; i < 40; i++) {
-		run(0, "timeout -s KILL 0.%03d " PPCTL "port del %d; timeout -s KILL 0.%03d " PPCTL
-		       "port add %d --split yes; true",
-		    2 * i + 1, SPLIT, 4 * i + 1, SPLIT);
+	run(0, PPCTL "port del %d", SPLIT);
+	add_us = run_and_kill(add, -1);
+	for (i = 0; i < KILLS; i++) {
+		run_and_kill(i % 2 ? add : del, add_us * i / KILLS);
 		if (strstr(run(0, PPCTL "port list"), SPLIT_TEXT))
 			assert_hooked(LINK);
 	}
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked("lo");
 	assert_hooked(LINK);
 	assert_int_equal(programs_on(LINK), 2);
@@ -640,13 +711,14 @@ static void several_at_once_attach_once(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		run(0, "for n in 1 2 3 4; do " PPCTL "port add 255$n --split yes & pids=\"$pids $!\"; done; "
+		run(0, "for n in 1 2 3 4; do " PPCTL
+		       "port add 255$n --split yes & pids=\"$pids $!\"; done; "
 		       "for p in $pids; do wait $p || exit 1; done");
 		assert_hooked("lo");
 		assert_hooked(LINK);
 		assert_int_equal(programs_on(LINK), 2);
 		run(0, PPCTL "port del 2551 2552 2553 2554");
-		assert_int_equal(programs_on(LINK), 0);
+		assert_bare(LINK);
 	}
 	close(there);
 }
@@ -659,7 +731,8 @@ static void a_bridge_has_the_hooks_of_its_ports(void **state)
 	run(0, "ip link add br0 type bridge && ip link set br0 up && ip addr flush dev " LINK
 	       " && ip link set " LINK " master br0 && ip addr add " OWN "/24 dev br0");
 	for (more = 0; more < 2; more++) {
-		run(0, PPCTL "port add %d --split yes%s", SPLIT, more ? " --interface br0,lo," LINK : "");
+		run(0, PPCTL "port add %d --split yes --gate 30000%s", SPLIT,
+		    more ? " --interface br0,lo," LINK : "");
 		assert_hooked("br0");
 		assert_int_equal(programs_on(LINK), more ? 2 : 0);
 		if (!more)
@@ -669,6 +742,46 @@ static void a_bridge_has_the_hooks_of_its_ports(void **state)
 	run(0, PPCTL "port del %d", SPLIT);
 	run(0, "ip link del br0");
 	close(there);
+}
+
+/* A connection within a VRF. */
+static int connect_in(const char *device, const char *source, const char *address)
+{
+	struct sockaddr_storage from, to;
+	socklen_t from_len = address_fill(&from, source, 0),
+		  to_len = address_fill(&to, address, SPLIT);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, strlen(device) + 1),
+			 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, from_len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, to_len), 0);
+	return fd;
+}
+
+/* What comes from this host comes by the VRF itself, whether it has an address or not. */
+static void a_vrf_has_hooks_besides_its_interfaces(void **state)
+{
+	int there = link_up(), listener, client;
+
+	(void)state;
+	if (strstr(run(0, "ip link add vrf0 type vrf table 10 || echo none"), "none"))
+		skip_because("this kernel has no VRF (module vrf)");
+	run(0, "ip addr add 10.71.0.3/32 dev " LINK " && ip link set vrf0 up && ip link set " LINK
+	       " master vrf0");
+	run(0, PPCTL "proxy add 10.71.0.3 && " PPCTL "port add %d --split yes --gate 30000", SPLIT);
+	assert_hooked("vrf0");
+	assert_hooked(LINK);
+	sysctl_set("net/ipv4/tcp_l3mdev_accept", "1");
+	listener = listen_on("0.0.0.0", SPLIT);
+	client = connect_there(there, PEER, OWN);
+	close_both(client, served(listener, client));
+	client = connect_in("vrf0", "10.71.0.3", OWN);
+	close_both(client, served(listener, client));
+	sysctl_set("net/ipv4/tcp_l3mdev_accept", "0");
+	run(0, PPCTL "port del %d && ip link del vrf0", SPLIT);
+	close_both(listener, there);
 }
 
 static int tun_open(const char *name, const char *address)
@@ -720,7 +833,7 @@ static void an_interface_without_an_ethernet_header_is_served(void **state)
 	netns_enter(home);
 	pump = tun_pump(here, elsewhere);
 	close_both(here, elsewhere);
-	run(0, PPCTL "port add %d --split yes", SPLIT);
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked("tun0");
 	run(0, "ls $LAB_BPFFS/pp/progs | grep -q pp_in_bare_");
 	serves_link(there);
@@ -746,6 +859,7 @@ int main(void)
 		TEST(what_was_interrupted_is_completed),
 		TEST(several_at_once_attach_once),
 		TEST(a_bridge_has_the_hooks_of_its_ports),
+		TEST(a_vrf_has_hooks_besides_its_interfaces),
 		TEST(an_interface_without_an_ethernet_header_is_served),
 	};
 

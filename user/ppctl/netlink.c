@@ -22,7 +22,8 @@
 
 typedef void dump_function(const struct nlmsghdr *message, void *context);
 
-/* Sends @request, and calls @each for the answers. Return: 0, or a negative errno; -EINTR: again. */
+/* Sends @request, and calls @each for the answers. Return: 0, or a negative errno; -EINTR: again.
+ */
 static int dump_once(struct nlmsghdr *request, dump_function *each, void *context)
 {
 	static char answer[65536] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -79,7 +80,8 @@ static int is_port(const struct rtattr *info)
 	int len = RTA_PAYLOAD(info);
 	size_t i;
 
-	for (attribute = RTA_DATA(info); RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+	for (attribute = RTA_DATA(info); RTA_OK(attribute, len);
+	     attribute = RTA_NEXT(attribute, len)) {
 		if ((attribute->rta_type & NLA_TYPE_MASK) != IFLA_INFO_SLAVE_KIND)
 			continue;
 		for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -108,7 +110,8 @@ static void add_link(const struct nlmsghdr *message, void *context)
 	memset(interface, 0, sizeof(*interface));
 	interface->index = link->ifi_index;
 	interface->type = link->ifi_type;
-	for (attribute = IFLA_RTA(link); RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+	for (attribute = IFLA_RTA(link); RTA_OK(attribute, len);
+	     attribute = RTA_NEXT(attribute, len)) {
 		switch (attribute->rta_type & NLA_TYPE_MASK) {
 		case IFLA_IFNAME:
 			snprintf(interface->name, sizeof(interface->name), "%s",
