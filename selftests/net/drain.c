@@ -285,6 +285,30 @@ static void down_now_resets_what_is_left(void **state)
 	close_link(&link);
 }
 
+/* The server has closed, and its last bytes wait for the client to read. Linux before 6.11 cannot reset
+ * such a socket. */
+static void down_now_does_not_wait_for_sockets_that_nobody_has(void **state)
+{
+	struct link link;
+	char bytes[4096];
+	ssize_t len, i;
+
+	(void)state;
+	open_transparent(&link);
+	fcntl(link.server, F_SETFL, O_NONBLOCK);
+	memset(bytes, 'x', sizeof(bytes));
+	while (send(link.server, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0)
+		;
+	close(link.server);
+	run(DRAINING, "build/bin/ppctl down");
+	run(0, "build/bin/ppctl down --now");
+	assert_is_down();
+	len = recv(link.client, bytes, sizeof(bytes), 0);
+	for (i = 0; i < len; i++)
+		assert_int_equal(bytes[i], 'x');
+	close(link.client);
+}
+
 /* The set was made in the server's network namespace, and goes from another one. */
 static void down_now_finds_sockets_in_other_namespaces(void **state)
 {
@@ -387,6 +411,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(down_waits_for_the_last_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(down_now_resets_what_is_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			down_now_does_not_wait_for_sockets_that_nobody_has, setup, teardown),
 		cmocka_unit_test_setup_teardown(down_now_finds_sockets_in_other_namespaces, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(killed_anywhere_a_connection_goes_on, setup, teardown),
