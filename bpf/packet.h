@@ -21,6 +21,7 @@
 #define HEADERS_MAX 128	 /* bytes of IP and TCP headers that are rewritten, at most */
 #define CUT_MAX	    4095 /* bytes that bpf_skb_adjust_room() takes away at once */
 #define SUM_STEP    512
+#define GROW_MAX    15000 /* bytes of one segment that bpf_skb_adjust_room() makes longer */
 
 /* Working memory, one for each CPU: tc programs run with bottom halves disabled. */
 struct packet {
@@ -328,6 +329,13 @@ static __noinline int move_headers_far(struct __sk_buff *skb, struct packet *pac
 	return rest < more && bpf_skb_change_tail(skb, payload + rest, 0) ? -1 : 0;
 }
 
+/* bpf_skb_adjust_room() makes no packet longer that is one segment of more than 16 KiB. These are on lo, or
+ * where an MTU is as large: a whole checksum is written then, since they do not leave this machine. */
+static int can_grow(struct __sk_buff *skb)
+{
+	return skb->gso_size || skb->len <= GROW_MAX;
+}
+
 /*
  * Takes @len bytes out of the payload's front, and gives what is left the sequence number @seq.
  *
@@ -371,6 +379,11 @@ static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, _
 	if (len == packet->payload_len) {
 		if (bpf_skb_change_tail(skb, payload, 0))
 			return -1;
+	} else if (partial && len <= packet->ip + packet->ip_len && !can_grow(skb)) {
+		if (move_headers(skb, len) ||
+		    sum_of(skb, packet, payload, packet->payload_len - len, &rest))
+			return -1;
+		partial = 0;
 	} else if (partial) {
 		if (len <= packet->ip + packet->ip_len ? move_headers_far(skb, packet, len)
 						       : move_headers(skb, len))
