@@ -76,6 +76,7 @@ struct segment_out {
 struct segment_in {
 	uint32_t seq, ack, flags, window, len;
 	uint32_t sacks[8], sack_count; /* numbers, two to a block */
+	int again;		       /* 1: its payload or FIN has been read before */
 	uint8_t bytes[65536];
 };
 

@@ -200,12 +200,14 @@ static void accept_waits_for_the_header(void **state)
 /* The proxy is told by a RST, and so is the kernel's request: nothing is left that could be accepted. */
 static void a_header_that_comes_after_the_gates_time_is_refused(void **state)
 {
-	int here = listen_on(SERVER, SHORT), client = connect_to(PROXY, SERVER, SHORT), failed = 0;
-	struct pollfd in = {.fd = client, .events = POLLIN};
+	int here = listen_on(SERVER, SHORT), client, failed = 0;
+	struct pollfd in = {.events = POLLIN};
 	long expired = counter("gates_expired");
 	socklen_t len = sizeof(failed);
 
 	(void)state;
+	client = connect_to(PROXY, SERVER, SHORT);
+	in.fd = client;
 	assert_int_equal(poll(&in, 1, SOON_MS), 1);
 	getsockopt(client, SOL_SOCKET, SO_ERROR, &failed, &len);
 	assert_int_equal(failed, ECONNRESET);
