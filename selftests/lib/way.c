@@ -29,7 +29,8 @@ void ways_setup(const char *options)
 	ip4 = listen_on("0.0.0.0", SPLIT);
 	both = listen_on("::", SPLIT_BOTH);
 	for (i = 0; i < WAYS; i++)
-		ways[i].listener = wires[ways[i].wire].family == AF_INET && !ways[i].mapped ? ip4 : both;
+		ways[i].listener =
+			wires[ways[i].wire].family == AF_INET && !ways[i].mapped ? ip4 : both;
 }
 
 void way_open(struct peer *peer, struct way *way)
@@ -59,7 +60,8 @@ void way_check(struct peer *peer, int server, const char *payload, uint32_t len)
 	if (*payload)
 		assert_reads_text(server, payload);
 	assert_nothing_to_read(server);
-	/* the client first: pp_in expects greetings where there were some, and acknowledges later */
+	/* the client first: pp_in expects greetings where there were some, and acknowledges later
+	 */
 	peer_write(peer, "NOOP\r\n", 6);
 	assert_reads_text(server, "NOOP\r\n");
 	send_text(server, "250 ok\r\n");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ways on which the tests of the split send segments made by hand: each device, to a socket of each
- * kind, with checksums of each kind.
+ * The ways on which the tests of the split send segments made by hand: each device, to a socket of
+ * each kind, with checksums of each kind.
  */
 #ifndef WAY_H
 #define WAY_H

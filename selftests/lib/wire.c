@@ -39,9 +39,9 @@ static int is_lo(const struct wire *wire)
 
 static void wire_open(struct wire *wire)
 {
-	struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(wire->family == AF_INET ? ETH_P_IP : ETH_P_IPV6)};
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+				      .sll_protocol = htons(wire->family == AF_INET ? ETH_P_IP
+										    : ETH_P_IPV6)};
 	int here = netns_here(), one = 1, large = 16 << 20;
 
 	netns_enter(wire->netns);
@@ -201,7 +201,8 @@ void peer_send(struct peer *peer, const struct segment_out *segment)
 	static uint8_t frame[sizeof(struct virtio_net_hdr) + ETH_HLEN + 256 + 60 + WIRE_BYTES];
 	struct virtio_net_hdr *vnet = (struct virtio_net_hdr *)frame;
 	struct ethhdr *ether = (struct ethhdr *)(vnet + 1);
-	uint32_t flags = segment->flags ? segment->flags : WIRE_ACK | WIRE_PSH, pseudo, tcp_len, len;
+	uint32_t flags = segment->flags ? segment->flags : WIRE_ACK | WIRE_PSH, pseudo, tcp_len,
+		 len;
 	struct tcphdr tcp = {.th_sport = htons(peer->port), .th_dport = htons(peer->to)};
 	uint8_t option[40] = {0}, *at, *packet = (uint8_t *)(ether + 1);
 	uint32_t option_len = segment->option_len;
@@ -324,8 +325,8 @@ static void check_numbers(const struct peer *peer, const struct segment_in *segm
 {
 	uint32_t i;
 
-	if (segment->flags & WIRE_ACK && (uint32_t)(segment->ack - peer->first + 1) >
-						 (uint32_t)(peer->next - peer->first + 1))
+	if (segment->flags & WIRE_ACK &&
+	    (uint32_t)(segment->ack - peer->first + 1) > (uint32_t)(peer->next - peer->first + 1))
 		fail_msg("%s: acknowledged %d bytes of %u, flags %#x", peer->wire->name,
 			 (int)(segment->ack - peer->first), peer->next - peer->first,
 			 segment->flags);
@@ -541,6 +542,8 @@ void peer_expect_nothing(struct peer *peer, int ms)
 		if (peer_read(peer, &in, ms))
 			return;
 	} while (in.again); /* on a slow machine, what is acknowledged comes again all the same */
-	fail_msg("%s: a segment with flags %#x, acknowledges %d bytes, %u bytes at %d, where none is due",
-			 peer->wire->name, in.flags, (int)(in.ack - peer->first), in.len, (int)(in.seq - peer->theirs));
+	fail_msg("%s: a segment with flags %#x, acknowledges %d bytes, %u bytes at %d, where none "
+		 "is due",
+		 peer->wire->name, in.flags, (int)(in.ack - peer->first), in.len,
+		 (int)(in.seq - peer->theirs));
 }

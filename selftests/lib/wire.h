@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A proxy made by hand, for the net tests: each of its segments is written to a device, and each of the
- * server's is read there, as tcpdump on the proxy's side would see it. Every segment that is read is
- * checked: its checksum, that it acknowledges no more than was sent, and that the edges of its SACK
- * blocks are those of segments. With WIRE_TRACE in the environment all segments are printed.
+ * A proxy made by hand, for the net tests: each of its segments is written to a device, and each of
+ * the server's is read there, as tcpdump on the proxy's side would see it. Every segment that is
+ * read is checked: its checksum, that it acknowledges no more than was sent, and that the edges of
+ * its SACK blocks are those of segments. With WIRE_TRACE in the environment all segments are
+ * printed.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -80,8 +81,8 @@ struct segment_in {
 	uint8_t bytes[65536];
 };
 
-/* Sends a SYN with number @isn, and reads the SYN-ACK; the handshake's ACK is the caller's. @stamps: with
- * timestamps. */
+/* Sends a SYN with number @isn, and reads the SYN-ACK; the handshake's ACK is the caller's.
+ * @stamps: with timestamps. */
 void peer_open(struct peer *peer, struct wire *wire, uint16_t to, uint32_t isn, int stamps);
 void peer_syn(struct peer *peer, struct wire *wire, uint16_t to, uint32_t isn, int stamps);
 void peer_send(struct peer *peer, const struct segment_out *segment);
@@ -91,9 +92,9 @@ void peer_write(struct peer *peer, const void *bytes, uint32_t len);
 void peer_say(struct peer *peer, uint32_t flags);
 /* The next segment of the server's. Return: 0, or -ETIMEDOUT. */
 int peer_read(struct peer *peer, struct segment_in *segment, int timeout_ms);
-/* A segment with all of @flags that acknowledges the stream's first @count bytes; others in front of it,
- * that acknowledge less, are passed over. Its payload and FIN are counted, and acknowledged by what is
- * sent next. */
+/* A segment with all of @flags that acknowledges the stream's first @count bytes; others in front
+ * of it, that acknowledge less, are passed over. Its payload and FIN are counted, and acknowledged
+ * by what is sent next. */
 void peer_expect(struct peer *peer, uint32_t flags, uint32_t count);
 /* A RST, as the next segment but for ACKs; within @ms. */
 void peer_expect_reset(struct peer *peer, int ms);

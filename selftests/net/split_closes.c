@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A split port and connections that end, in every order, looked at on the proxy's side: each FIN is
- * acknowledged, in the proxy's numbers, also by what is left of a connection after it (TIME_WAIT); and the
- * same ports may be used again at once, by a header of another length.
+ * acknowledged, in the proxy's numbers, also by what is left of a connection after it (TIME_WAIT);
+ * and the same ports may be used again at once, by a header of another length.
  */
 #define _GNU_SOURCE
 #include <netinet/in.h>
@@ -68,7 +68,7 @@ static void a_fin_with_the_header_or_soon_after(void **state)
 {
 	static const struct {
 		uint32_t first, with_fin;
-	} ends[] = {{0, LINE_LEN}, {0, ALL}, {20, LINE_LEN}, {20, ALL}, {LINE_LEN, ALL},
+	} ends[] = {{0, LINE_LEN},	  {0, ALL},  {20, LINE_LEN}, {20, ALL}, {LINE_LEN, ALL},
 		    {LINE_LEN, LINE_LEN}, {ALL, ALL}};
 	struct segment_out segment = {.flags = WIRE_ACK | WIRE_PSH | WIRE_FIN};
 	struct peer peer;
@@ -105,8 +105,8 @@ static void a_fin_with_the_header_or_soon_after(void **state)
 	}
 }
 
-/* The server keeps TIME_WAIT, which answers in the proxy's numbers; and a new connection on the same ports
- * takes its place, whose header has another length. */
+/* The server keeps TIME_WAIT, which answers in the proxy's numbers; and a new connection on the
+ * same ports takes its place, whose header has another length. */
 static void the_server_closes_first(void **state)
 {
 	static const uint32_t lens[] = {28, 300, 4000};
@@ -145,7 +145,8 @@ static void the_server_closes_first(void **state)
 			peer_say(&again, 0);
 			peer_write(&again, bytes, 20);
 			peer_expect(&again, WIRE_ACK, 20);
-			peer_write(&again, bytes + 20, 1400 < lens[k] ? 1400 : lens[k] + PAYLOAD_LEN - 20);
+			peer_write(&again, bytes + 20,
+				   1400 < lens[k] ? 1400 : lens[k] + PAYLOAD_LEN - 20);
 			if (lens[k] > 1400) {
 				peer_expect(&again, WIRE_ACK, 1420);
 				peer_write(&again, bytes + 1420, 1300);
@@ -177,7 +178,7 @@ static void both_close_at_once(void **state)
 		close(server);
 		peer_expect(&peer, WIRE_FIN, ALL);
 		peer.next++;
-		peer_send(&peer, &fin);		    /* has not seen the server's */
+		peer_send(&peer, &fin); /* has not seen the server's */
 		peer_expect(&peer, WIRE_ACK, ALL + 1);
 		peer_say(&peer, 0);
 		peer_send(&peer, &fin); /* TIME_WAIT */
@@ -226,7 +227,8 @@ static void resets(void **state)
 		peer_say(&peer, 0);
 		peer_expect_reset(&peer, 1000);
 
-		server = open_with_payload(&peer, &ways[i]); /* the server's: in the proxy's numbers */
+		server = open_with_payload(&peer,
+					   &ways[i]); /* the server's: in the proxy's numbers */
 		setsockopt(server, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 		close(server);
 		peer_expect(&peer, WIRE_RST | WIRE_ACK, ALL);
@@ -315,6 +317,8 @@ static void the_same_ports_again_and_again(void **state)
 				segment.seq = peer.next;
 				segment.ack = peer.theirs;
 				peer_send(&peer, &segment);
+				/* or its FIN would meet the next connection */
+				assert_int_equal(recv(server, bytes, 1, 0), -1);
 				close(server);
 			}
 		}

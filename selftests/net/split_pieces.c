@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A split port and headers in pieces, segment by segment: pp_in acknowledges each piece itself, in the
- * proxy's numbers, and what it has acknowledged it keeps. Acknowledgements are lost, pieces come again,
- * whole, overlapping, and with more.
+ * A split port and headers in pieces, segment by segment: pp_in acknowledges each piece itself, in
+ * the proxy's numbers, and what it has acknowledged it keeps. Acknowledgements are lost, pieces
+ * come again, whole, overlapping, and with more.
  */
 #define _GNU_SOURCE
 #include "../lib/way.h"
@@ -17,8 +17,8 @@ static int setup(void **state)
 	return 0;
 }
 
-static void split_at(struct way *way, const uint8_t *bytes, uint32_t len, uint32_t at, const char *origin,
-		     const char *payload)
+static void split_at(struct way *way, const uint8_t *bytes, uint32_t len, uint32_t at,
+		     const char *origin, const char *payload)
 {
 	uint8_t rest[256];
 	struct peer peer = {0};
@@ -96,7 +96,8 @@ static void a_header_byte_by_byte(void **state)
 
 static void large_headers_over_a_small_mtu(void **state)
 {
-	static const uint32_t lens[] = {1023, 1024, 1025, 4000, 4096, PP_HEADER_MAX - 1, PP_HEADER_MAX};
+	static const uint32_t lens[] = {1023,	      1024, 1025, 4000, 4096, PP_HEADER_MAX - 1,
+					PP_HEADER_MAX};
 	static uint8_t bytes[PP_HEADER_MAX];
 	size_t i, k;
 
@@ -147,8 +148,8 @@ static void send_part(struct peer *peer, const char *stream, uint32_t from, uint
 	peer_send(peer, &segment);
 }
 
-/* What the proxy sends again, because acknowledgements were lost: where each segment begins and ends,
- * and what is to be acknowledged then. */
+/* What the proxy sends again, because acknowledgements were lost: where each segment begins and
+ * ends, and what is to be acknowledged then. */
 static const struct again {
 	const char *what;
 	struct {
@@ -156,7 +157,8 @@ static const struct again {
 	} segments[6];
 } agains[] = {
 	{"a piece comes again", {{0, 20, 20}, {0, 20, 20}, {20, 51, 51}}},
-	{"all pieces come again", {{0, 10, 10}, {10, 20, 20}, {0, 10, 20}, {10, 20, 20}, {20, 51, 51}}},
+	{"all pieces come again",
+	 {{0, 10, 10}, {10, 20, 20}, {0, 10, 20}, {10, 20, 20}, {20, 51, 51}}},
 	{"with more", {{0, 20, 20}, {0, 30, 30}, {0, 51, 51}}},
 	{"with all of it", {{0, 1, 1}, {0, 51, 51}}},
 	{"overlapping", {{0, 20, 20}, {10, 30, 30}, {29, 42, 42}, {40, 51, 51}}},
@@ -205,7 +207,8 @@ static void pieces_that_come_again(void **state)
 /* What nobody has checked is not believed, nor acknowledged. */
 static void a_wrong_checksum_counts_for_nothing(void **state)
 {
-	static const uint32_t ends[][3] = {{43, 0, 0}, {51, 0, 0}, {20, 43, 0}, {20, 51, 0}, {43, 51, 0}};
+	static const uint32_t ends[][3] = {
+		{43, 0, 0}, {51, 0, 0}, {20, 43, 0}, {20, 51, 0}, {43, 51, 0}};
 	char stream[] = LINE PAYLOAD, other[] = "PROXY TCP4 203.0.113.6 198.51.100.1 66 2525\r\n";
 	uint32_t from, to;
 	struct peer peer = {0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A split port and segments that are not those of an honest proxy on a good day: forged, reset, bad, late,
- * with options and extension headers, urgent.
+ * A split port and segments that are not those of an honest proxy on a good day: forged, reset,
+ * bad, late, with options and extension headers, urgent.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -45,7 +45,8 @@ static void open_port(struct peer *peer, struct way *way, unsigned int port)
 	peer_say(peer, 0);
 }
 
-static void send_with(struct peer *peer, uint32_t seq, uint32_t ack, uint32_t flags, const char *text)
+static void send_with(struct peer *peer, uint32_t seq, uint32_t ack, uint32_t flags,
+		      const char *text)
 {
 	const struct segment_out segment = {
 		.seq = seq, .ack = ack, .flags = flags, .bytes = text, .len = strlen(text)};
@@ -53,11 +54,13 @@ static void send_with(struct peer *peer, uint32_t seq, uint32_t ack, uint32_t fl
 	peer_send(peer, &segment);
 }
 
-/* All of them are known to the proxy only: where the stream is, and what the server's SYN-ACK said. */
+/* All of them are known to the proxy only: where the stream is, and what the server's SYN-ACK said.
+ */
 static void a_forged_segment_before_the_header_changes_nothing(void **state)
 {
 	static const char forged[] = "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n";
-	static const int32_t off[] = {-70000, -1000, -43, -1, 1, 20, 43, 1000, 30000, 70000, 0x7fffffff};
+	static const int32_t off[] = {-70000, -1000, -43,   -1,	   1,	      20,
+				      43,     1000,  30000, 70000, 0x7fffffff};
 	static const uint32_t after[] = {0, 20};
 	struct peer peer;
 	size_t i, k, n;
@@ -75,15 +78,19 @@ static void a_forged_segment_before_the_header_changes_nothing(void **state)
 				uint32_t next = peer.first + after[n];
 
 				send_with(&peer, next, peer.theirs + off[k], 0, forged);
-				send_with(&peer, next, peer.theirs + off[k], WIRE_RST | WIRE_ACK, "");
-				send_with(&peer, next, peer.theirs + off[k], WIRE_FIN | WIRE_ACK, "");
-				send_with(&peer, next + off[k], peer.theirs, WIRE_RST | WIRE_ACK, "");
+				send_with(&peer, next, peer.theirs + off[k], WIRE_RST | WIRE_ACK,
+					  "");
+				send_with(&peer, next, peer.theirs + off[k], WIRE_FIN | WIRE_ACK,
+					  "");
+				send_with(&peer, next + off[k], peer.theirs, WIRE_RST | WIRE_ACK,
+					  "");
 				send_with(&peer, next + off[k], 0, WIRE_RST, "");
 				if (off[k] > 0)
 					send_with(&peer, next + off[k], peer.theirs, 0, forged);
 			}
 			peer.edge_count = 0;
-			peer_write(&peer, LINE PAYLOAD + after[n], LINE_LEN + PAYLOAD_LEN - after[n]);
+			peer_write(&peer, LINE PAYLOAD + after[n],
+				   LINE_LEN + PAYLOAD_LEN - after[n]);
 			peer_expect(&peer, WIRE_ACK, LINE_LEN + PAYLOAD_LEN);
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			way_check(&peer, server, PAYLOAD, LINE_LEN);
@@ -109,15 +116,17 @@ static void a_reset_before_the_header_ends_it(void **state)
 			}
 			peer_say(&peer, WIRE_RST);
 			peer_expect_nothing(&peer, 5);
-			peer_write(&peer, LINE PAYLOAD + after[n], LINE_LEN + PAYLOAD_LEN - after[n]);
+			peer_write(&peer, LINE PAYLOAD + after[n],
+				   LINE_LEN + PAYLOAD_LEN - after[n]);
 			peer_expect_reset(&peer, 1000);
 		}
 		assert_int_equal(accept_within(ways[i].listener, 0), -ETIMEDOUT);
 	}
 }
 
-/* On a connection that lives, the kernel answers a SYN, or a RST beside the point, by an acknowledgement:
- * one in the proxy's numbers, which an honest proxy would answer by a right RST. */
+/* On a connection that lives, the kernel answers a SYN, or a RST beside the point, by an
+ * acknowledgement: one in the proxy's numbers, which an honest proxy would answer by a right RST.
+ */
 static void forged_segments_on_a_live_connection(void **state)
 {
 	struct segment_in in;
@@ -139,7 +148,8 @@ static void forged_segments_on_a_live_connection(void **state)
 		assert_int_equal(peer_read(&peer, &in, 1000), 0);
 		assert_int_equal(in.flags, WIRE_ACK);
 		assert_true(in.ack == peer.next);
-		send_with(&peer, peer.next - LINE_LEN, peer.theirs, WIRE_RST, ""); /* the socket's own number */
+		send_with(&peer, peer.next - LINE_LEN, peer.theirs, WIRE_RST,
+			  ""); /* the socket's own number */
 		peer_expect_nothing(&peer, 5);
 		send_with(&peer, peer.next + 5000, 0, WIRE_SYN, "");
 		assert_int_equal(peer_read(&peer, &in, 1000), 0);
@@ -202,12 +212,12 @@ static void options_and_extension_headers(void **state)
 	}
 }
 
-/* The pointer counts from the segment's first byte. Where it points into the header, there is nothing
- * urgent in what is left. */
+/* The pointer counts from the segment's first byte. Where it points into the header, there is
+ * nothing urgent in what is left. */
 static void urgent_bytes_in_the_header_and_after_it(void **state)
 {
-	static const uint32_t pointers[] = {1, 20, LINE_LEN - 1, LINE_LEN, LINE_LEN + 1, LINE_LEN + 4,
-					    LINE_LEN + PAYLOAD_LEN};
+	static const uint32_t pointers[] = {
+		1, 20, LINE_LEN - 1, LINE_LEN, LINE_LEN + 1, LINE_LEN + 4, LINE_LEN + PAYLOAD_LEN};
 	struct segment_out segment = {.flags = WIRE_ACK | WIRE_PSH | WIRE_URG,
 				      .bytes = LINE PAYLOAD,
 				      .len = LINE_LEN + PAYLOAD_LEN};
@@ -234,7 +244,8 @@ static void urgent_bytes_in_the_header_and_after_it(void **state)
 				fail_msg("%s: urgent pointer %u: a byte of the payload is urgent",
 					 peer.wire->name, pointers[k]);
 			setsockopt(server, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
-			assert_int_equal(recv(server, stream, sizeof(stream), MSG_PEEK | MSG_DONTWAIT) > 0,
+			assert_int_equal(recv(server, stream, sizeof(stream),
+					      MSG_PEEK | MSG_DONTWAIT) > 0,
 					 1);
 			assert_reads_text(server, PAYLOAD);
 			way_end(&peer, server);
@@ -290,7 +301,8 @@ static void a_bad_header_is_answered_by_a_reset(void **state)
 			before = counter(bads[k].counter);
 			open_port(&peer, &ways[i], DROPS);
 			len = strlen(bads[k].bytes);
-			if (bads[k].pieces) { /* the second makes it bad, where the first does not */
+			if (bads[k].pieces) { /* the second makes it bad, where the first does not
+					       */
 				if (bads[k].bytes[0] == 'P') {
 					peer_write(&peer, bads[k].bytes, 8);
 					peer_expect(&peer, WIRE_ACK, 8);
@@ -442,8 +454,8 @@ static void no_header_in_time(void **state)
 	assert_int_equal(counter("gates_expired"), expired + 3 * WAYS);
 }
 
-/* It has no place for the connection, so the kernel drops the segment, but pp_in may have acknowledged
- * the header. */
+/* It has no place for the connection, so the kernel drops the segment, but pp_in may have
+ * acknowledged the header. */
 static void a_full_accept_queue(void **state)
 {
 	struct peer first, second, third;
@@ -545,8 +557,8 @@ static void blocks_of_selective_acknowledgements(void **state)
 	}
 }
 
-/* A server that greets acknowledges the header by its greeting: after some of these pp_in leaves that to
- * it, and does it itself again once a header came twice. */
+/* A server that greets acknowledges the header by its greeting: after some of these pp_in leaves
+ * that to it, and does it itself again once a header came twice. */
 static void a_header_alone_is_acknowledged_once(void **state)
 {
 	struct segment_in in;
@@ -585,8 +597,8 @@ static void a_header_alone_is_acknowledged_once(void **state)
 	}
 }
 
-/* A signature is for the segment as it was sent: a split, which changes its numbers, makes it wrong. No
- * connection, then; and nothing is made of it. */
+/* A signature is for the segment as it was sent: a split, which changes its numbers, makes it
+ * wrong. No connection, then; and nothing is made of it. */
 static void tcp_md5_signatures_do_not_go_with_a_split(void **state)
 {
 	struct tcp_md5sig key = {.tcpm_keylen = 6, .tcpm_key = "secret"};
@@ -618,12 +630,13 @@ static void tcp_md5_signatures_do_not_go_with_a_split(void **state)
 	close(here);
 }
 
-/* Once a header is gone, its server sleeps: however the connection was accepted, and however the header
- * came. */
+/* Once a header is gone, its server sleeps: however the connection was accepted, and however the
+ * header came. */
 static void a_silent_client_wakes_nobody(void **state)
 {
 	enum { WAYS_TO_ACCEPT = 4, HEADERS = 4, COUNT = WAYS_TO_ACCEPT * HEADERS };
-	int clients[COUNT], wakes[COUNT] = {0}, i, here = listen_on(SERVER, SPLIT + 101), way, header;
+	int clients[COUNT], wakes[COUNT] = {0}, i, here = listen_on(SERVER, SPLIT + 101), way,
+			    header;
 	static uint8_t large[4000];
 	struct pollfd in[COUNT];
 	struct sockaddr_storage address;
@@ -656,7 +669,8 @@ static void a_silent_client_wakes_nobody(void **state)
 		in[i].fd = way == 0   ? accept(here, NULL, NULL)
 			   : way == 1 ? accept(here, (struct sockaddr *)&address, &len)
 			   : way == 2 ? accept4(here, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
-				      : accept4(here, (struct sockaddr *)&address, &len, SOCK_NONBLOCK);
+				      : accept4(here, (struct sockaddr *)&address, &len,
+						SOCK_NONBLOCK);
 		assert_true(in[i].fd >= 0);
 		if (header == 2) /* it spoke, and falls silent */
 			assert_reads_text(in[i].fd, PAYLOAD);
@@ -668,7 +682,8 @@ static void a_silent_client_wakes_nobody(void **state)
 				if (!in[i].revents)
 					continue;
 				wakes[i]++;
-				assert_int_equal(recv(in[i].fd, buf, sizeof(buf), MSG_DONTWAIT), -1);
+				assert_int_equal(recv(in[i].fd, buf, sizeof(buf), MSG_DONTWAIT),
+						 -1);
 			}
 		}
 		clock_gettime(CLOCK_MONOTONIC, &now);

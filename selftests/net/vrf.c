@@ -173,6 +173,20 @@ static void check_believed(const struct place *place, const char *device, const 
 	close_both(client, server);
 }
 
+/* pp_in, on an interface that belongs to a VRF, does not find the sockets that are bound to the VRF: nothing
+ * gets through. */
+static void check_guarded(const struct place *place, const char *source, unsigned int port, int listener)
+{
+	int client = start_in(place, NULL, source, port);
+	long guarded = counter("guarded");
+
+	if (is_connected(client, SOON_MS))
+		send_text(client, LINE PAYLOAD);
+	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+	assert_true(counter("guarded") > guarded);
+	close(client);
+}
+
 static void check_stranger(const struct place *place, unsigned int port, int listener)
 {
 	int client = start_in(place, device_of(place), place->unmarked, port), server;
@@ -245,7 +259,10 @@ static void check_remote(const char *device)
 		listener = listen_in(&place, ports[i]);
 		netns_enter(there);
 		/* its socket belongs there, and whatever is made from now on here */
-		check_believed(&place, NULL, LINK_OTHER, ports[i], listener);
+		if (device && ports[i] == TRANSPARENT)
+			check_guarded(&place, LINK_OTHER, ports[i], listener);
+		else
+			check_believed(&place, NULL, LINK_OTHER, ports[i], listener);
 		netns_enter(here);
 		close(listener);
 	}
