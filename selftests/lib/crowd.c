@@ -217,15 +217,17 @@ static void make_caller(const struct crowd *crowd, uint32_t number, struct calle
 	caller->server_closes_first = next(&random) % 2;
 }
 
-/* Which connection is it? Return: its number, or -1. */
+/* Which connection is it? Return: its number, or a negative error. */
 static long number_of(int fd)
 {
 	struct pp_origin origin;
 	uint32_t address;
 	unsigned int port;
 
-	if (pp_lookup(fd, &origin))
-		return -1;
+	int result = pp_lookup(fd, &origin);
+
+	if (result)
+		return result;
 	if (origin.family == AF_INET) {
 		const struct sockaddr_in *ip4 = (const void *)&origin.src;
 
@@ -419,7 +421,8 @@ static void *serve(void *argument)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		number = number_of(fd);
 		if (number < 0 || number >= (long)crowd->count) {
-			report(run, "server", number, "a connection without the origin of one");
+			report(run, "server", number,
+			       number < 0 ? pp_strerror(number) : "the origin is nobody's");
 			close(fd);
 			break;
 		}
