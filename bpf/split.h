@@ -69,9 +69,42 @@ static void stage_socket(struct stage *stage, const struct pp_port *policy)
 	socket->record.path = PP_PATH_SPLIT;
 }
 
-/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW,
- * of which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the
- * header that are there; or -1, what came before is lost. */
+#define STAGE_LATE -2 /* another CPU has taken more of the header */
+
+/* Segments and copies of them come by several CPUs. One that is late must not undo what another has kept
+ * and acknowledged since: the proxy does not send that again. */
+static int stage_is_late(const struct stage *stage)
+{
+	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+
+	return flow && flow->first_seq == stage->flow.first_seq &&
+	       (flow->established || flow->got != stage->start);
+}
+
+/* The pieces before this one are gone. Return: STAGE_LATE, with the header that they were part of; or -1. */
+static int stage_lost(const struct stage *stage)
+{
+	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+
+	return flow && flow->first_seq == stage->flow.first_seq && (flow->established || flow->cut) ?
+		       STAGE_LATE :
+		       -1;
+}
+
+/* Return: 0; or -1, late. */
+static int stage_keep(struct stage *stage, __u32 len)
+{
+	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+
+	stage->flow.got = len;
+	if (flow && flow->first_seq == stage->flow.first_seq)
+		return __sync_val_compare_and_swap(&flow->got, stage->start, len) == stage->start ? 0 : -1;
+	return bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY) ? -1 : 0;
+}
+
+/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW, of
+ * which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the header that
+ * are there; -1, what came before is lost; or STAGE_LATE. */
 static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct pp_work *work,
 			      int joined)
 {
@@ -85,7 +118,9 @@ static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct
 		__builtin_memcpy(large->bytes, work->joined.bytes, PP_WINDOW);
 	} else if (start) {
 		kept = bpf_map_lookup_elem(&pp_large_pieces, &stage->key);
-		if (!kept || bpf_probe_read_kernel(large->bytes, PP_HEADER_MAX, kept->bytes))
+		if (!kept)
+			return stage_lost(stage);
+		if (bpf_probe_read_kernel(large->bytes, PP_HEADER_MAX, kept->bytes))
 			return -1;
 	}
 	len = segment_load_large(skb, &stage->segment, large, start,
@@ -96,6 +131,8 @@ static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct
 	record_decode(&work->decoder, &stage->handover.socket, (const struct pp_extra *)large,
 		      len < PP_WINDOW ? len : PP_WINDOW);
 	record_finish_large(&work->decoder, &stage->handover.socket, large, len);
+	if (stage_is_late(stage))
+		return STAGE_LATE;
 	if (bpf_map_update_elem(&pp_large_pieces, &stage->key, large, BPF_ANY))
 		return -1;
 	return len;
@@ -115,13 +152,15 @@ static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
 	if (stage->start) {
 		kept = bpf_map_lookup_elem(&pp_pieces, &stage->key);
 		if (!kept)
-			return -1;
+			return stage_lost(stage);
 		/* the length is in the first piece, or what is decoded next says it */
 		record_decode(&work->decoder, &stage->handover.socket, kept, kept->len & 0x7ff);
 		if (record_continues_large(record)) {
 			*joined = 0;
 			return 0;
 		}
+		if (kept->len != stage->start)
+			return STAGE_LATE;
 	}
 	len = join_segments(skb, &stage->segment, work, kept, stage->start);
 	if (len < 0)
@@ -129,9 +168,12 @@ static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
 	work->joined.len = len;
 	record_decode(&work->decoder, &stage->handover.socket,
 		      (const struct pp_extra *)&work->joined, len);
-	if ((record_wants_bytes(record) || record_continues_large(record)) &&
-	    bpf_map_update_elem(&pp_pieces, &stage->key, &work->joined, BPF_ANY))
-		return -1;
+	if (record_wants_bytes(record) || record_continues_large(record)) {
+		if (stage_is_late(stage))
+			return STAGE_LATE;
+		if (bpf_map_update_elem(&pp_pieces, &stage->key, &work->joined, BPF_ANY))
+			return -1;
+	}
 	*joined = 1;
 	return len;
 }
@@ -165,10 +207,14 @@ static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struc
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
 }
 
-/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. Return: 0, or -1:
- * there is no room. */
+/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. Return: 0; -1, there is
+ * no room; or STAGE_LATE. */
 static int stage_hand_over(struct stage *stage, __u32 cut)
 {
+	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+
+	if (flow && flow->established && flow->first_seq == stage->flow.first_seq)
+		return STAGE_LATE;
 	stage->flow.cut = cut;
 	if (stage->flow.forwarded && forward_keep(&stage->key, &stage->flow))
 		return -1;
@@ -188,6 +234,7 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 			const struct pp_port *policy)
 {
 	__u32 got = stage->flow.got;
+	int result;
 
 	if (policy->on_bad == PP_ON_BAD_DROP) {
 		record_count(&stage->handover.socket.record);
@@ -195,8 +242,9 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 		return stage_reset(skb, packet, stage);
 	}
 	/* The MTA is told. It gets what is not acknowledged yet. */
-	if (stage_hand_over(stage, got))
-		return stage_reset(skb, packet, stage);
+	result = stage_hand_over(stage, got);
+	if (result)
+		return result == STAGE_LATE ? TC_DROP : stage_reset(skb, packet, stage);
 	if (got && add_to_number(skb, packet->ip + packet->ip_len,
 				 packet->ip + packet->ip_len + TCP_AT_SEQ, -got))
 		return TC_DROP;
@@ -278,12 +326,14 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	int alone = here == packet->payload_len && !(stage->segment.flags & TCP_FIN);
 	struct reply reply = {.seq = stage->flow.first_seq, .ack = stage->segment.ack};
 	struct tcphdr *tcp = packet_tcp(packet);
+	int result;
 
 	stage->handover.socket.record.flags |= PP_RECORD_SPLIT;
 	if (!tcp)
 		return TC_DROP;
-	if (stage_hand_over(stage, len))
-		return stage_reset(skb, packet, stage);
+	result = stage_hand_over(stage, len);
+	if (result)
+		return result == STAGE_LATE ? TC_DROP : stage_reset(skb, packet, stage);
 	count(PP_STAT_SPLIT);
 	if (!alone)
 		return packet_cut(skb, packet, here, stage->flow.first_seq) ? TC_DROP : TC_PASS;
@@ -357,6 +407,8 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	len = stage_decode(skb, stage, &joined);
 	if (len >= 0 && record_continues_large(record))
 		len = stage_decode_large(skb, stage, working_memory(), joined);
+	if (len == STAGE_LATE)
+		return TC_DROP;
 	if (len < 0)
 		return stage_bad(skb, stage, packet, policy, PP_BAD_UNRECORDED);
 	if (record->state == PP_STATE_BAD)
@@ -365,8 +417,7 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 		return stage_cut(skb, stage, packet, record->header_len, skipped);
 	if (segment->flags & TCP_FIN)
 		return stage_bad(skb, stage, packet, policy, PP_BAD_CLOSED);
-	stage->flow.got = len;
-	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY))
+	if (stage_keep(stage, len))
 		return TC_DROP;
 	count(PP_STAT_PIECES);
 	stage_answer(skb, packet, stage, stage_next(stage), TCP_ACK);
