@@ -1249,6 +1249,20 @@ static size_t largest_frame(void)
 	return low;
 }
 
+/* The program of this network namespace. */
+static int program_of_here(const char *name)
+{
+	int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	unsigned long long cookie = 0;
+	socklen_t len = sizeof(cookie);
+	char path[128];
+
+	assert_int_equal(getsockopt(any, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len), 0);
+	close(any);
+	snprintf(path, sizeof(path), PROGS "%s_%llu", name, cookie);
+	return bpf_obj_get(path);
+}
+
 static int setup(void **state)
 {
 	int i;
@@ -1287,8 +1301,8 @@ static int setup(void **state)
 	    proxy_text[1]);
 	run(0, "build/bin/ppctl port add %d --split yes --gate 30000 --on-bad drop", DROPS);
 	run(0, "build/bin/ppctl port add %d --split yes --gate 30000", TELLS);
-	prog_in = bpf_obj_get(PROGS "pp_in");
-	prog_out = bpf_obj_get(PROGS "pp_out");
+	prog_in = program_of_here("pp_in");
+	prog_out = program_of_here("pp_out");
 	flows = bpf_obj_get(MAPS "pp_flows");
 	assert_true(prog_in >= 0 && prog_out >= 0 && flows >= 0);
 	frame_max = largest_frame();
