@@ -22,6 +22,9 @@
 /* The same, of a segment that belongs to no connection: the kernel is to reset it. */
 #define CARRIER_LATE 0x5051
 
+/* Says "pp_out has seen this". Another number: over lo a packet from a served port may be to one. */
+#define CARRIER_OUT 0x5052
+
 #define IP6_EXTENSIONS_MAX 8
 
 #define TCP_OPTION_END	    0

@@ -954,8 +954,8 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 	if ((in_place == IN_PLACE_NO && !is_split(segment.source_port)) ||
 	    !(segment.flags & TCP_ACK))
 		return TC_NEXT;
-	skb->tc_classid = CARRIER;
-	if (skb->tc_index == CARRIER)
+	skb->tc_classid = CARRIER_OUT;
+	if (skb->tc_index == CARRIER_OUT)
 		return TC_PASS;
 	return translate_out(skb, &segment, cut_of_outgoing(skb, &segment));
 }

@@ -950,6 +950,29 @@ static void closed_connections_leave_nothing_behind(void **state)
 	assert_int_equal(entries("pp_handovers"), 0);
 }
 
+/* Over lo both programs see each packet, each as one of its own. */
+static void from_a_port_that_is_split_too(void **state)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(SPLIT)},
+			   to = {.sin_family = AF_INET, .sin_port = htons(TRANSPARENT)};
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server, one = 1;
+
+	(void)state;
+	inet_pton(AF_INET, PROXY, &from.sin_addr);
+	inet_pton(AF_INET, SERVER, &to.sin_addr);
+	setsockopt(client, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(client, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	send_text(client, LINE "EHLO x\r\n");
+	server = accept_from(listener, ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	send_text(server, "250 x\r\n");
+	assert_reads_text(client, "250 x\r\n");
+	send_text(client, "QUIT\r\n");
+	assert_reads_text(server, "QUIT\r\n");
+	close_both(client, server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -990,6 +1013,7 @@ int main(void)
 		cmocka_unit_test(a_forged_header_makes_no_connection),
 		cmocka_unit_test(syn_cookies),
 		cmocka_unit_test(closed_connections_leave_nothing_behind),
+		cmocka_unit_test(from_a_port_that_is_split_too),
 	};
 
 	return cmocka_run_group_tests_name("split", tests, setup, NULL);
