@@ -36,6 +36,7 @@ struct stage {
 	__u32 start;	 /* bytes of the header before this segment's first new one */
 	__u32 window;
 	__u32 l2;
+	__u32 known; /* 1: pp_flows had an entry when the segment came */
 };
 
 struct {
@@ -211,8 +212,10 @@ static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struc
  * no room; or STAGE_LATE. */
 static int stage_hand_over(struct stage *stage, __u32 cut)
 {
-	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+	struct pp_flow *flow = NULL;
 
+	if (stage->known)
+		flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 	if (flow && flow->established && flow->first_seq == stage->flow.first_seq)
 		return STAGE_LATE;
 	stage->flow.cut = cut;
@@ -225,8 +228,11 @@ static int stage_hand_over(struct stage *stage, __u32 cut)
 	stage->at.remote_port = stage->segment.source_port;
 	stage->at.first_seq = stage->flow.first_seq;
 	stage->at.ack = stage->segment.ack;
-	return bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY) ||
-	       bpf_map_update_elem(&pp_handovers, &stage->at, &stage->handover, BPF_ANY);
+	/* what was not there when this segment came, and is now, another CPU has put there for a copy */
+	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow,
+				stage->known ? BPF_ANY : BPF_NOEXIST))
+		return STAGE_LATE;
+	return bpf_map_update_elem(&pp_handovers, &stage->at, &stage->handover, BPF_ANY);
 }
 
 /* A header that is none, one that does not come, or one whose connection ends before it. */
@@ -810,8 +816,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	if (in_place == IN_PLACE_NO && !is_split(segment->destination_port))
 		return TC_NEXT;
 	skb->tc_classid = CARRIER;
-	if (skb->tc_index ==
-	    CARRIER) /* a second hook on the way: a bridge's port, and the bridge */
+	if (skb->tc_index == CARRIER) /* a second hook on the way: a bridge's port, the bridge */
 		return TC_PASS;
 	stage->l2 = l2;
 	stage->next_ack = 0;
@@ -830,6 +835,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 			not_greeted(segment->destination_port);
 		return translate_in(skb, segment, flow->cut);
 	}
+	stage->known = flow != NULL;
 	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
 	if (verdict == TC_MISS)
 		verdict = miss(skb, stage);

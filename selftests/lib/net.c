@@ -290,6 +290,27 @@ int is_my_share(void)
 	return !share || calls++ % 3 == strtoul(share, NULL, 10) % 3;
 }
 
+static int is_named(const char *name, const char *const *names)
+{
+	while (names && *names)
+		if (!strcmp(*names++, name))
+			return 1;
+	return 0;
+}
+
+int run_share_of(const char *name, const struct CMUnitTest *tests, size_t count,
+		 CMFixtureFunction setup, const char *const *always)
+{
+	const char *chosen = getenv("CHECK_CASE");
+	struct CMUnitTest share[64];
+	size_t i, shared = 0;
+
+	for (i = 0; i < count && shared < 64; i++)
+		if (is_my_share() || is_named(tests[i].name, always) || (chosen && *chosen))
+			share[shared++] = tests[i];
+	return _cmocka_run_group_tests(name, share, shared, setup, NULL);
+}
+
 void sysctl_set(const char *name, const char *value)
 {
 	char path[256];

@@ -96,6 +96,13 @@ void await_acknowledged(int client);
  * call, and not the same ones on each kernel. */
 int is_my_share(void);
 
+/* Runs a group whose cases take a guest long: in the guests of `make check` every third one, not
+ * the same ones on each kernel, and those that @always names (NULL after the last; or NULL). */
+#define run_share(name, tests, setup, always) \
+	run_share_of(name, tests, sizeof(tests) / sizeof((tests)[0]), setup, always)
+int run_share_of(const char *name, const struct CMUnitTest *tests, size_t count,
+		 CMFixtureFunction setup, const char *const *always);
+
 void sysctl_set(const char *name, const char *value);
 
 /* Bytes that differ from place to place, and by @seed. */

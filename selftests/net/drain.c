@@ -421,5 +421,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("drain", tests, NULL, NULL);
+	return run_share("drain", tests, NULL, NULL);
 }

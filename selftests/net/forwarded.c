@@ -527,5 +527,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("forwarded", tests, setup, NULL);
+	return run_share("forwarded", tests, setup, NULL);
 }

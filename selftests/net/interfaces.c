@@ -864,5 +864,5 @@ int main(void)
 		TEST(an_interface_without_an_ethernet_header_is_served),
 	};
 
-	return cmocka_run_group_tests_name("interfaces", tests, group_setup, NULL);
+	return run_share("interfaces", tests, group_setup, NULL);
 }

@@ -495,5 +495,5 @@ int main(void)
 		cmocka_unit_test_teardown(lookup_says_why_there_is_no_origin, down),
 	};
 
-	return cmocka_run_group_tests_name("ppctl", tests, NULL, NULL);
+	return run_share("ppctl", tests, NULL, NULL);
 }

@@ -279,5 +279,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+	return run_share("replace", tests, NULL, NULL);
 }

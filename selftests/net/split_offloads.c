@@ -303,5 +303,5 @@ int main(void)
 		cmocka_unit_test(in_a_tunnel),
 	};
 
-	return cmocka_run_group_tests_name("split_offloads", tests, setup, NULL);
+	return run_share("split_offloads", tests, setup, NULL);
 }
