@@ -35,6 +35,7 @@ static const char *const path_names[] = {
 	[PP_PATH_HANDSHAKE] = "handshake",
 	[PP_PATH_SEGMENT] = "segment",
 	[PP_PATH_SENDER] = "sender",
+	[PP_PATH_SPLIT] = "split",
 };
 
 static const struct {
