@@ -1053,9 +1053,12 @@ void interfaces_print(struct json_object *interfaces, const char *cgroup)
 		       json_object_get_boolean(json_object_object_get(object, "loaded")) ? "hooks"
 											  : "no hooks");
 		if (json_object_get_int64(json_object_object_get(object, "dropped")))
-			printf(", %lld segments dropped by the guard",
+			printf(", %lld segments dropped by the guard: proxies' packets reached it past "
+			       "the hooks, or for a published port that is not served",
 			       (long long)json_object_get_int64(
 				       json_object_object_get(object, "dropped")));
 		printf("\n");
 	}
+	if (json_object_array_length(list))
+		printf("  a packet that has passed hooks in one of them needs none here\n");
 }
