@@ -127,6 +127,7 @@ static void split_and_transparency_go_together(void **state)
 	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
 	assert_says(run(1, PPCTL "port add 29 --split no --transparent"), "needs a split");
 	assert_says(run(1, PPCTL "port add 29 --local"), "--local goes with --transparent");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --transparent"), "say which, with --port");
 	assert_says(run(1, PPCTL "port add 29 --split x"), "neither yes nor no");
 }
 

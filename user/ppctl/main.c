@@ -84,6 +84,7 @@ static int set_senders(const char *value)
 
 static int set_gate(const char *value)
 {
+	options.policy_given = "--gate";
 	return set_number("--gate", value, 120000, &options.policy.gate_ms);
 }
 
@@ -96,6 +97,7 @@ static int set_on_bad(const char *value)
 	else
 		return error("--on-bad: '%s' is neither tell nor drop", value);
 	options.on_bad_given = 1;
+	options.policy_given = "--on-bad";
 	return 0;
 }
 
@@ -108,6 +110,7 @@ static int set_split(const char *value)
 	else
 		return error("--split: '%s' is neither yes nor no", value);
 	options.split_given = 1;
+	options.policy_given = "--split";
 	return 0;
 }
 
@@ -128,6 +131,7 @@ static int set_transparent(const char *value)
 {
 	(void)value;
 	options.policy.flags |= PP_PORT_TRANSPARENT;
+	options.policy_given = "--transparent";
 	return 0;
 }
 
@@ -135,6 +139,7 @@ static int set_local(const char *value)
 {
 	(void)value;
 	options.policy.flags |= PP_PORT_LOCAL;
+	options.policy_given = "--local";
 	return 0;
 }
 
@@ -160,6 +165,7 @@ static int set_v1_mixed(const char *value)
 {
 	(void)value;
 	options.policy.flags |= PP_PORT_V1_MIXED;
+	options.policy_given = "--v1-mixed";
 	return 0;
 }
 

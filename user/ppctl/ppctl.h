@@ -33,6 +33,7 @@ struct options {
 	const char *senders; /* --proxy-cgroup */
 	const char *interfaces; /* --interface, NULL if not given */
 	struct pp_port policy;
+	const char *policy_given; /* the last option of it, NULL if none is given */
 	int split_given;  /* --split */
 	int on_bad_given; /* --on-bad */
 	int json;

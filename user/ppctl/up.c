@@ -437,13 +437,16 @@ static int report_up(const char *cgroup_path, int already)
 int command_up(int argc, char **argv)
 {
 	struct pp_bpf *skeleton;
-	char path[PATH_MAX];
-	int result;
+	char path[PATH_MAX], rest_path[PATH_MAX];
+	int result, rest;
 
 	(void)argv;
 	if (argc || !options.cgroup)
 		return error("usage: ppctl up --cgroup PATH [--port N[,N]] [--proxy "
 			     "PREFIX[,PREFIX]] [--proxy-cgroup PATH[,PATH]]");
+	if (!options.ports && options.policy_given)
+		return error("%s is of the policy of ports: say which, with --port",
+			     options.policy_given);
 	libbpf_set_print(remember_print);
 	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path) ||
 	    check_lists() || pin_lock() || pin_check())
@@ -460,6 +463,8 @@ int command_up(int argc, char **argv)
 	skeleton = pp_bpf__open();
 	if (!skeleton)
 		return error("the BPF object: %s", strerror(errno));
+	pin_path(rest_path, "maps", MAP_PORTS);
+	rest = !access(rest_path, F_OK);
 	pin_remove_all(); /* what a killed 'up' or 'down' may have left */
 	result = pin_make_directories();
 	if (!result)
@@ -469,6 +474,7 @@ int command_up(int argc, char **argv)
 	pp_bpf__destroy(skeleton);
 	if (result)
 		return -1;
-	say("up on %s, pinned at %s", path, options.pin);
+	say("up on %s, pinned at %s%s", path, options.pin,
+	    rest ? "; an incomplete set was removed from there, with its ports and proxies" : "");
 	return report_up(path, 0);
 }
