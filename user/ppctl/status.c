@@ -125,15 +125,20 @@ static void add_sender_program(const char *link, void *list)
 		json_object_array_add(list, program);
 }
 
+/* @cgroup: receives the path of the first that is attached, or "" */
 static struct json_object *programs_read(char cgroup[PATH_MAX])
 {
 	struct json_object *list = json_object_new_array(), *program;
+	char path[PATH_MAX];
 	size_t i;
 
+	cgroup[0] = 0;
 	for (i = 0; i < COUNT(program_names); i++) {
-		program = program_read(program_names[i], program_names[i], cgroup);
+		program = program_read(program_names[i], program_names[i], path);
 		if (program)
 			json_object_array_add(list, program);
+		if (!cgroup[0])
+			memcpy(cgroup, path, sizeof(path));
 	}
 	sender_links(add_sender_program, list);
 	for (i = 0; i < COUNT(map_programs); i++) {
@@ -192,6 +197,45 @@ static struct json_object *maps_read(void)
 	return list;
 }
 
+static int is_listed(struct json_object *programs, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(programs); i++) {
+		if (!strcmp(string_of(json_object_array_get_idx(programs, i), "name"), name))
+			return 1;
+	}
+	return 0;
+}
+
+/* Somebody has removed pins. With none of them left, the programs may be attached with bpftool. */
+static void print_unpinned(struct json_object *programs)
+{
+	size_t i, k;
+
+	for (i = 0; i < COUNT(program_names); i++) {
+		for (k = 0; k < COUNT(program_names) && !is_listed(programs, program_names[k]); k++)
+			;
+		if (k < COUNT(program_names) && !is_listed(programs, program_names[i]))
+			printf("  %-14s NOT ATTACHED: its pin below %s/links is gone; 'ppctl up' with all "
+			       "its options mends that\n",
+			       program_names[i], options.pin);
+	}
+}
+
+static void print_attachment(struct json_object *program)
+{
+	const char *cgroup;
+
+	if (json_object_object_get(program, "map")) {
+		printf("map %s", string_of(program, "map"));
+		return;
+	}
+	cgroup = string_of(program, "cgroup");
+	printf("link %d%s", number_of(program, "link_id"),
+	       cgroup && cgroup[0] ? "" : ", DETACHED: its cgroup is gone, or another tool did that");
+}
+
 static void print_programs(struct json_object *list)
 {
 	struct json_object *program;
@@ -200,14 +244,12 @@ static void print_programs(struct json_object *list)
 	printf("programs\n");
 	for (i = 0; i < json_object_array_length(list); i++) {
 		program = json_object_array_get_idx(list, i);
-		printf("  %-14s prog %d, ", string_of(program, "name"),
-		       number_of(program, "prog_id"));
-		if (json_object_object_get(program, "map"))
-			printf("map %s", string_of(program, "map"));
-		else
-			printf("link %d", number_of(program, "link_id"));
-		printf(", %d instructions\n", number_of(program, "instructions"));
+		printf("  %-14s prog %d, %d instructions, ", string_of(program, "name"),
+		       number_of(program, "prog_id"), number_of(program, "instructions"));
+		print_attachment(program);
+		printf("\n");
 	}
+	print_unpinned(list);
 	if (!json_object_array_length(list))
 		printf("  none pinned here: attached with bpftool, or not at all\n");
 }
@@ -226,13 +268,13 @@ static void print_maps(struct json_object *list)
 	}
 }
 
-static void print_listeners(struct json_object *list)
+static void print_listeners(struct json_object *list, int any_port)
 {
 	struct json_object *listener, *inside;
 	int served, mptcp, any_mptcp = 0;
 	size_t i;
 
-	if (!json_object_array_length(list))
+	if (!any_port)
 		return;
 	printf("listeners on served ports, in this network namespace\n");
 	for (i = 0; i < json_object_array_length(list); i++) {
@@ -246,6 +288,9 @@ static void print_listeners(struct json_object *list)
 			      : "  NOT SERVED: made outside of the cgroup, restart its server in "
 				"it");
 	}
+	if (!json_object_array_length(list))
+		printf("  none: the server is not started, listens on another port, or is in another "
+		       "network namespace\n");
 	if (any_mptcp)
 		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
 		       "dropped until they fall back\n");
@@ -299,18 +344,22 @@ int command_status(int argc, char **argv)
 	if (drain_is_down())
 		printf("going down, when the connections with a split are gone\n");
 	if (json_object_array_length(programs))
-		printf("cgroup    %s\n", cgroup[0] ? cgroup : "gone: 'ppctl down', then up again");
+		printf("cgroup    %s\n", cgroup[0] ? cgroup : "gone: 'ppctl up --cgroup PATH' attaches the programs to the new one");
 	print_programs(programs);
 	print_maps(maps);
 	printf("ports\n");
 	port_list.print(ports);
+	if (!json_object_array_length(ports))
+		printf("none: nothing is served\n");
 	printf("proxies\n");
 	proxy_list.print(proxies);
+	if (!json_object_array_length(proxies) && !json_object_array_length(senders))
+		printf("none: all peers are ordinary clients\n");
 	if (json_object_array_length(senders)) {
 		printf("proxy cgroups\n");
 		proxy_cgroup_list.print(senders);
 	}
-	print_listeners(listeners);
+	print_listeners(listeners, json_object_array_length(ports) > 0);
 	if (ports_have_split(ports_map))
 		interfaces_print(interfaces, cgroup);
 	printf("counters\n");
