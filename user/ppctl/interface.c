@@ -1031,6 +1031,8 @@ static void print_interface(struct json_object *interface, const char *cgroup)
 		printf("no hooks: not named by --interface");
 	if (dropped)
 		printf(", %lld segments dropped by the guard", (long long)dropped);
+	if (dropped && json_object_get_boolean(json_object_object_get(interface, "attached")))
+		printf(" (if that still grows, another tc program comes before pp_in)");
 	printf("\n");
 }
 

@@ -268,10 +268,10 @@ static void print_maps(struct json_object *list)
 	}
 }
 
-static void print_listeners(struct json_object *list, int any_port)
+static void print_listeners(struct json_object *list, int any_port, int any_split)
 {
 	struct json_object *listener, *inside;
-	int served, mptcp, any_mptcp = 0;
+	int served, mptcp, any_mptcp = 0, any_outside = 0;
 	size_t i;
 
 	if (!any_port)
@@ -283,6 +283,7 @@ static void print_listeners(struct json_object *list, int any_port)
 		served = !inside || json_object_get_boolean(inside);
 		mptcp = json_object_get_boolean(json_object_object_get(listener, "mptcp"));
 		any_mptcp |= mptcp;
+		any_outside |= !served;
 		printf("  %s%s%s\n", string_of(listener, "address"), mptcp ? "  MPTCP" : "",
 		       served ? ""
 			      : "  NOT SERVED: made outside of the cgroup, restart its server in "
@@ -291,6 +292,9 @@ static void print_listeners(struct json_object *list, int any_port)
 	if (!json_object_array_length(list))
 		printf("  none: the server is not started, listens on another port, or is in another "
 		       "network namespace\n");
+	if (any_outside && any_split)
+		printf("  NOT SERVED, on a port with a split: no header in the stream, and the proxy's "
+		       "address in place of the client's\n");
 	if (any_mptcp)
 		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
 		       "dropped until they fall back\n");
@@ -359,7 +363,7 @@ int command_status(int argc, char **argv)
 		printf("proxy cgroups\n");
 		proxy_cgroup_list.print(senders);
 	}
-	print_listeners(listeners, json_object_array_length(ports) > 0);
+	print_listeners(listeners, json_object_array_length(ports) > 0, ports_have_split(ports_map));
 	if (ports_have_split(ports_map))
 		interfaces_print(interfaces, cgroup);
 	printf("counters\n");
