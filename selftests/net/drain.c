@@ -111,7 +111,7 @@ static void a_port_drains_and_is_added_again(void **state)
 	bulk = bulk_begin(link.client, link.server);
 	bulk_go_on(bulk, SOME);
 	assert_says(run(0, "build/bin/ppctl port del %d", TRANSPARENT), "drains");
-	assert_says(run(0, "build/bin/ppctl status"), "draining: no new connections, 1 with a split left");
+	assert_says(run(0, "build/bin/ppctl status"), "draining: new connections have no split, 1 with a split left");
 	bulk_go_on(bulk, SOME);
 	assert_not_served();
 	assert_peer(link.server, "192.0.2.7");

@@ -146,7 +146,7 @@ static void port_print(struct json_object *port)
 	       json_object_get_int(json_object_object_get(port, "gate_ms")),
 	       json_object_get_string(json_object_object_get(port, "on_bad")));
 	print_flag(port, "v1_mixed", "v1 mixed");
-	print_flag(port, "draining", "draining: no new connections");
+	print_flag(port, "draining", "draining: new connections have no split");
 	if (json_object_object_get(port, "left"))
 		printf(", %d with a split left",
 		       json_object_get_int(json_object_object_get(port, "left")));
