@@ -24,6 +24,10 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct net {
 	u64 net_cookie;
 };
@@ -53,7 +57,9 @@ struct sock_common {
 	__u16 skc_num;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
+	atomic64_t skc_cookie;
 	long unsigned int skc_flags;
+	struct sock *skc_listener;
 	u32 skc_rcv_wnd;
 };
 

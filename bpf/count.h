@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_count: which sockets need pp_in and pp_out still. ppctl runs it over pp_origins; nothing calls it
- * otherwise.
+ * pp_count: which sockets need pp_in and pp_out still. ppctl runs it over pp_origins; nothing calls
+ * it otherwise.
  */
 #ifndef PP_COUNT_H
 #define PP_COUNT_H

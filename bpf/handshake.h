@@ -12,8 +12,8 @@
  * gives up after two SYNs (see sender.h), 3 s after the first. */
 #define LOSS_NS (4 * 1000000000ULL)
 
-/* Which network namespace the tc programs are loaded for: ppctl does so once for each, and sets this
- * before. 0: not known (in the other programs, or where bpftool has loaded them). */
+/* Which network namespace the tc programs are loaded for: ppctl does so once for each, and sets
+ * this before. 0: not known (in the other programs, or where bpftool has loaded them). */
 const volatile __u64 netns_cookie = 0;
 
 /* bpf_get_netns_cookie() takes no skb before 6.16, so walk to it. */

@@ -225,6 +225,16 @@ static __u32 syn_refused(struct __sk_buff *skb, const struct segment *segment,
 	return 0;
 }
 
+/* This listener is served: pp_in asks for that. */
+static void note_listener(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u32 yes = 1;
+
+	if (!bpf_map_lookup_elem(&pp_listeners, &cookie))
+		bpf_map_update_elem(&pp_listeners, &cookie, &yes, BPF_ANY);
+}
+
 /* A SYN. The gate sees it before its sender sees the answer, so what it writes into the
  * announcement is there when pp_sender asks: this connection is to a port that is served. */
 static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment,
@@ -235,8 +245,10 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 	enum standing standing;
 	__u32 refused;
 
-	if (policy->split != PP_SPLIT_NO)
+	if (policy->split != PP_SPLIT_NO) {
+		note_listener(skb);
 		forward_syn(listener, segment);
+	}
 	listener_ways_of(listener, &ways);
 	if (!ways.mptcp && !ways.fastopen && !has_senders())
 		return PASS;

@@ -90,9 +90,10 @@ struct {
 	__type(value, struct pp_handover);
 } pp_handovers SEC(".maps");
 
-/* Bytes of a header in pieces, or with TLVs, until there is a socket to keep them with. What is evicted
- * refuses its connection, if that is not made yet. A list for each CPU: before 6.16 a CPU takes 128 free
- * entries of a common one at a time, and where none are left the next CPU keeps no more than one. */
+/* Bytes of a header in pieces, or with TLVs, until there is a socket to keep them with. What is
+ * evicted refuses its connection, if that is not made yet. A list for each CPU: before 6.16 a CPU
+ * takes 128 free entries of a common one at a time, and where none are left the next CPU keeps no
+ * more than one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
@@ -117,6 +118,15 @@ struct {
 	__type(key, __u64);
 	__type(value, __u32);
 } pp_hooked SEC(".maps");
+
+/* Listeners (socket cookie) that pp_gate has seen a proxy's SYN come to. pp_in takes out no header
+ * that is for another one: it knows ports, and no cgroups. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} pp_listeners SEC(".maps");
 
 /* forward.h: a SYN of a proxy that a served cgroup has got, and when (CLOCK_MONOTONIC, ns). */
 struct pp_syn_key {

@@ -50,8 +50,8 @@ static __u32 fold(__u64 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* What the checksum sees of a 32-bit number at @offset of the TCP header: SACK edges of some systems are
- * at odd ones, where each byte is in the other half of its word. */
+/* What the checksum sees of a 32-bit number at @offset of the TCP header: SACK edges of some
+ * systems are at odd ones, where each byte is in the other half of its word. */
 static __be32 as_summed(__be32 number, __u32 offset)
 {
 	return offset & 1 ? (number & 0x00ff00ff) << 8 | (number >> 8 & 0x00ff00ff) : number;
@@ -329,8 +329,9 @@ static __noinline int move_headers_far(struct __sk_buff *skb, struct packet *pac
 	return rest < more && bpf_skb_change_tail(skb, payload + rest, 0) ? -1 : 0;
 }
 
-/* bpf_skb_adjust_room() makes no packet longer that is one segment of more than 16 KiB. These are on lo, or
- * where an MTU is as large: a whole checksum is written then, since they do not leave this machine. */
+/* bpf_skb_adjust_room() makes no packet longer that is one segment of more than 16 KiB. These are
+ * on lo, or where an MTU is as large: a whole checksum is written then, since they do not leave
+ * this machine. */
 static int can_grow(struct __sk_buff *skb)
 {
 	return skb->gso_size || skb->len <= GROW_MAX;

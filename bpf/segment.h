@@ -22,7 +22,8 @@
 /* The same, of a segment that belongs to no connection: the kernel is to reset it. */
 #define CARRIER_LATE 0x5051
 
-/* Says "pp_out has seen this". Another number: over lo a packet from a served port may be to one. */
+/* Says "pp_out has seen this". Another number: over lo a packet from a served port may be to one.
+ */
 #define CARRIER_OUT 0x5052
 
 #define IP6_EXTENSIONS_MAX 8
@@ -144,7 +145,8 @@ static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l
 	}
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		*tcp = l2 + sizeof(*ip6);
-		if (data + l2 + sizeof(*ip6) + TCP_MIN > end || data[l2] >> 4 != 6 || !ip6->payload_len)
+		if (data + l2 + sizeof(*ip6) + TCP_MIN > end || data[l2] >> 4 != 6 ||
+		    !ip6->payload_len)
 			return IN_PLACE_NO;
 		if (ip6->nexthdr == IPPROTO_TCP)
 			return IN_PLACE_YES;
@@ -154,8 +156,8 @@ static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l
 	return NOT_TCP;
 }
 
-/* The kernel drops what is shorter than it says, or has no room for its own headers: such a packet must
- * not get lengths that are right. */
+/* The kernel drops what is shorter than it says, or has no room for its own headers: such a packet
+ * must not get lengths that are right. */
 static __always_inline int segment_check(struct __sk_buff *skb, struct segment *segment)
 {
 	if (segment->end > skb->len || segment->payload < segment->options ||

@@ -32,8 +32,7 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 	__u16 port = CONTEXT_FIELD(sk->src_port);
 	__u32 peer[4] = {};
 
-	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) ||
-	    !served(port))
+	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) || !served(port))
 		return;
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_senders() && !is_marked((__u8 *)peer))

@@ -36,7 +36,8 @@ struct stage {
 	__u32 start;	 /* bytes of the header before this segment's first new one */
 	__u32 window;
 	__u32 l2;
-	__u32 known; /* 1: pp_flows had an entry when the segment came */
+	__u32 known;	/* 1: pp_flows had an entry when the segment came */
+	__u32 unserved; /* 1: its listener is of no served cgroup */
 };
 
 struct {
@@ -72,8 +73,8 @@ static void stage_socket(struct stage *stage, const struct pp_port *policy)
 
 #define STAGE_LATE -2 /* another CPU has taken more of the header */
 
-/* Segments and copies of them come by several CPUs. One that is late must not undo what another has kept
- * and acknowledged since: the proxy does not send that again. */
+/* Segments and copies of them come by several CPUs. One that is late must not undo what another has
+ * kept and acknowledged since: the proxy does not send that again. */
 static int stage_is_late(const struct stage *stage)
 {
 	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
@@ -82,14 +83,15 @@ static int stage_is_late(const struct stage *stage)
 	       (flow->established || flow->got != stage->start);
 }
 
-/* The pieces before this one are gone. Return: STAGE_LATE, with the header that they were part of; or -1. */
+/* The pieces before this one are gone. Return: STAGE_LATE, with the header that they were part of;
+ * or -1. */
 static int stage_lost(const struct stage *stage)
 {
 	struct pp_flow *flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 
-	return flow && flow->first_seq == stage->flow.first_seq && (flow->established || flow->cut) ?
-		       STAGE_LATE :
-		       -1;
+	return flow && flow->first_seq == stage->flow.first_seq && (flow->established || flow->cut)
+		       ? STAGE_LATE
+		       : -1;
 }
 
 /* Return: 0; or -1, late. */
@@ -99,13 +101,15 @@ static int stage_keep(struct stage *stage, __u32 len)
 
 	stage->flow.got = len;
 	if (flow && flow->first_seq == stage->flow.first_seq)
-		return __sync_val_compare_and_swap(&flow->got, stage->start, len) == stage->start ? 0 : -1;
+		return __sync_val_compare_and_swap(&flow->got, stage->start, len) == stage->start
+			       ? 0
+			       : -1;
 	return bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY) ? -1 : 0;
 }
 
-/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW, of
- * which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the header that
- * are there; -1, what came before is lost; or STAGE_LATE. */
+/* Joins the segment's bytes to the pieces before it, and decodes: a header larger than PP_WINDOW,
+ * of which work->joined has the beginning (@joined), or pp_large_pieces. Return: bytes of the
+ * header that are there; -1, what came before is lost; or STAGE_LATE. */
 static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct pp_work *work,
 			      int joined)
 {
@@ -208,8 +212,8 @@ static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struc
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
 }
 
-/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. Return: 0; -1, there is
- * no room; or STAGE_LATE. */
+/* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. Return: 0; -1, there
+ * is no room; or STAGE_LATE. */
 static int stage_hand_over(struct stage *stage, __u32 cut)
 {
 	struct pp_flow *flow = NULL;
@@ -228,7 +232,8 @@ static int stage_hand_over(struct stage *stage, __u32 cut)
 	stage->at.remote_port = stage->segment.source_port;
 	stage->at.first_seq = stage->flow.first_seq;
 	stage->at.ack = stage->segment.ack;
-	/* what was not there when this segment came, and is now, another CPU has put there for a copy */
+	/* what was not there when this segment came, and is now, another CPU has put there for a
+	 * copy */
 	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow,
 				stage->known ? BPF_ANY : BPF_NOEXIST))
 		return STAGE_LATE;
@@ -352,6 +357,22 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
 }
 
+/* Whoever listens there would get the proxy for its client, and pp_gate is not there to say
+ * otherwise: another service with a served port's number, or a unit that was restarted and has a
+ * cgroup without the programs. */
+static int stage_unserved(struct __sk_buff *skb, struct stage *stage)
+{
+	struct packet *packet;
+
+	if (stage->segment.flags & TCP_RST)
+		return TC_PASS;
+	packet = packet_read(skb, &stage->segment);
+	if (!packet || !packet_is_whole(skb, packet, &stage->segment))
+		return TC_DROP;
+	count(PP_STAT_UNSERVED);
+	return stage_reset(skb, packet, stage);
+}
+
 /* A packet of a marked proxy whose connection has no socket yet. */
 static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 {
@@ -375,6 +396,8 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	/* Who does not know this has not received our SYN-ACK. */
 	if (stage->next_ack && segment->ack != stage->next_ack)
 		return TC_DROP;
+	if (stage->unserved)
+		return stage_unserved(skb, stage);
 	if (is_held(stage, policy)) {
 		count(PP_STAT_ACKS_HELD);
 		return TC_DROP;
@@ -462,6 +485,24 @@ static int translate_in(struct __sk_buff *skb, const struct segment *segment, __
 	return cut && change_number(skb, tcp, tcp + TCP_AT_SEQ, seq, -cut) ? TC_DROP : TC_PASS;
 }
 
+/* Of any kind: bpf_skc_to_tcp_sock() says no where it is not plain TCP. */
+static struct sock *kernel_socket(struct bpf_sock *sk)
+{
+	struct sock *at = NULL;
+
+	bpf_probe_read_kernel(&at, sizeof(at), &sk);
+	return at;
+}
+
+static int is_listener_served(struct sock *listener)
+{
+	__u64 cookie = 0;
+
+	return listener &&
+	       !bpf_core_read(&cookie, sizeof(cookie), &listener->__sk_common.skc_cookie) &&
+	       bpf_map_lookup_elem(&pp_listeners, &cookie);
+}
+
 static void stage_window(struct stage *stage, __u32 window, __u8 scale)
 {
 	window >>= scale;
@@ -473,14 +514,17 @@ static __noinline int stage_of_mptcp_request(struct bpf_sock *sk, struct stage *
 {
 	struct tcp_request_sock *at;
 	__u32 rcv_isn = 0, snt_isn = 0, window = 0;
+	struct sock *listener = NULL;
 	__u64 sent_us = 0;
 
 	if (!sk || !stage || bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
 	    bpf_core_read(&rcv_isn, sizeof(rcv_isn), &at->rcv_isn) ||
 	    bpf_core_read(&snt_isn, sizeof(snt_isn), &at->snt_isn) ||
 	    bpf_core_read(&sent_us, sizeof(sent_us), &at->snt_synack) ||
+	    bpf_core_read(&listener, sizeof(listener), &at->req.req.__req_common.skc_listener) ||
 	    bpf_core_read(&window, sizeof(window), &at->req.req.__req_common.skc_rcv_wnd))
 		return -1;
+	stage->unserved = !is_listener_served(listener);
 	stage->flow.first_seq = rcv_isn + 1;
 	stage->next_ack = snt_isn + 1;
 	stage->waited_us = bpf_ktime_get_ns() / 1000 - sent_us;
@@ -494,6 +538,7 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 
 	if (!request)
 		return stage_of_mptcp_request(sk, stage);
+	stage->unserved = !is_listener_served(request->req.req.__req_common.skc_listener);
 	stage->flow.first_seq = request->rcv_isn + 1;
 	stage->next_ack = request->snt_isn + 1;
 	stage->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
@@ -587,6 +632,8 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 			if (begins && !(stage->segment.flags & TCP_RST) &&
 			    is_cookie(skb, sk, &stage->segment)) {
 				stage->flow.first_seq = stage->segment.seq;
+				stage->unserved =
+					!is_listener_served(kernel_socket(sk));
 				verdict = TC_PASS;
 			} else {
 				late = 1;
@@ -752,8 +799,8 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 
 	if (!stage)
 		return TC_NEXT;
-	/* A late copy of the SYN that the connection began with. Linux 6.1 answers it by a D-SACK, which
-	 * pp_out translates. */
+	/* A late copy of the SYN that the connection began with. Linux 6.1 answers it by a D-SACK,
+	 * which pp_out translates. */
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 	if (flow && flow->established && flow->first_seq == stage->segment.seq)
 		return translate_in(skb, &stage->segment, flow->cut);
@@ -825,9 +872,9 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	flow_key(&stage->key, skb, segment);
 	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
 	if (segment->flags & TCP_SYN)
-		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port) ?
-			       TC_NEXT :
-			       split_syn(skb, stage);
+		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port)
+			       ? TC_NEXT
+			       : split_syn(skb, stage);
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 	if (flow && flow->established) {
 		/* also, to no harm, every 2^32 bytes */
@@ -836,6 +883,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 		return translate_in(skb, segment, flow->cut);
 	}
 	stage->known = flow != NULL;
+	stage->unserved = 0;
 	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
 	if (verdict == TC_MISS)
 		verdict = miss(skb, stage);

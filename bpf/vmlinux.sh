@@ -18,7 +18,7 @@ BEGIN {
 	want("kernfs_node", "id")
 	want("cgroup", "kn")
 	want("sock_cgroup_data", "cgroup")
-	want("sock_common", "skc_flags skc_net skc_num skc_rcv_wnd skc_state")
+	want("sock_common", "skc_cookie skc_flags skc_listener skc_net skc_num skc_rcv_wnd skc_state")
 	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data")
 	want("inet_sock", "sk")
 	want("fastopen_queue", "max_qlen")
@@ -62,6 +62,7 @@ END {
 	print "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n"
 	print "typedef struct {\n\tstruct net *net;\n} possible_net_t;\n"
 	print "typedef struct {\n\t__u32 val;\n} kuid_t;\n"
+	print "typedef struct {\n\t__s64 counter;\n} atomic64_t;\n"
 	for (i = 1; i <= types; i++)
 		printf "struct %s {\n%s};\n\n", order[i], body[order[i]]
 	print "#pragma clang attribute pop\n"

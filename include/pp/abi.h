@@ -329,6 +329,7 @@ enum pp_stat {
 	PP_STAT_UNANNOUNCED, /* segments of connections whose announcement is lost, dropped */
 	PP_STAT_UNCONFIRMED, /* connections of proxy cgroups to ports that are not served */
 	PP_STAT_FORWARDED_FULL, /* split: connections refused for want of room in pp_forwarded */
+	PP_STAT_UNSERVED, /* split: connections of proxies reset, to listeners outside of the cgroup */
 	PP_STAT_BAD = 32,    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
 	PP_STAT_COUNT = 64,
 };

@@ -31,6 +31,7 @@ static const struct counter_name {
 	{PP_STAT_GUARDED, "guarded", "split: segments that did not pass pp_in, dropped"},
 	{PP_STAT_SPLIT, "split", "headers taken out of the stream"},
 	{PP_STAT_PIECES, "pieces", "split: pieces of headers acknowledged"},
+	{PP_STAT_UNSERVED, "unserved", "split: connections to listeners outside of the cgroup, reset"},
 	{PP_STAT_FORWARDED_FULL, "forwarded_full",
 	 "forwarded connections reset: no room in pp_forwarded"},
 	{PP_STAT_FOREIGN, "foreign", "addresses that do not fit their socket: 192.0.0.8"},
