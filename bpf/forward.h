@@ -53,13 +53,16 @@ static void forward_synack(const struct segment *segment, const struct pp_flow_k
 	struct pp_forward *forward;
 
 	__builtin_memcpy(syn.remote, key->remote, 16);
-	if (!bpf_map_lookup_elem(&pp_syns, &syn))
-		return;
+	/* what there is of another connection does not concern this one, whoever its server is */
 	forward = bpf_map_lookup_elem(&pp_forwarded, key);
 	if (forward && forward->first_seq != segment->ack)
 		bpf_map_delete_elem(&pp_forwarded, key);
 	known = bpf_map_lookup_elem(&pp_synacks, key);
 	if (known && known->first_seq == synack.first_seq && known->next_ack == synack.next_ack)
+		return;
+	if (known)
+		bpf_map_delete_elem(&pp_synacks, key);
+	if (!bpf_map_lookup_elem(&pp_syns, &syn))
 		return;
 	synack.sent_ns = bpf_ktime_get_ns();
 	bpf_map_update_elem(&pp_synacks, key, &synack, BPF_ANY);

@@ -507,9 +507,51 @@ static void with_hooks_in_the_container_too(void **state)
 	close(listener);
 }
 
+static int call_from(unsigned int from, unsigned int port)
+{
+	int fd;
+
+	netns_enter(proxy);
+	become_proxy();
+	fd = connect_from(PROXY_HOST, from, UPLINK, port);
+	become_server();
+	netns_enter(host);
+	return fd;
+}
+
+/* A container that was started again, in a cgroup that nobody has named yet; its proxy connects from
+ * ports that it has used before. */
+static void an_old_tuple_leads_to_a_server_that_is_not_served(void **state)
+{
+	int listener = serve("0.0.0.0", PUBLISHED), client, server;
+
+	(void)state;
+	client = call_from(4001, PUBLISHED);
+	send_text(client, LINE PAYLOAD);
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, PAYLOAD);
+	reset(client);
+	close(server);
+	close(listener);
+	become_bystander();
+	listener = serve("0.0.0.0", PUBLISHED);
+	client = call_from(4001, PUBLISHED);
+	send_text(client, LINE PAYLOAD);
+	server = accept_within(listener, 3000);
+	assert_true(server >= 0);
+	assert_reads_text(server, LINE PAYLOAD);
+	send_text(server, "250 ok\r\n");
+	assert_reads_text(client, "250 ok\r\n");
+	close_both(client, server);
+	close(listener);
+	become_server();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_old_tuple_leads_to_a_server_that_is_not_served),
 		cmocka_unit_test(a_published_port),
 		cmocka_unit_test(the_servers_own_port_is_another),
 		cmocka_unit_test(header_and_payload_in_one_segment),
