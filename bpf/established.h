@@ -213,7 +213,7 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 	}
 	/* On a port that drains it is a new connection, which is not served; but what pp_in has
 	 * translated is of one that got no record for want of memory. */
-	if (!has_translated(policy) || (!splits(policy) && skb->tc_index != CARRIER))
+	if (!has_translated(policy) || (!splits(policy) && !went_in(skb)))
 		return PASS;
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_senders() && !is_marked((__u8 *)peer))
@@ -261,7 +261,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 
 	if (!socket)
 		return gate_unrecorded(skb, sk);
-	if ((socket->cut && skb->tc_index != CARRIER) || is_untranslated(socket))
+	if ((socket->cut && !went_in(skb)) || is_untranslated(socket))
 		return guard_drop(skb);
 	if (socket->settled)
 		return PASS;

@@ -281,8 +281,8 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 }
 
 /* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in,
- * or too long ago. */
-static struct pp_handover *handover_of(const struct segment *segment)
+ * or too long ago. Its own mark, too: the same segment may come again where no hooks are. */
+static struct pp_handover *handover_of(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct pp_handover_key key = {
 		.remote_port = segment->source_port,
@@ -290,6 +290,8 @@ static struct pp_handover *handover_of(const struct segment *segment)
 		.ack = segment->ack,
 	};
 
+	if (!went_in(skb))
+		return NULL;
 	__builtin_memcpy(key.remote, segment->source, 16);
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
@@ -341,7 +343,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 			forward_syn(listener, segment);
 			return PASS;
 		}
-		if (is_inner(listener) && is_marked(segment->source) && !handover_of(segment))
+		if (is_inner(listener) && is_marked(segment->source) && !handover_of(skb, segment))
 			return guard_drop(skb);
 		return PASS;
 	}
@@ -355,7 +357,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return PASS;
 	if (segment->flags & TCP_SYN)
 		return gate_syn(skb, listener, segment, policy);
-	if (has_translated(policy) && handover_of(segment))
+	if (has_translated(policy) && handover_of(skb, segment))
 		return PASS;
 	switch (standing_of(skb, segment, &outgoing)) {
 	case STRANGER:
@@ -374,7 +376,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	}
 	if (policy->split != PP_SPLIT_NO) {
 		/* of a connection that has ended, or of none: the kernel resets it */
-		if ((skb->tc_index == CARRIER || skb->tc_index == CARRIER_LATE) &&
+		if ((went_in(skb) || skb->tc_index == CARRIER_LATE) &&
 		    !has_request(skb, segment))
 			return PASS;
 		return guard_drop(skb);

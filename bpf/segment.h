@@ -22,9 +22,20 @@
 /* The same, of a segment that belongs to no connection: the kernel is to reset it. */
 #define CARRIER_LATE 0x5051
 
-/* Says "pp_out has seen this". Another number: over lo a packet from a served port may be to one.
- */
-#define CARRIER_OUT 0x5052
+/* "pp_out has seen this", and "both have": on lo, and through veth, one comes after the other, and where
+ * both port numbers are those of ports with a split, each has its own part to do. */
+#define CARRIER_OUT  0x5052
+#define CARRIER_BOTH 0x5053
+
+static __always_inline int went_in(struct __sk_buff *skb)
+{
+	return skb->tc_index == CARRIER || skb->tc_index == CARRIER_BOTH;
+}
+
+static __always_inline int went_out(struct __sk_buff *skb)
+{
+	return skb->tc_index == CARRIER_OUT || skb->tc_index == CARRIER_BOTH;
+}
 
 #define IP6_EXTENSIONS_MAX 8
 

@@ -393,8 +393,10 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	if (!policy)
 		return TC_DROP;
 	record = &stage->handover.socket.record;
-	/* Who does not know this has not received our SYN-ACK. */
-	if (stage->next_ack && segment->ack != stage->next_ack)
+	/* Who does not know this has not received our SYN-ACK. A RST without it is a kernel's that has lost
+	 * its end: it has the SYN-ACK's number, which is asked for below. */
+	if (stage->next_ack && segment->ack != stage->next_ack &&
+	    (segment->flags & (TCP_RST | TCP_ACK)) != TCP_RST)
 		return TC_DROP;
 	if (stage->unserved)
 		return stage_unserved(skb, stage);
@@ -547,18 +549,20 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 	return 0;
 }
 
-/* Does this segment end a handshake by one of the kernel's SYN cookies? Only the kernel knows. */
+/* Does this segment acknowledge one of the kernel's SYN cookies, in a stream that begins with @first_seq?
+ * Only the kernel knows. One that cannot be read is none that the kernel resets, either. */
 static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
-		     const struct segment *segment)
+		     const struct segment *segment, __u32 first_seq)
 {
 	struct packet *packet = packet_read(skb, segment);
 	struct tcphdr *tcp;
 
 	if (!packet)
-		return 0;
+		return 1;
 	tcp = packet_tcp(packet);
 	if (!tcp)
-		return 0;
+		return 1;
+	tcp->seq = bpf_htonl(first_seq); /* of this copy */
 	if (packet->is_ip6)
 		return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct ipv6hdr),
 						tcp, sizeof(*tcp));
@@ -630,7 +634,7 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 				verdict = TC_PASS;
 		} else if (sk->state == BPF_TCP_LISTEN) {
 			if (begins && !(stage->segment.flags & TCP_RST) &&
-			    is_cookie(skb, sk, &stage->segment)) {
+			    is_cookie(skb, sk, &stage->segment, stage->segment.seq)) {
 				stage->flow.first_seq = stage->segment.seq;
 				stage->unserved =
 					!is_listener_served(kernel_socket(sk));
@@ -666,6 +670,7 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_flow *flow)
 {
 	struct bpf_sock *sk;
+	int cookie;
 
 	if (!stage || !flow)
 		return TC_NEXT;
@@ -690,8 +695,10 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 		return stage_standing(skb, stage) == TC_PASS ? TC_STAGE : TC_DROP;
 	}
 	sk = find_request(skb, &stage->segment);
-	if (!sk)
-		return TC_DROP;
+	if (!sk) { /* the listener is gone: the kernel resets it */
+		skb->tc_classid = CARRIER_LATE;
+		return TC_PASS;
+	}
 	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
 		__u32 first_seq = flow->first_seq;
 
@@ -706,9 +713,14 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 		}
 		return TC_STAGE;
 	}
-	if (sk->state == BPF_TCP_LISTEN) { /* by a cookie */
+	if (sk->state == BPF_TCP_LISTEN) { /* by a cookie, or a request that is gone */
+		cookie = !(stage->segment.flags & TCP_RST) &&
+			 is_cookie(skb, sk, &stage->segment, stage->flow.first_seq);
 		bpf_sk_release(sk);
-		return TC_STAGE;
+		if (cookie)
+			return TC_STAGE;
+		skb->tc_classid = CARRIER_LATE;
+		return TC_PASS;
 	}
 	bpf_sk_release(sk);
 	bpf_map_delete_elem(&pp_flows, &stage->key);
@@ -862,8 +874,8 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 		return TC_NEXT;
 	if (in_place == IN_PLACE_NO && !is_split(segment->destination_port))
 		return TC_NEXT;
-	skb->tc_classid = CARRIER;
-	if (skb->tc_index == CARRIER) /* a second hook on the way: a bridge's port, the bridge */
+	skb->tc_classid = went_out(skb) ? CARRIER_BOTH : CARRIER;
+	if (went_in(skb)) /* a second hook on the way: a bridge's port, and the bridge */
 		return TC_PASS;
 	stage->l2 = l2;
 	stage->next_ack = 0;
@@ -1008,8 +1020,8 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 	if ((in_place == IN_PLACE_NO && !is_split(segment.source_port)) ||
 	    !(segment.flags & TCP_ACK))
 		return TC_NEXT;
-	skb->tc_classid = CARRIER_OUT;
-	if (skb->tc_index == CARRIER_OUT)
+	skb->tc_classid = went_in(skb) ? CARRIER_BOTH : CARRIER_OUT;
+	if (went_out(skb))
 		return TC_PASS;
 	return translate_out(skb, &segment, cut_of_outgoing(skb, &segment));
 }
