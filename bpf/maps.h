@@ -49,14 +49,6 @@ struct {
 	__type(value, struct pp_handoff);
 } pp_handoff SEC(".maps");
 
-struct pp_flow {
-	__u32 first_seq;   /* of the stream's first byte, in both ends' numbers */
-	__u32 got;	   /* bytes of the header taken and acknowledged so far */
-	__u32 cut;	   /* bytes taken out of the stream, 0 while the header is incomplete */
-	__u32 established; /* 1: the socket has its record, and cut in it */
-	__u32 forwarded;   /* 1: the server is behind this host: see forward.h */
-};
-
 /* A cache: pp_origins is the truth for a socket that lives. It also serves sockets in TIME_WAIT,
  * which have no storage, and headers in pieces, before there is a socket. */
 struct {
@@ -173,15 +165,6 @@ struct {
 
 /* A forwarded connection whose header was taken out. Nothing evicts it: no socket of this namespace
  * would tell again. */
-struct pp_forward {
-	__u32 first_seq;
-	__u32 cut;
-	__u64 made_ns;
-	__u64 ended_ns;	 /* when its socket was closed, else 0 */
-	__u32 confirmed; /* 1: it has a socket */
-	__u32 unused;
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

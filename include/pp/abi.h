@@ -233,6 +233,25 @@ struct pp_flow_key {
 	__u32 unused; /* 0 */
 };
 
+/* pp_flows */
+struct pp_flow {
+	__u32 first_seq;   /* of the stream's first byte, in both ends' numbers */
+	__u32 got;	   /* bytes of the header taken and acknowledged so far */
+	__u32 cut;	   /* bytes taken out of the stream, 0 while the header is incomplete */
+	__u32 established; /* 1: the socket has its record, and cut in it */
+	__u32 forwarded;   /* 1: the server is behind this host: see forward.h */
+};
+
+/* pp_forwarded */
+struct pp_forward {
+	__u32 first_seq;
+	__u32 cut;
+	__u64 made_ns;
+	__u64 ended_ns;	 /* when its socket was closed, else 0 */
+	__u32 confirmed; /* 1: it has a socket */
+	__u32 unused;
+};
+
 /* pp_outgoing: what the sending side knows of a connection that a process of a proxy cgroup makes
  * to a port with a served number, from its connect() until the receiving side has taken it over.
  * The key's netns_cookie is 0, since the two ends may be in different namespaces of the host,

@@ -321,6 +321,54 @@ static void forget_flows(uint16_t port)
 	forget_flows_in("pp_forwarded", port);
 }
 
+/* Deletes the entries for which @stale says 1. */
+static void forget_stale(const char *name, int (*stale)(const void *value))
+{
+	struct pp_flow_key keys[2], *previous = NULL;
+	int map = open_quietly("maps", name), count = 0, more;
+	union {
+		struct pp_flow flow;
+		struct pp_forward forward;
+	} value;
+
+	while (map >= 0) {
+		more = !bpf_map_get_next_key(map, previous, &keys[count & 1]);
+		if (previous && !bpf_map_lookup_elem(map, previous, &value) && stale(&value))
+			bpf_map_delete_elem(map, previous);
+		if (!more)
+			break;
+		previous = &keys[count++ & 1];
+	}
+	if (map >= 0)
+		close(map);
+}
+
+static int is_established(const void *value)
+{
+	const struct pp_flow *flow = value;
+
+	return flow->established != 0;
+}
+
+static int has_ended(const void *value)
+{
+	const struct pp_forward *forward = value;
+
+	return forward->ended_ns != 0;
+}
+
+/* A connection made while there were no hooks may have the tuple of an older one, which was translated.
+ * Of those that live pp_origins and pp_forwarded tell again. */
+void flows_forget_old(void)
+{
+	static int done; /* by this command */
+
+	if (done++)
+		return;
+	forget_stale("pp_flows", is_established);
+	forget_stale("pp_forwarded", has_ended);
+}
+
 int drain_port_add(int map, uint16_t port, const struct pp_port *wanted)
 {
 	struct pp_port policy = *wanted, before;

@@ -33,6 +33,8 @@ int drain_finish(void);
 int drain_take_back(int *taken);
 /* Serves @port with the policy @wanted. Return: 0, -1, or -2: see errno of the map's update. */
 int drain_port_add(int map, uint16_t port, const struct pp_port *wanted);
+/* Hooks are about to come where there were none. */
+void flows_forget_old(void);
 /* Removes @port, at once or when it has drained. */
 int drain_port_del(int map, uint16_t port);
 

@@ -23,6 +23,7 @@
 #include <bpf/libbpf.h>
 
 #include "ppctl.h"
+#include "drain.h"
 
 /* libbpf 1.1 has no names for these; it passes the numbers on. */
 #define ATTACH_TCX_INGRESS 46
@@ -346,6 +347,7 @@ static int attach_interface(uint64_t cookie, const struct interface *interface)
 		return 0;
 	if (load_tc_programs(cookie, programs))
 		return -1;
+	flows_forget_old();
 	for (way = 0; way < WAYS; way++) {
 		if (!is_attached(way, cookie, interface->index) &&
 		    attach(way, cookie, interface, programs[way]))
