@@ -351,7 +351,9 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	/* Nothing is left that the kernel would acknowledge. */
 	reply.window = bpf_ntohs(tcp->window);
 	reply.flags = stage->segment.flags;
-	if (!is_greeted(stage->segment.destination_port) &&
+	/* Not under cookies: where the kernel has no room for the connection, only the proxy can send it
+	 * again. */
+	if (stage->next_ack && !is_greeted(stage->segment.destination_port) &&
 	    stage_answer(skb, packet, stage, seq + here, TCP_ACK))
 		return TC_DROP;
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;

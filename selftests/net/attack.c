@@ -12,6 +12,7 @@
 #define LATER	  2551
 #define CLOSING	  2552
 #define CROWDED	  2553
+#define FULL	  2554
 
 static int setup(void **state)
 {
@@ -46,10 +47,10 @@ static void goes_on_with(struct way *way, struct wire *wire, uint32_t off)
 	/* under cookies the kernel resets it, by the number that it has */
 	while (!peer_read(&peer, &in, A_WHILE_MS))
 		assert_true(in.flags == WIRE_RST && in.seq != peer.theirs);
-	peer_write(&peer, LINE + 17, LINE_LEN - 17);
-	peer_expect(&peer, WIRE_ACK, LINE_LEN);
+	peer_write(&peer, &(LINE "EHLO x\r\n")[17], LINE_LEN + 8 - 17);
+	peer_expect(&peer, WIRE_ACK, LINE_LEN + 8);
 	server = way_accept(&peer, way, LINE_ORIGIN);
-	way_check(&peer, server, "", LINE_LEN);
+	way_check(&peer, server, "EHLO x\r\n", LINE_LEN);
 	way_end(&peer, server);
 }
 
@@ -216,6 +217,34 @@ static void a_header_comes_again_past_the_hooks(void **state)
 	close(listener);
 }
 
+/* Under cookies no SYN-ACK comes again: what the kernel had no room for has to be sent again by the proxy. */
+static void a_header_alone_under_cookies_and_no_room(void **state)
+{
+	int listener = listen_on("0.0.0.0", FULL), first, second, server;
+	struct peer peer = {0};
+
+	(void)state;
+	run(0, "build/bin/ppctl port add %d --split yes --gate 30000", FULL);
+	assert_int_equal(listen(listener, 0), 0);
+	sysctl_set("net/ipv4/tcp_syncookies", "2");
+	peer_open(&peer, &wires[WIRE_VETH], FULL, way_isn, 0);
+	peer_say(&peer, 0);
+	first = connect_to(OTHER, SERVER, FULL);
+	peer_write(&peer, LINE, LINE_LEN);
+	peer_expect_nothing(&peer, A_WHILE_MS);
+	second = accept_within(listener, SOON_MS);
+	peer.next -= LINE_LEN;
+	peer_write(&peer, LINE, LINE_LEN);
+	server = accept_within(listener, SOON_MS);
+	sysctl_set("net/ipv4/tcp_syncookies", "1");
+	assert_origin(server, LINE_ORIGIN);
+	send_text(server, "220 hi\r\n");
+	peer_expect(&peer, WIRE_ACK | WIRE_PSH, LINE_LEN);
+	close(server);
+	close_both(first, second);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +255,7 @@ int main(void)
 		cmocka_unit_test(a_port_is_added_that_a_proxy_connects_from),
 		cmocka_unit_test(the_listener_goes_in_the_midst_of_a_header),
 		cmocka_unit_test(hooks_come_back_to_a_connection_from_an_old_tuple),
+		cmocka_unit_test(a_header_alone_under_cookies_and_no_room),
 		cmocka_unit_test(a_header_comes_again_past_the_hooks),
 	};
 
