@@ -548,9 +548,30 @@ static void an_old_tuple_leads_to_a_server_that_is_not_served(void **state)
 	become_server();
 }
 
+/* Then the guard knows the port before the first connection has come. */
+static void the_servers_own_port_is_served_too(void **state)
+{
+	int listener, client, server;
+
+	(void)state;
+	run(0, "build/bin/ppctl port add %d --transparent", INNER);
+	listener = serve("0.0.0.0", INNER);
+	client = call(PROXY_HOST, UPLINK, RENAMED);
+	send_text(client, LINE PAYLOAD);
+	server = accept_within(listener, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	assert_reads_text(server, PAYLOAD);
+	send_text(server, "250 ok\r\n");
+	assert_reads_text(client, "250 ok\r\n");
+	close_both(client, server);
+	close(listener);
+	run(0, "build/bin/ppctl port del %d", INNER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_servers_own_port_is_served_too),
 		cmocka_unit_test(an_old_tuple_leads_to_a_server_that_is_not_served),
 		cmocka_unit_test(a_published_port),
 		cmocka_unit_test(the_servers_own_port_is_another),
