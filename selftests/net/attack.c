@@ -3,7 +3,7 @@
  * The split under attack, and in odd circumstances: what was found wrong once.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include <poll.h>
 
 #include "../lib/proxy.h"
 #include "../lib/way.h"
@@ -204,6 +204,7 @@ static void a_header_comes_again_past_the_hooks(void **state)
 	peer_open(&peer, &wires[WIRE_VETH], CROWDED, way_isn, 0);
 	peer_say(&peer, 0);
 	first = connect_to(OTHER, SERVER, CROWDED);
+	assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, SOON_MS), 1);
 	peer_write(&peer, LINE "EHLO x\r\n", LINE_LEN + 8);
 	peer_expect_nothing(&peer, A_WHILE_MS);
 	run(0, "build/bin/ppctl port add %d --split yes --gate 30000 --interface lo", CROWDED);
@@ -230,6 +231,7 @@ static void a_header_alone_under_cookies_and_no_room(void **state)
 	peer_open(&peer, &wires[WIRE_VETH], FULL, way_isn, 0);
 	peer_say(&peer, 0);
 	first = connect_to(OTHER, SERVER, FULL);
+	assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, SOON_MS), 1);
 	peer_write(&peer, LINE, LINE_LEN);
 	peer_expect_nothing(&peer, A_WHILE_MS);
 	second = accept_within(listener, SOON_MS);
