@@ -4,13 +4,12 @@
  * the published port of a container. pp_in and pp_out on the host's interfaces serve them, and the
  * container needs no hook of its own. There is no request in this namespace that could be asked:
  *
- *   SYN      pp_gate, on the server's cgroup, in a namespace without hooks, notes it in pp_syns:
- *            this connection is for a server that is served
- *   SYN-ACK  pp_out finds it there, and notes the answer in pp_synacks
- *   header   pp_in asks pp_synacks in the request's place, and hands over by what DNAT leaves
- *            alone: the proxy's end, the sequence number and the acknowledgement
- *   later    pp_forwarded is what SK_STORAGE is elsewhere, until the socket is gone and TIME_WAIT
- *            over
+ *   SYN      pp_gate, on the server's cgroup, in a namespace without hooks, or to a port that is
+ * not served itself, notes it in pp_syns: this connection is for a server that is served SYN-ACK
+ * pp_out finds it there, and notes the answer in pp_synacks header   pp_in asks pp_synacks in the
+ * request's place, and hands over by what DNAT leaves alone: the proxy's end, the sequence number
+ * and the acknowledgement later    pp_forwarded is what SK_STORAGE is elsewhere, until the socket
+ * is gone and TIME_WAIT over
  *
  * What nobody noted passes as it is. Without the way back, pp_gate stops it at the server's socket.
  */
@@ -29,8 +28,8 @@ static int hooks_are_somewhere(void)
 }
 
 /* pp_gate: a SYN for a server of a served cgroup. Its port may be another than the one that is
- * served. */
-static void forward_syn(struct bpf_sock *listener, const struct segment *segment)
+ * served; in a namespace with hooks, it has to be (REDIRECT). */
+static void forward_syn(struct bpf_sock *listener, const struct segment *segment, int served)
 {
 	struct pp_syn_key key = {.remote_port = segment->source_port, .first_seq = segment->seq};
 	__u64 now, cookie;
@@ -38,14 +37,17 @@ static void forward_syn(struct bpf_sock *listener, const struct segment *segment
 	if (!hooks_are_somewhere())
 		return;
 	cookie = socket_netns_cookie(listener);
-	if (bpf_map_lookup_elem(&pp_hooked, &cookie) || !is_marked(segment->source))
+	if (served && bpf_map_lookup_elem(&pp_hooked, &cookie))
+		return;
+	if (!is_marked(segment->source))
 		return;
 	__builtin_memcpy(key.remote, segment->source, 16);
 	now = bpf_ktime_get_ns();
 	bpf_map_update_elem(&pp_syns, &key, &now, BPF_ANY);
 }
 
-/* pp_out: a SYN-ACK that no socket of this namespace sends. @key: of the connection. */
+/* pp_out: a SYN-ACK that no socket of this namespace sends, or one from another port. @key: of the
+ * connection. */
 static void forward_synack(const struct segment *segment, const struct pp_flow_key *key)
 {
 	struct pp_syn_key syn = {.remote_port = key->remote_port, .first_seq = segment->ack};

@@ -247,7 +247,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 
 	if (policy->split != PP_SPLIT_NO) {
 		note_listener(skb);
-		forward_syn(listener, segment);
+		forward_syn(listener, segment, 1);
 	}
 	listener_ways_of(listener, &ways);
 	if (!ways.mptcp && !ways.fastopen && !has_senders())
@@ -340,7 +340,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		if (segment_read(skb, segment, 0) || segment->flags & TCP_RST)
 			return PASS;
 		if (segment->flags & TCP_SYN) {
-			forward_syn(listener, segment);
+			forward_syn(listener, segment, 0);
 			return PASS;
 		}
 		if (is_inner(listener) && is_marked(segment->source) && !handover_of(skb, segment))
@@ -376,8 +376,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	}
 	if (policy->split != PP_SPLIT_NO) {
 		/* of a connection that has ended, or of none: the kernel resets it */
-		if ((went_in(skb) || skb->tc_index == CARRIER_LATE) &&
-		    !has_request(skb, segment))
+		if ((went_in(skb) || skb->tc_index == CARRIER_LATE) && !has_request(skb, segment))
 			return PASS;
 		return guard_drop(skb);
 	}

@@ -22,8 +22,8 @@
 /* The same, of a segment that belongs to no connection: the kernel is to reset it. */
 #define CARRIER_LATE 0x5051
 
-/* "pp_out has seen this", and "both have": on lo, and through veth, one comes after the other, and where
- * both port numbers are those of ports with a split, each has its own part to do. */
+/* "pp_out has seen this", and "both have": on lo, and through veth, one comes after the other, and
+ * where both port numbers are those of ports with a split, each has its own part to do. */
 #define CARRIER_OUT  0x5052
 #define CARRIER_BOTH 0x5053
 

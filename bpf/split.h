@@ -351,8 +351,8 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	/* Nothing is left that the kernel would acknowledge. */
 	reply.window = bpf_ntohs(tcp->window);
 	reply.flags = stage->segment.flags;
-	/* Not under cookies: where the kernel has no room for the connection, only the proxy can send it
-	 * again. */
+	/* Not under cookies: where the kernel has no room for the connection, only the proxy can
+	 * send it again. */
 	if (stage->next_ack && !is_greeted(stage->segment.destination_port) &&
 	    stage_answer(skb, packet, stage, seq + here, TCP_ACK))
 		return TC_DROP;
@@ -395,8 +395,8 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	if (!policy)
 		return TC_DROP;
 	record = &stage->handover.socket.record;
-	/* Who does not know this has not received our SYN-ACK. A RST without it is a kernel's that has lost
-	 * its end: it has the SYN-ACK's number, which is asked for below. */
+	/* Who does not know this has not received our SYN-ACK. A RST without it is a kernel's that
+	 * has lost its end: it has the SYN-ACK's number, which is asked for below. */
 	if (stage->next_ack && segment->ack != stage->next_ack &&
 	    (segment->flags & (TCP_RST | TCP_ACK)) != TCP_RST)
 		return TC_DROP;
@@ -551,8 +551,9 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 	return 0;
 }
 
-/* Does this segment acknowledge one of the kernel's SYN cookies, in a stream that begins with @first_seq?
- * Only the kernel knows. One that cannot be read is none that the kernel resets, either. */
+/* Does this segment acknowledge one of the kernel's SYN cookies, in a stream that begins with
+ * @first_seq? Only the kernel knows. One that cannot be read is none that the kernel resets,
+ * either. */
 static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
 		     const struct segment *segment, __u32 first_seq)
 {
@@ -638,8 +639,7 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 			if (begins && !(stage->segment.flags & TCP_RST) &&
 			    is_cookie(skb, sk, &stage->segment, stage->segment.seq)) {
 				stage->flow.first_seq = stage->segment.seq;
-				stage->unserved =
-					!is_listener_served(kernel_socket(sk));
+				stage->unserved = !is_listener_served(kernel_socket(sk));
 				verdict = TC_PASS;
 			} else {
 				late = 1;
@@ -995,7 +995,7 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 	if (segment->flags & TCP_SYN) { /* SYN-ACK: another connection than the entry's? */
 		if (flow && flow->first_seq != segment->ack)
 			bpf_map_delete_elem(&pp_flows, &key);
-		if (!sk)
+		if (!sk || sk->src_port != segment->source_port)
 			forward_synack(segment, &key);
 		return 0;
 	}

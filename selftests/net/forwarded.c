@@ -19,6 +19,8 @@
 
 #define PUBLISHED   2540 /* the server's port is the same */
 #define RENAMED	    2541 /* it is another, which is not served */
+#define REDIRECTED  2543 /* to a port of this host, which is not served */
+#define TARGET	    2544
 #define INNER	    2542
 #define UPLINK	    "10.70.0.1"
 #define PROXY_HOST  "10.70.0.2"
@@ -62,7 +64,10 @@ static int setup(void **state)
 	    "nft add rule inet nat pre iifname up0 ip6 daddr " UPLINK6
 	    " tcp dport %d dnat ip6 to " CONTAINER6,
 	    PUBLISHED, RENAMED, INNER, PUBLISHED);
+	run(0, "nft add rule inet nat pre iifname up0 tcp dport %d redirect to :%d", REDIRECTED,
+	    TARGET);
 	run(0, "build/bin/ppctl proxy add " PROXY_HOST " " PROXY_HOST6);
+	run(0, "build/bin/ppctl port add %d --transparent", REDIRECTED);
 	run(0, "build/bin/ppctl port add %d --transparent", PUBLISHED);
 	run(0, "build/bin/ppctl port add %d --transparent", RENAMED);
 	return 0;
@@ -285,6 +290,17 @@ static void under_syn_cookies(void **state)
 	netns_enter(container);
 	sysctl_set("net/ipv4/tcp_syncookies", "1");
 	netns_enter(host);
+	close(listener);
+}
+
+/* No other namespace, but another port. */
+static void redirected_to_a_port_of_this_host(void **state)
+{
+	int listener = listen_on("0.0.0.0", TARGET);
+
+	(void)state;
+	converse(listener, call(PROXY_HOST, UPLINK, REDIRECTED), LINE_LEN, 0);
+	converse(listener, call(PROXY_HOST, UPLINK, REDIRECTED), 7, 1);
 	close(listener);
 }
 
@@ -519,8 +535,8 @@ static int call_from(unsigned int from, unsigned int port)
 	return fd;
 }
 
-/* A container that was started again, in a cgroup that nobody has named yet; its proxy connects from
- * ports that it has used before. */
+/* A container that was started again, in a cgroup that nobody has named yet; its proxy connects
+ * from ports that it has used before. */
 static void an_old_tuple_leads_to_a_server_that_is_not_served(void **state)
 {
 	int listener = serve("0.0.0.0", PUBLISHED), client, server;
@@ -579,6 +595,7 @@ int main(void)
 		cmocka_unit_test(over_ip6),
 		cmocka_unit_test(nothing_that_can_be_evicted_is_needed),
 		cmocka_unit_test(under_syn_cookies),
+		cmocka_unit_test(redirected_to_a_port_of_this_host),
 		cmocka_unit_test(a_listener_on_the_host_does_not_matter),
 		cmocka_unit_test(a_container_outside_of_the_served_cgroup),
 		cmocka_unit_test(a_bad_header_ends_it),

@@ -293,8 +293,7 @@ static void print_listeners(struct json_object *list, int any_port, int any_spli
 		printf("  none: the server is not started, listens on another port, or is in another "
 		       "network namespace\n");
 	if (any_outside && any_split)
-		printf("  NOT SERVED, on a port with a split: no header in the stream, and the proxy's "
-		       "address in place of the client's\n");
+		printf("  NOT SERVED, on a port with a split: proxies' connections to it are reset\n");
 	if (any_mptcp)
 		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
 		       "dropped until they fall back\n");
