@@ -193,6 +193,8 @@ void raw_mute(void)
 	    SERVER, SERVER6);
 }
 
+#define SYN_AGAIN_MS 1000
+
 int raw_connect(struct handshake *handshake, unsigned int port, unsigned int to, int timeout_ms)
 {
 	struct raw_segment syn = {.seq = 1000 * port, .flags = TH_SYN};
@@ -201,12 +203,16 @@ int raw_connect(struct handshake *handshake, unsigned int port, unsigned int to,
 	handshake->port = htons(port);
 	handshake->to = htons(to);
 	handshake->seq = syn.seq + 1;
-	raw_send(handshake, &syn);
-	while (next_segment(&tcp, timeout_ms) == 0) {
-		if (tcp.th_dport != handshake->port || tcp.th_flags != (TH_SYN | TH_ACK))
-			continue;
-		handshake->ack = ntohl(tcp.th_seq) + 1;
-		return 0;
+	/* sent again, as a kernel does it: the listener may have had no room */
+	for (; timeout_ms > 0; timeout_ms -= SYN_AGAIN_MS) {
+		raw_send(handshake, &syn);
+		while (next_segment(&tcp, timeout_ms < SYN_AGAIN_MS ? timeout_ms : SYN_AGAIN_MS) ==
+		       0) {
+			if (tcp.th_dport != handshake->port || tcp.th_flags != (TH_SYN | TH_ACK))
+				continue;
+			handshake->ack = ntohl(tcp.th_seq) + 1;
+			return 0;
+		}
 	}
 	return -ETIMEDOUT;
 }

@@ -70,8 +70,8 @@ static int teardown(void **state)
 	netns_enter(home);
 	close_range(home + 1, ~0U, 0); /* what a case that failed has left */
 	/* connections that are being closed may need the hooks still */
-	run(0, "for n in $(seq 100); do test -e $LAB_BPFFS/pp || break; " PPCTL
-	       "down; sleep 0.1; done; "
+	run(0, "for n in $(seq 20); do test -e $LAB_BPFFS/pp || break; " PPCTL
+	       "down; sleep 0.1; done; test ! -e $LAB_BPFFS/pp || " PPCTL "down --now; "
 	       "test ! -e $LAB_BPFFS/two || " PPCTL "down --pin $LAB_BPFFS/two");
 	run(0, "ip link del " LINK " 2>/dev/null || true");
 	assert_says(run(0, "bpftool net; echo end"), "\n\ntc:\n\nflow_dissector:\n");
