@@ -239,5 +239,5 @@ int main(void)
 		cmocka_unit_test(large_segments_behind_a_header_that_waits),
 	};
 
-	return cmocka_run_group_tests_name("backlog", tests, setup, NULL);
+	return run_share("backlog", tests, setup, NULL);
 }

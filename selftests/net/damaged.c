@@ -387,5 +387,5 @@ int main(void)
 		cmocka_unit_test(a_whole_header_within_the_stream_overtakes_the_real_one),
 	};
 
-	return cmocka_run_group_tests_name("damaged", tests, setup, NULL);
+	return run_share("damaged", tests, setup, NULL);
 }

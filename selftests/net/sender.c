@@ -983,5 +983,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("sender", tests, setup, NULL);
+	return run_share("sender", tests, setup, NULL);
 }

@@ -263,5 +263,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("sender_lost", tests, setup, NULL);
+	return run_share("sender_lost", tests, setup, NULL);
 }

@@ -716,5 +716,5 @@ int main(void)
 		cmocka_unit_test(a_silent_client_wakes_nobody),
 	};
 
-	return cmocka_run_group_tests_name("split_segments", tests, setup, NULL);
+	return run_share("split_segments", tests, setup, NULL);
 }
