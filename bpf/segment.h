@@ -267,10 +267,34 @@ static void segment_skip(struct segment *segment, __u32 len)
 	segment->payload_len -= len;
 }
 
-struct option_scan {
+/* A walk over the TCP options of a segment; each loop's own state has it for a beginning. */
+struct option_walk {
 	struct __sk_buff *skb;
-	__u32 at;
+	__u32 at; /* offsets in the skb: of the option, and after the last one */
 	__u32 end;
+};
+
+/* Kind and length of the option that the walk is at. Return: 1; 0, it was a NOP, and the walk is
+ * after it; or -1, there are no more, or one is longer than the header: TCP reads no further,
+ * either. */
+static __always_inline int option_here(struct option_walk *walk, __u8 option[2])
+{
+	if (walk->at >= walk->end || bpf_skb_load_bytes(walk->skb, walk->at, option, 1))
+		return -1;
+	if (option[0] == TCP_OPTION_END)
+		return -1;
+	if (option[0] == TCP_OPTION_NOP) {
+		walk->at++;
+		return 0;
+	}
+	if (bpf_skb_load_bytes(walk->skb, walk->at, option, 2) || option[1] < 2 ||
+	    walk->at + option[1] > walk->end)
+		return -1;
+	return 1;
+}
+
+struct option_scan {
+	struct option_walk walk;
 	int mptcp_capable; /* answers: 1 when the option is there */
 	int fastopen;
 };
@@ -279,29 +303,21 @@ static long option_step(__u32 round, void *context)
 {
 	struct option_scan *scan = context;
 	__u8 option[4] = {};
+	int found;
 
 	(void)round;
-	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, option, 1))
-		return 1;
-	if (option[0] == TCP_OPTION_END)
-		return 1;
-	if (option[0] == TCP_OPTION_NOP) {
-		scan->at++;
-		return 0;
-	}
-	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2)
-		return 1;
+	found = option_here(&scan->walk, option);
+	if (found <= 0)
+		return found < 0;
 	if (option[0] == TCP_OPTION_FASTOPEN)
 		scan->fastopen = 1;
-	/* fails for an option that ends the segment and is shorter than four bytes: neither of
-	 * these */
-	if (option[1] >= 4 && !bpf_skb_load_bytes(scan->skb, scan->at, option, 4)) {
+	if (option[1] >= 4 && !bpf_skb_load_bytes(scan->walk.skb, scan->walk.at, option, 4)) {
 		if (option[0] == TCP_OPTION_MPTCP && option[2] >> 4 == MPTCP_CAPABLE)
 			scan->mptcp_capable = 1;
 		if (option[0] == TCP_OPTION_EXP && (option[2] << 8 | option[3]) == TCP_EXP_FASTOPEN)
 			scan->fastopen = 1;
 	}
-	scan->at += option[1];
+	scan->walk.at += option[1];
 	return 0;
 }
 
@@ -309,9 +325,9 @@ static long option_step(__u32 round, void *context)
 static void segment_options(struct __sk_buff *skb, const struct segment *segment,
 			    struct option_scan *scan)
 {
-	scan->skb = skb;
-	scan->at = segment->options;
-	scan->end = segment->payload;
+	scan->walk.skb = skb;
+	scan->walk.at = segment->options;
+	scan->walk.end = segment->payload;
 	scan->mptcp_capable = 0;
 	scan->fastopen = 0;
 	bpf_loop(TCP_OPTIONS_MAX, option_step, scan, 0);

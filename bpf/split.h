@@ -7,7 +7,7 @@
  *
  *   pp_in     miss -> stage -> cut or refuse; later: translate_in
  *   pp_out    translate_out
- *   the guard (split_guards, called by pp_gate) lets nothing past that pp_in has not seen
+ *   the guard (guard_drop(), in pp_gate) lets nothing past that pp_in has not seen
  */
 #ifndef PP_SPLIT_H
 #define PP_SPLIT_H
@@ -35,7 +35,6 @@ struct stage {
 			    tell */
 	__u32 start;	 /* bytes of the header before this segment's first new one */
 	__u32 window;
-	__u32 l2;
 	__u32 known;	/* 1: pp_flows had an entry when the segment came */
 	__u32 unserved; /* 1: its listener is of no served cgroup */
 };
@@ -672,7 +671,7 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_flow *flow)
 {
 	struct bpf_sock *sk;
-	int cookie;
+	int cookie, failed;
 
 	if (!stage || !flow)
 		return TC_NEXT;
@@ -704,8 +703,10 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
 		__u32 first_seq = flow->first_seq;
 
-		stage_of_request(sk, stage);
+		failed = stage_of_request(sk, stage);
 		bpf_sk_release(sk);
+		if (failed) /* the acknowledgement could not be asked for */
+			return TC_DROP;
 		if (stage->flow.first_seq != first_seq) { /* an older connection's */
 			stage->flow.got = 0;
 			if (!begins_stages(stage->segment.destination_port))
@@ -757,37 +758,34 @@ static long nop_step(__u32 round, void *context)
 	return 0;
 }
 
+struct syn_scan {
+	struct option_walk walk;
+	__u32 tcp; /* offset of the TCP header */
+};
+
 static long syn_option_step(__u32 round, void *context)
 {
-	struct option_scan *scan = context;
+	struct syn_scan *scan = context;
 	__u8 option[4] = {};
 	struct nop_scan nops;
-	int ours;
+	int found, ours;
 
 	(void)round;
-	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, option, 1))
-		return 1;
-	if (option[0] == TCP_OPTION_END)
-		return 1;
-	if (option[0] == TCP_OPTION_NOP) {
-		scan->at++;
-		return 0;
-	}
-	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2 ||
-	    scan->at + option[1] > scan->end) /* TCP reads no further, either */
-		return 1;
+	found = option_here(&scan->walk, option);
+	if (found <= 0)
+		return found < 0;
 	ours = option[0] == TCP_OPTION_FASTOPEN || option[0] == TCP_OPTION_MPTCP;
 	if (option[0] == TCP_OPTION_EXP && option[1] >= 4 &&
-	    !bpf_skb_load_bytes(scan->skb, scan->at, option, 4))
+	    !bpf_skb_load_bytes(scan->walk.skb, scan->walk.at, option, 4))
 		ours = (option[2] << 8 | option[3]) == TCP_EXP_FASTOPEN;
 	if (ours) {
-		nops.skb = scan->skb;
-		nops.tcp = scan->fastopen; /* offset of the TCP header */
-		nops.at = scan->at;
-		nops.end = scan->at + option[1];
+		nops.skb = scan->walk.skb;
+		nops.tcp = scan->tcp;
+		nops.at = scan->walk.at;
+		nops.end = scan->walk.at + option[1];
 		bpf_loop(TCP_OPTIONS_MAX, nop_step, &nops, 0);
 	}
-	scan->at += option[1];
+	scan->walk.at += option[1];
 	return 0;
 }
 
@@ -806,7 +804,7 @@ static int options_are_usual(struct __sk_buff *skb, const struct segment *segmen
 
 static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 {
-	struct option_scan scan;
+	struct syn_scan scan;
 	struct packet *packet;
 	struct pp_flow *flow;
 	int verdict;
@@ -828,11 +826,10 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 	}
 	if (options_are_usual(skb, &stage->segment))
 		return TC_PASS;
-	scan.skb = skb;
-	scan.at = stage->segment.options;
-	scan.end = stage->segment.payload;
-	scan.mptcp_capable = 0;
-	scan.fastopen = stage->segment.options - TCP_HEADER;
+	scan.walk.skb = skb;
+	scan.walk.at = stage->segment.options;
+	scan.walk.end = stage->segment.payload;
+	scan.tcp = stage->segment.options - TCP_HEADER;
 	bpf_loop(TCP_OPTIONS_MAX, syn_option_step, &scan, 0);
 	return TC_PASS;
 }
@@ -879,7 +876,6 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	skb->tc_classid = went_out(skb) ? CARRIER_BOTH : CARRIER;
 	if (went_in(skb)) /* a second hook on the way: a bridge's port, and the bridge */
 		return TC_PASS;
-	stage->l2 = l2;
 	stage->next_ack = 0;
 	stage->waited_us = 0;
 	stage->window = 512;
@@ -909,10 +905,8 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 }
 
 struct sack_scan {
-	struct __sk_buff *skb;
+	struct option_walk walk;
 	__u32 tcp;
-	__u32 at;
-	__u32 end;
 	__u32 cut;
 };
 
@@ -920,35 +914,29 @@ static long sack_step(__u32 round, void *context)
 {
 	struct sack_scan *scan = context;
 	__u8 option[2];
+	int found;
 	__u32 i;
 
 	(void)round;
-	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, option, 1))
-		return 1;
-	if (option[0] == TCP_OPTION_END)
-		return 1;
-	if (option[0] == TCP_OPTION_NOP) {
-		scan->at++;
-		return 0;
-	}
-	if (bpf_skb_load_bytes(scan->skb, scan->at, option, 2) || option[1] < 2 ||
-	    scan->at + option[1] > scan->end) /* TCP reads no further, either */
-		return 1;
+	found = option_here(&scan->walk, option);
+	if (found <= 0)
+		return found < 0;
 	if (option[0] == TCP_OPTION_SACK) {
 		for (i = 0; i < 8; i++) { /* four blocks, of two numbers each */
 			if (2 + i * 4 + 4 > option[1] ||
-			    add_to_number(scan->skb, scan->tcp, scan->at + 2 + i * 4, scan->cut))
+			    add_to_number(scan->walk.skb, scan->tcp, scan->walk.at + 2 + i * 4,
+					  scan->cut))
 				break;
 		}
 	}
-	scan->at += option[1];
+	scan->walk.at += option[1];
 	return 0;
 }
 
 static int translate_out(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
 {
-	struct sack_scan scan = {skb, segment->options - TCP_HEADER, segment->options,
-				 segment->payload, cut};
+	struct sack_scan scan = {
+		{skb, segment->options, segment->payload}, segment->options - TCP_HEADER, cut};
 	__be32 first = 0;
 
 	if (!cut)

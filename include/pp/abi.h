@@ -327,7 +327,7 @@ enum pp_stat {
 	PP_STAT_V2,	       /* valid v2 headers, LOCAL included */
 	PP_STAT_LOCAL,	       /* of these: LOCAL, UNSPEC and UNKNOWN */
 	PP_STAT_FRAGMENTED,    /* headers of which the first segment had a part only */
-	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW, left to user space */
+	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW */
 	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */
 	PP_STAT_GUARDED,	    /* split: segments that did not pass pp_in, dropped */
