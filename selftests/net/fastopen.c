@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * TCP Fast Open, with cookies off (net.ipv4.tcp_fastopen has 0x200): data in a SYN proves nothing
- * about who sent it, and a SYN alone makes a socket. A marked proxy gets neither: its SYN is dropped,
- * or with a split becomes an ordinary one; everybody else gets both, as without ppsplit.
+ * about who sent it, and a SYN alone makes a socket. A marked proxy gets neither: its SYN is
+ * dropped, or with a split becomes an ordinary one; everybody else gets both, as without ppsplit.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -125,6 +125,27 @@ static void nor_does_one_over_ipv6(void **state)
 	assert_true(counter("dropped_fastopen") >= dropped + (long)(2 * OPTIONS * 4));
 }
 
+/* TCP does not read an option that says it is longer than the header, and what follows the header
+ * is none. */
+static void an_option_longer_than_the_header_is_none(void **state)
+{
+	static const struct option too_long[] = {
+		{"a cookie of 16 bytes, two of them there", {34, 18, 1, 2}, 4},
+		{"the same after NOPs", {1, 1, 1, 1, 34, 10, 1, 2}, 8},
+		{"the old way", {254, 12, 0xf9, 0x89}, 4},
+		{"its number in the payload", {1, 1, 254, 4}, 4},
+	};
+	long dropped = counter("dropped_fastopen");
+	size_t i;
+
+	(void)state;
+	raw_open();
+	for (i = 0; i < sizeof(too_long) / sizeof(too_long[0]); i++)
+		spoof(45000 + i, OPEN, &too_long[i], "");
+	assert_int_equal(accept_within(listeners[1], A_WHILE_MS), -ETIMEDOUT);
+	assert_int_equal(counter("dropped_fastopen"), dropped);
+}
+
 /* Connects and sends @text in the SYN, where the kernel would. */
 static int connect_fast(const char *from, unsigned int port, const char *text)
 {
@@ -151,7 +172,8 @@ static int had_data_in_syn(int server)
 	return (info.tcpi_options & TCPI_OPT_SYN_DATA) != 0;
 }
 
-/* Its SYN is dropped, and 1 s later it sends a plain one; with a split it gets a handshake at once. */
+/* Its SYN is dropped, and 1 s later it sends a plain one; with a split it gets a handshake at once.
+ */
 static void an_honest_proxy_falls_back_to_a_handshake(void **state)
 {
 	int clients[6], server, i;
@@ -285,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_spoofed_syn_makes_no_connection_and_sets_no_origin),
 		cmocka_unit_test(nor_does_one_over_ipv6),
+		cmocka_unit_test(an_option_longer_than_the_header_is_none),
 		cmocka_unit_test(an_honest_proxy_falls_back_to_a_handshake),
 		cmocka_unit_test(a_syn_without_data_makes_no_socket_before_the_header),
 		cmocka_unit_test(who_is_not_marked_may_send_data_in_a_syn),
