@@ -24,16 +24,6 @@
 #define POLL_US	  200000 /* between two looks of --wait */
 #define NOW_TRIES 50	 /* of SETTLE_US each */
 
-/* A pinned object that may be missing: there is no set, or it is on its way in or out. Return: a
- * descriptor, or -1 without an error. */
-static int open_quietly(const char *kind, const char *name)
-{
-	char path[PATH_MAX];
-
-	pin_path(path, kind, name);
-	return bpf_obj_get(path);
-}
-
 static int read_iterator(int iterator, struct translated_list *list)
 {
 	struct pp_translated entries[256], *all;
@@ -65,8 +55,8 @@ int translated_read(struct translated_list *list)
 	union bpf_iter_link_info info = {};
 	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info,
 			    .iter_info_len = sizeof(info));
-	int program = open_quietly("progs", COUNT_PROGRAM);
-	int map = open_quietly("maps", MAP_ORIGINS), link = -1, iterator = -1, result = -1;
+	int program = pin_open("progs", COUNT_PROGRAM);
+	int map = pin_open("maps", MAP_ORIGINS), link = -1, iterator = -1, result = -1;
 
 	memset(list, 0, sizeof(*list));
 	if (program < 0 || map < 0) { /* no set, or none that splits */
@@ -115,12 +105,6 @@ size_t translated_on(const struct translated_list *list, int ports_map, uint16_t
 	return count;
 }
 
-/* Has a port with this policy, or had it, connections that pp_in translates? */
-static int has_translated(const struct pp_port *policy)
-{
-	return policy->split != PP_SPLIT_NO || policy->flags & PP_PORT_WAS_SPLIT;
-}
-
 static int port_write(int map, uint16_t port, const struct pp_port *policy)
 {
 	if (bpf_map_update_elem(map, &port, policy, BPF_EXIST))
@@ -151,7 +135,7 @@ static int for_each_port(int map, int (*each)(int map, uint16_t port, struct pp_
 static int config_flags(void)
 {
 	struct pp_config config = {};
-	int map = open_quietly("maps", MAP_CONFIG);
+	int map = pin_open("maps", MAP_CONFIG);
 	__u32 zero = 0;
 
 	if (map < 0)
@@ -164,7 +148,7 @@ static int config_flags(void)
 
 static int config_set(__u32 flag, int on)
 {
-	int map = open_quietly("maps", MAP_CONFIG), result;
+	int map = pin_open("maps", MAP_CONFIG), result;
 
 	if (map < 0) /* of a set that is half removed */
 		return 0;
@@ -258,7 +242,7 @@ static int finish_ports(int map)
 
 int drain_finish(void)
 {
-	int ports = open_quietly("maps", MAP_PORTS), result = 0;
+	int ports = pin_open("maps", MAP_PORTS), result = 0;
 	struct translated_list list;
 
 	if (ports < 0)
@@ -297,63 +281,60 @@ int drain_take_back(int *taken)
 	return result;
 }
 
-static void forget_flows_in(const char *name, uint16_t port)
+/* Deletes the entries of a map of flows for which @stale says 1. */
+static void forget(const char *name, int (*stale)(const struct pp_flow_key *key, const void *value,
+						  uint16_t port),
+		   uint16_t port)
 {
 	struct pp_flow_key keys[2], *previous = NULL;
-	int map = open_quietly("maps", name), count = 0;
+	int map = pin_open("maps", name), count = 0, more = 1;
+	union {
+		struct pp_flow flow;
+		struct pp_forward forward;
+	} value;
 
-	while (map >= 0 && !bpf_map_get_next_key(map, previous, &keys[count & 1])) {
-		if (previous && previous->local_port == port)
+	if (map < 0)
+		return;
+	/* each after the next has been asked for */
+	while (more) {
+		more = !bpf_map_get_next_key(map, previous, &keys[count & 1]);
+		if (previous && !bpf_map_lookup_elem(map, previous, &value) &&
+		    stale(previous, &value, port))
 			bpf_map_delete_elem(map, previous);
 		previous = &keys[count++ & 1];
 	}
-	if (previous && previous->local_port == port)
-		bpf_map_delete_elem(map, previous);
-	if (map >= 0)
-		close(map);
+	close(map);
+}
+
+static int is_of_port(const struct pp_flow_key *key, const void *value, uint16_t port)
+{
+	(void)value;
+	return key->local_port == port;
 }
 
 /* What these have of the port is from before it was served this time. Connections since then may have
  * the same tuples, and were not translated. */
 static void forget_flows(uint16_t port)
 {
-	forget_flows_in("pp_flows", port);
-	forget_flows_in("pp_forwarded", port);
+	forget("pp_flows", is_of_port, port);
+	forget("pp_forwarded", is_of_port, port);
 }
 
-/* Deletes the entries for which @stale says 1. */
-static void forget_stale(const char *name, int (*stale)(const void *value))
-{
-	struct pp_flow_key keys[2], *previous = NULL;
-	int map = open_quietly("maps", name), count = 0, more;
-	union {
-		struct pp_flow flow;
-		struct pp_forward forward;
-	} value;
-
-	while (map >= 0) {
-		more = !bpf_map_get_next_key(map, previous, &keys[count & 1]);
-		if (previous && !bpf_map_lookup_elem(map, previous, &value) && stale(&value))
-			bpf_map_delete_elem(map, previous);
-		if (!more)
-			break;
-		previous = &keys[count++ & 1];
-	}
-	if (map >= 0)
-		close(map);
-}
-
-static int is_established(const void *value)
+static int is_established(const struct pp_flow_key *key, const void *value, uint16_t unused)
 {
 	const struct pp_flow *flow = value;
 
+	(void)key;
+	(void)unused;
 	return flow->established != 0;
 }
 
-static int has_ended(const void *value)
+static int has_ended(const struct pp_flow_key *key, const void *value, uint16_t unused)
 {
 	const struct pp_forward *forward = value;
 
+	(void)key;
+	(void)unused;
 	return forward->ended_ns != 0;
 }
 
@@ -365,14 +346,14 @@ void flows_forget_old(void)
 
 	if (done++)
 		return;
-	forget_stale("pp_flows", is_established);
-	forget_stale("pp_forwarded", has_ended);
+	forget("pp_flows", is_established, 0);
+	forget("pp_forwarded", has_ended, 0);
 }
 
 int drain_port_add(int map, uint16_t port, const struct pp_port *wanted)
 {
 	struct pp_port policy = *wanted, before;
-	int was_split = !bpf_map_lookup_elem(map, &port, &before) && has_translated(&before);
+	int was_split = !bpf_map_lookup_elem(map, &port, &before) && policy_translates(&before);
 
 	if (drain_is_down())
 		return error("%s is going down: 'ppctl up' takes it back", options.pin);
@@ -398,7 +379,7 @@ int drain_port_del(int map, uint16_t port)
 
 	if (bpf_map_lookup_elem(map, &port, &policy))
 		return error("port %u is not served (ppctl port list)", port);
-	if (!has_translated(&policy)) {
+	if (!policy_translates(&policy)) {
 		if (bpf_map_delete_elem(map, &port))
 			return error("%s: %u: %s", MAP_PORTS, port, strerror(errno));
 		return 0;
@@ -507,7 +488,7 @@ static int down_wait(struct translated_list *list)
 		usleep(POLL_US);
 		if (pin_lock())
 			return -1;
-		ports = open_quietly("maps", MAP_PORTS);
+		ports = pin_open("maps", MAP_PORTS);
 		if (ports < 0) {
 			say("down");
 			return report_down(0);
@@ -580,7 +561,7 @@ int command_down(int argc, char **argv)
 		return error("needs root");
 	if (pin_lock() || pin_check())
 		return -1;
-	ports = open_quietly("maps", MAP_PORTS);
+	ports = pin_open("maps", MAP_PORTS);
 	needed = is_needed(ports);
 	if (needed < 0)
 		result = -1;

@@ -128,13 +128,10 @@ static const char *const *programs_for(unsigned int type)
 /* Of a pinned map, or 0. */
 static __u32 map_id(const char *name)
 {
+	int fd = pin_open("maps", name);
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
-	char path[PATH_MAX];
-	int fd;
 
-	pin_path(path, "maps", name);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return 0;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
@@ -337,15 +334,16 @@ static int are_pinned(uint64_t cookie, const char *const *programs)
 static int attach_interface(uint64_t cookie, const struct interface *interface)
 {
 	const char *const *programs = programs_for(interface->type);
-	int way;
+	int way, pinned;
 
 	if (!programs)
 		return error("%s is of a kind that pp_in cannot read (neither Ethernet nor a tunnel): name "
 			     "the others with --interface",
 			     interface->name);
-	if (are_attached(cookie, interface->index) && are_pinned(cookie, programs))
+	pinned = are_pinned(cookie, programs);
+	if (pinned && are_attached(cookie, interface->index))
 		return 0;
-	if (load_tc_programs(cookie, programs))
+	if (!pinned && load_tc_programs(cookie, programs))
 		return -1;
 	flows_forget_old();
 	for (way = 0; way < WAYS; way++) {
@@ -468,12 +466,9 @@ static int only_add(int map, uint64_t cookie, const struct interfaces *list)
 
 static void only_clear(void)
 {
+	int map = pin_open("maps", MAP_ONLY);
 	struct pp_interface_name key;
-	char path[PATH_MAX];
-	int map;
 
-	pin_path(path, "maps", MAP_ONLY);
-	map = bpf_obj_get(path);
 	if (map < 0)
 		return;
 	while (!bpf_map_get_next_key(map, NULL, &key) && !bpf_map_delete_elem(map, &key))

@@ -20,6 +20,14 @@ void pin_path(char path[PATH_MAX], const char *kind, const char *name)
 	snprintf(path, PATH_MAX, "%s/%s/%s", options.pin, kind, name);
 }
 
+int pin_open(const char *kind, const char *name)
+{
+	char path[PATH_MAX];
+
+	pin_path(path, kind, name);
+	return bpf_obj_get(path);
+}
+
 int pin_open_map(const char *name)
 {
 	char path[PATH_MAX];
@@ -200,12 +208,9 @@ void pin_remove_link(const char *path)
 /* A tc program that stays behind, in a network namespace that is not found, has nothing to do then. */
 static void serve_no_port(void)
 {
-	char path[PATH_MAX];
+	int map = pin_open("maps", MAP_PORTS);
 	uint16_t port;
-	int map;
 
-	pin_path(path, "maps", MAP_PORTS);
-	map = bpf_obj_get(path);
 	if (map < 0)
 		return;
 	while (!bpf_map_get_next_key(map, NULL, &port) && !bpf_map_delete_elem(map, &port))

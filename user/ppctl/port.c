@@ -31,14 +31,18 @@ static int port_check(int map, const char *word)
 	return port_parse(word, &port);
 }
 
+int policy_translates(const struct pp_port *policy)
+{
+	return policy->split != PP_SPLIT_NO || policy->flags & PP_PORT_WAS_SPLIT;
+}
+
 int ports_have_split(int map)
 {
 	uint16_t port, *previous = NULL;
 	struct pp_port policy;
 
 	while (!bpf_map_get_next_key(map, previous, &port)) {
-		if (!bpf_map_lookup_elem(map, &port, &policy) &&
-		    (policy.split != PP_SPLIT_NO || policy.flags & PP_PORT_WAS_SPLIT))
+		if (!bpf_map_lookup_elem(map, &port, &policy) && policy_translates(&policy))
 			return 1;
 		previous = &port;
 	}

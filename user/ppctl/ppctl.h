@@ -66,6 +66,9 @@ void print_json(struct json_object *object);
 
 /* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
+/* A pinned object ("maps", "progs", "links") that may be missing: there is no set, or it is on its way in or
+ * out. Return: a descriptor, or -1 with errno set, and no error is said. */
+int pin_open(const char *kind, const char *name);
 int pin_open_map(const char *name);
 /* Sets or clears a flag of pp_config, of which @map is the descriptor. The caller holds the lock. */
 int config_change(int map, __u32 flag, int on);
@@ -166,6 +169,8 @@ int load_tc_programs(uint64_t cookie, const char *const names[]);
 
 /* port.c: is there a port with a split in pp_ports, or with what is left of one? */
 int ports_have_split(int map);
+/* Has a port with this policy, or had it, connections that pp_in translates? */
+int policy_translates(const struct pp_port *policy);
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */

@@ -53,19 +53,11 @@ struct replacement {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static int pinned(const char *kind, const char *name)
-{
-	char path[PATH_MAX];
-
-	pin_path(path, kind, name);
-	return bpf_obj_get(path);
-}
-
 int build_write(void)
 {
 	uint64_t id = build_id();
 	__u32 zero = 0;
-	int map = pinned("maps", MAP_BUILD), result = 0;
+	int map = pin_open("maps", MAP_BUILD), result = 0;
 
 	if (map < 0) {
 		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_BUILD, sizeof(zero), sizeof(id), 1, NULL);
@@ -81,7 +73,7 @@ int build_write(void)
 
 int build_is_same(void)
 {
-	int map = pinned("maps", MAP_BUILD);
+	int map = pin_open("maps", MAP_BUILD);
 	uint64_t id = 0;
 	__u32 zero = 0;
 
@@ -133,7 +125,7 @@ static int reuse_maps(struct pp_bpf *build)
 
 	bpf_object__for_each_map(map, build_object(build))
 	{
-		fd = bpf_map__is_internal(map) ? -1 : pinned("maps", bpf_map__name(map));
+		fd = bpf_map__is_internal(map) ? -1 : pin_open("maps", bpf_map__name(map));
 		if (fd < 0)
 			continue;
 		result = check_map(map, fd);
@@ -160,7 +152,7 @@ static int pin_new_maps(struct pp_bpf *build)
 	{
 		if (bpf_map__is_internal(map))
 			continue;
-		fd = pinned("maps", bpf_map__name(map));
+		fd = pin_open("maps", bpf_map__name(map));
 		len = sizeof(info);
 		same = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len);
 		len = sizeof(is);
@@ -196,7 +188,7 @@ static void leave_out_unused(const struct namespace *namespace)
 	{
 		snprintf(name, sizeof(name), "%s_%llu", bpf_program__name(program),
 			 (unsigned long long)namespace->cookie);
-		fd = pinned("progs", name);
+		fd = pin_open("progs", name);
 		if (fd >= 0)
 			close(fd);
 		else
@@ -276,7 +268,7 @@ static int add_link(struct replacement *replacement, const char *pin)
 
 	if (!clsact_cookie(pin, &cookie)) /* no link */
 		return 0;
-	hook.at = pinned("links", pin);
+	hook.at = pin_open("links", pin);
 	if (hook.at < 0 || bpf_obj_get_info_by_fd(hook.at, &info, &len))
 		return error("%s/links/%s: %s", options.pin, pin, strerror(errno));
 	snprintf(hook.name, sizeof(hook.name), "%s", pin);
@@ -316,7 +308,7 @@ static int add_map_program(struct replacement *replacement, const char *name, co
 	__u32 id = 0, count = 1;
 
 	snprintf(hook.name, sizeof(hook.name), "%s", name);
-	hook.at = pinned("maps", map);
+	hook.at = pin_open("maps", map);
 	if (hook.at < 0)
 		return error("%s/maps/%s: %s", options.pin, map, strerror(errno));
 	/* 5.17 and later can be asked; the program is this one in any case */
@@ -402,7 +394,7 @@ static int attach_new(struct replacement *replacement, const char *cgroup)
 			cgroup = path;
 	}
 	for (i = 0; cgroup_programs[i]; i++) {
-		fd = pinned("links", cgroup_programs[i]);
+		fd = pin_open("links", cgroup_programs[i]);
 		if (fd >= 0) {
 			close(fd);
 			continue;
@@ -437,7 +429,7 @@ static void detach_old(struct replacement *replacement)
 /* The pins that are no hooks: programs that are attached later, and by others. */
 static int renew_pin(struct replacement *replacement, const char *pin)
 {
-	int before = pinned("progs", pin), after;
+	int before = pin_open("progs", pin), after;
 	uint64_t cookie;
 
 	after = program_like(tc_program_cookie(pin, &cookie) ? replacement->build :
@@ -456,7 +448,7 @@ static int renew_clsact(struct replacement *replacement, const char *pin)
 
 	if (clsact_cookie(pin, &cookie))
 		return 0;
-	before = pinned("links", pin);
+	before = pin_open("links", pin);
 	after = program_like(build_of(replacement, cookie), before);
 	if (before >= 0)
 		close(before);
@@ -472,7 +464,7 @@ static int pin_new_programs(struct replacement *replacement)
 	int fd;
 
 	for (i = 0; i < COUNT(names); i++) {
-		fd = pinned("progs", names[i]);
+		fd = pin_open("progs", names[i]);
 		program = bpf_object__find_program_by_name(build_object(replacement->build), names[i]);
 		if (fd >= 0)
 			close(fd);
@@ -539,7 +531,7 @@ int upgrade_is_due(void)
 	size_t i;
 
 	for (i = 0; i < COUNT(maps); i++) {
-		map = pinned("maps", maps[i]);
+		map = pin_open("maps", maps[i]);
 		if (map < 0)
 			return 0;
 		close(map);
