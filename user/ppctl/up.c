@@ -239,8 +239,7 @@ static int reuse_map(struct bpf_map *map)
 		return -1;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		error("%s: %s", bpf_map__name(map), strerror(errno));
-	else if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
-		 info.value_size != bpf_map__value_size(map))
+	else if (!map_fits(map, &info))
 		error("%s, which is pinned at %s, is of another version of ppsplit: 'ppctl down', then up "
 		      "again",
 		      bpf_map__name(map), options.pin);

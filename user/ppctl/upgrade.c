@@ -96,6 +96,12 @@ static int is_scratch(const struct bpf_map *map)
 	return 0;
 }
 
+int map_fits(const struct bpf_map *map, const struct bpf_map_info *info)
+{
+	return info->type == bpf_map__type(map) && info->key_size == bpf_map__key_size(map) &&
+	       info->value_size == bpf_map__value_size(map);
+}
+
 /* Programs of both builds are at work for a moment, and share what the pinned maps hold. Return: 0, 1: a
  * new one takes its place; or -1. */
 static int check_map(const struct bpf_map *map, int fd)
@@ -106,8 +112,7 @@ static int check_map(const struct bpf_map *map, int fd)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return error("%s/maps/%s: %s", options.pin, name, strerror(errno));
-	if (info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
-	    info.value_size == bpf_map__value_size(map))
+	if (map_fits(map, &info))
 		return 0;
 	if (is_scratch(map))
 		return 1;
