@@ -2,7 +2,7 @@
 /*
  * The programs: the header is decoded where it arrives, and kept with the socket.
  *
- *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes header segments; the split's guard
+ *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes headers; the split's guard
  *   pp_in          tc, ingress           split: takes the header out, translates sequence numbers
  *   pp_out         tc, egress            split: translates acknowledgements
  *   pp_sockops     sock_ops              gives a new connection's socket its record

@@ -152,23 +152,22 @@ enum pp_split_way {
 
 enum pp_on_bad {
 	PP_ON_BAD_TELL = 0, /* the MTA is told, and answers 503 */
-	PP_ON_BAD_DROP = 1, /* the connection does not reach the MTA; with a split the proxy gets a RST */
+	PP_ON_BAD_DROP = 1, /* it does not reach the MTA; with a split the proxy gets a RST */
 };
 
 #define PP_PORT_V1_MIXED    0x01 /* a v1 line with addresses of two families is taken (nginx) */
 #define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
 #define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
-#define PP_PORT_DRAINING    0x08 /* not served any more: only connections whose header pp_in has taken
-				  * out go on, until the last of them is gone */
+#define PP_PORT_DRAINING    0x08 /* takes no new connections; those that are split go on */
 #define PP_PORT_WAS_SPLIT   0x10 /* served without a split, but such connections are left */
-#define PP_PORT_DOWN	    0x20 /* draining since 'ppctl down': the port is served again after 'up' */
+#define PP_PORT_DOWN	    0x20 /* draining since 'ppctl down': 'up' serves the port again */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split_way */
 	__u8 on_bad;   /* enum pp_on_bad */
 	__u16 flags;   /* PP_PORT_* */
-	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all, or with a split
-			* as long as the kernel keeps the request */
+	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all, or with a
+			* split as long as the kernel keeps the request */
 };
 
 /* What getpeername() and getsockname() say in transparent mode where the origin's address does not
@@ -222,8 +221,8 @@ struct pp_handoff_key {
 };
 
 /* The split: what pp_in and pp_out know of a connection whose header pp_in takes out. Addresses are
- * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and ports
- * in two network namespaces (127.0.0.1 in two containers) are two connections. */
+ * v4-mapped where they are IPv4, ports in host order; remote is the proxy. The same addresses and
+ * ports in two network namespaces (127.0.0.1 in two containers) are two connections. */
 struct pp_flow_key {
 	__u64 netns_cookie;
 	__u8 remote[16];
@@ -309,47 +308,49 @@ struct pp_interface_name {
 	char name[16]; /* filled with 0 */
 };
 
-/* What pp_count, an iterator over pp_origins, writes for each socket that pp_in and pp_out translate. */
+/* What pp_count, an iterator over pp_origins, writes for each socket that pp_in and pp_out
+ * translate. */
 struct pp_translated {
 	__u64 cookie; /* of the socket */
 	__u64 netns_cookie;
-	__u16 port;   /* the socket's own, host order */
-	__u8 orphan;  /* 1: no process has it any more, the kernel ends it */
+	__u16 port;  /* the socket's own, host order */
+	__u8 orphan; /* 1: no process has it any more, the kernel ends it */
 	__u8 unused[5];
 };
 
 /* pp_stats: per-CPU array of __u64 */
 enum pp_stat {
-	PP_STAT_CONNECTIONS,   /* from marked proxies to served ports, established */
-	PP_STAT_ACKS_HELD,     /* bare ACKs held back by the gate */
-	PP_STAT_GATES_EXPIRED, /* handshakes let through without a header, time being up */
-	PP_STAT_V1,	       /* valid v1 headers, UNKNOWN included */
-	PP_STAT_V2,	       /* valid v2 headers, LOCAL included */
-	PP_STAT_LOCAL,	       /* of these: LOCAL, UNSPEC and UNKNOWN */
-	PP_STAT_FRAGMENTED,    /* headers of which the first segment had a part only */
-	PP_STAT_LARGE,	       /* headers larger than PP_WINDOW */
-	PP_STAT_DROPPED_BAD,   /* segments with a bad header dropped (on_bad drop) */
-	PP_STAT_DROPPED_HOLE,  /* segments that do not continue an incomplete header, dropped */
-	PP_STAT_GUARDED,	    /* split: segments that did not pass pp_in, dropped */
-	PP_STAT_SPLIT,		    /* split: headers taken out of the stream */
-	PP_STAT_PIECES,		    /* split: pieces of headers acknowledged in the server's place */
-	PP_STAT_NO_MEMORY,	    /* a socket's record or header could not be stored */
-	PP_STAT_FOREIGN,	    /* transparent: addresses that do not fit their socket */
-	PP_STAT_OUTSIDERS,	    /* connections of processes outside of the proxies' cgroups */
-	PP_STAT_FROM_SENDER,	    /* headers whose record came from the sending side */
-	PP_STAT_SENDERS,	    /* connections of proxy cgroups to served ports */
-	PP_STAT_SENT,		    /* of these: headers decoded at their send() */
-	PP_STAT_UNSEEN,		    /* of these: headers left to the receiving side */
-	PP_STAT_SENDERS_NATIVE,	    /* sockets that have left pp_senders */
+	PP_STAT_CONNECTIONS,	/* from marked proxies to served ports, established */
+	PP_STAT_ACKS_HELD,	/* bare ACKs held back by the gate */
+	PP_STAT_GATES_EXPIRED,	/* handshakes let through without a header, time being up */
+	PP_STAT_V1,		/* valid v1 headers, UNKNOWN included */
+	PP_STAT_V2,		/* valid v2 headers, LOCAL included */
+	PP_STAT_LOCAL,		/* of these: LOCAL, UNSPEC and UNKNOWN */
+	PP_STAT_FRAGMENTED,	/* headers of which the first segment had a part only */
+	PP_STAT_LARGE,		/* headers larger than PP_WINDOW */
+	PP_STAT_DROPPED_BAD,	/* segments with a bad header dropped (on_bad drop) */
+	PP_STAT_DROPPED_HOLE,	/* segments that do not continue an incomplete header, dropped */
+	PP_STAT_GUARDED,	/* split: segments that did not pass pp_in, dropped */
+	PP_STAT_SPLIT,		/* split: headers taken out of the stream */
+	PP_STAT_PIECES,		/* split: pieces of headers acknowledged in the server's place */
+	PP_STAT_NO_MEMORY,	/* a socket's record or header could not be stored */
+	PP_STAT_FOREIGN,	/* transparent: addresses that do not fit their socket */
+	PP_STAT_OUTSIDERS,	/* connections of processes outside of the proxies' cgroups */
+	PP_STAT_FROM_SENDER,	/* headers whose record came from the sending side */
+	PP_STAT_SENDERS,	/* connections of proxy cgroups to served ports */
+	PP_STAT_SENT,		/* of these: headers decoded at their send() */
+	PP_STAT_UNSEEN,		/* of these: headers left to the receiving side */
+	PP_STAT_SENDERS_NATIVE, /* sockets that have left pp_senders */
 	PP_STAT_DROPPED_UNREADABLE, /* segments whose TCP header is behind too many IPv6 extensions
 				     */
 	PP_STAT_DROPPED_FASTOPEN,   /* SYNs of proxies with TCP Fast Open, dropped */
 	PP_STAT_DROPPED_MPTCP,	    /* SYNs of proxies with Multipath TCP, dropped */
-	PP_STAT_UNANNOUNCED, /* segments of connections whose announcement is lost, dropped */
-	PP_STAT_UNCONFIRMED, /* connections of proxy cgroups to ports that are not served */
+	PP_STAT_UNANNOUNCED,	/* segments of connections whose announcement is lost, dropped */
+	PP_STAT_UNCONFIRMED,	/* connections of proxy cgroups to ports that are not served */
 	PP_STAT_FORWARDED_FULL, /* split: connections refused for want of room in pp_forwarded */
-	PP_STAT_UNSERVED, /* split: connections of proxies reset, to listeners outside of the cgroup */
-	PP_STAT_BAD = 32,    /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
+	PP_STAT_UNSERVED, /* split: proxies' connections to listeners outside of the cgroup, reset
+			   */
+	PP_STAT_BAD = 32, /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
 	PP_STAT_COUNT = 64,
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a socket is worth after the header: throughput from client to server, and round trips of one
- * byte. A plain socket; and translated ones, whose header came alone, or with payload in its segment.
- * The kinds take turns; medians are printed.
+ * byte. A plain socket; and translated ones, whose header came alone, or with payload in its
+ * segment. The kinds take turns; medians are printed.
  *
  * usage: stream ROUNDS, under selftests/tools/lab, with port 2526 transparent
  */

@@ -44,7 +44,8 @@ static void *write_bulk(void *argument)
 		for (i = 0; i < sizeof(bytes); i++)
 			bytes[i] = byte_at(way->sent + i, way->salt);
 		/* sizes that are no multiple of anything */
-		len = send(way->from, bytes, 1 + (way->sent * 7 + 4711) % sizeof(bytes), MSG_NOSIGNAL);
+		len = send(way->from, bytes, 1 + (way->sent * 7 + 4711) % sizeof(bytes),
+			   MSG_NOSIGNAL);
 		if (len < 0) {
 			way->send_error = errno;
 			return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A bulk transfer both ways through one connection, each byte of which tells its place: four bytes are
- * the number of the four. What is lost, doubled or moved shows at the first byte.
+ * A bulk transfer both ways through one connection, each byte of which tells its place: four bytes
+ * are the number of the four. What is lost, doubled or moved shows at the first byte.
  */
 #ifndef BULK_H
 #define BULK_H

@@ -69,7 +69,8 @@ int connect_from(const char *source, unsigned int from, const char *address, uns
 	struct sockaddr_storage here, there;
 	socklen_t here_len = address_fill(&here, source, from),
 		  there_len = address_fill(&there, address, port);
-	int fd = socket(here.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, tries = SOON_MS / 10;
+	int fd = socket(here.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1,
+	    tries = SOON_MS / 10;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&here, here_len))
@@ -77,7 +78,8 @@ int connect_from(const char *source, unsigned int from, const char *address, uns
 	// a socket that was closed keeps its tuple until its FIN is acknowledged
 	while (connect(fd, (struct sockaddr *)&there, there_len)) {
 		if (errno != EADDRNOTAVAIL || !tries--)
-			fail_msg("%s:%u to %s:%u: %s", source, from, address, port, strerror(errno));
+			fail_msg("%s:%u to %s:%u: %s", source, from, address, port,
+				 strerror(errno));
 		usleep(10000);
 	}
 	return fd;

@@ -149,7 +149,8 @@ static void the_listener_goes_in_the_midst_of_a_header(void **state)
 	peer_expect_reset(&peer, 2000);
 }
 
-static int connect_at(int netns, const char *source, unsigned int from, const char *to, unsigned int port)
+static int connect_at(int netns, const char *source, unsigned int from, const char *to,
+		      unsigned int port)
 {
 	int here = netns_here(), fd;
 
@@ -191,8 +192,8 @@ static void hooks_come_back_to_a_connection_from_an_old_tuple(void **state)
 	close(listener);
 }
 
-/* The kernel had no room for the connection when pp_in handed it over, and when the header comes again, the
- * hooks are gone: it must not pass as what is left of it. */
+/* The kernel had no room for the connection when pp_in handed it over, and when the header comes
+ * again, the hooks are gone: it must not pass as what is left of it. */
 static void a_header_comes_again_past_the_hooks(void **state)
 {
 	int listener = listen_on("0.0.0.0", CROWDED), first, second, server;
@@ -218,7 +219,8 @@ static void a_header_comes_again_past_the_hooks(void **state)
 	close(listener);
 }
 
-/* Under cookies no SYN-ACK comes again: what the kernel had no room for has to be sent again by the proxy. */
+/* Under cookies no SYN-ACK comes again: what the kernel had no room for has to be sent again by the
+ * proxy. */
 static void a_header_alone_under_cookies_and_no_room(void **state)
 {
 	int listener = listen_on("0.0.0.0", FULL), first, second, server;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Split ports with many different connections at once, and with bulk both ways through one: each byte is
- * compared with the one that belongs at its place. CROWD_CONNECTIONS (400) and CROWD_BULK_MIB (64 each
- * way) say how much.
+ * Split ports with many different connections at once, and with bulk both ways through one: each
+ * byte is compared with the one that belongs at its place. CROWD_CONNECTIONS (400) and
+ * CROWD_BULK_MIB (64 each way) say how much.
  */
 #define _GNU_SOURCE
 #include <time.h>
@@ -82,8 +82,8 @@ static void random_streams(void **state)
 		bytes += crowd.bytes;
 		pieces += crowd.pieces;
 	}
-	print_message("%u connections, %u with headers in pieces, %.1f MiB, in %.0f s\n", count, pieces,
-		      bytes / 1048576.0, seconds() - begun);
+	print_message("%u connections, %u with headers in pieces, %.1f MiB, in %.0f s\n", count,
+		      pieces, bytes / 1048576.0, seconds() - begun);
 	assert_true(pieces > 0 && bytes > 0);
 }
 

@@ -73,7 +73,8 @@ static void assert_served(void)
 	close_link(&link);
 }
 
-/* The port is as one that nobody has added: the header is in the stream, the name is the proxy's. */
+/* The port is as one that nobody has added: the header is in the stream, the name is the proxy's.
+ */
 static void assert_not_served(void)
 {
 	struct link link;
@@ -111,7 +112,8 @@ static void a_port_drains_and_is_added_again(void **state)
 	bulk = bulk_begin(link.client, link.server);
 	bulk_go_on(bulk, SOME);
 	assert_says(run(0, "build/bin/ppctl port del %d", TRANSPARENT), "drains");
-	assert_says(run(0, "build/bin/ppctl status"), "draining: new connections have no split, 1 with a split left");
+	assert_says(run(0, "build/bin/ppctl status"),
+		    "draining: new connections have no split, 1 with a split left");
 	bulk_go_on(bulk, SOME);
 	assert_not_served();
 	assert_peer(link.server, "192.0.2.7");
@@ -285,8 +287,8 @@ static void down_now_resets_what_is_left(void **state)
 	close_link(&link);
 }
 
-/* The server has closed, and its last bytes wait for the client to read. Linux before 6.11 cannot reset
- * such a socket. */
+/* The server has closed, and its last bytes wait for the client to read. Linux before 6.11 cannot
+ * reset such a socket. */
 static void down_now_does_not_wait_for_sockets_that_nobody_has(void **state)
 {
 	struct link link;
@@ -348,7 +350,8 @@ static void killed_anywhere_a_connection_goes_on(void **state)
 	open_transparent(&link);
 	bulk = bulk_begin(link.client, link.server);
 	for (i = 0; i < KILLS; i++) {
-		run(0, "build/bin/ppctl down --wait & sleep 0.0%02d; kill -9 $!; wait $!; true", i * 9);
+		run(0, "build/bin/ppctl down --wait & sleep 0.0%02d; kill -9 $!; wait $!; true",
+		    i * 9);
 		bulk_go_on(bulk, SOME);
 		if (i % 3 == 0)
 			run(DRAINING, "build/bin/ppctl down");
@@ -371,8 +374,8 @@ static void killed_anywhere_a_connection_goes_on(void **state)
 	}
 }
 
-/* A tuple may have carried other connections while its port was not served: what is remembered of it
- * from before must not touch them. */
+/* A tuple may have carried other connections while its port was not served: what is remembered of
+ * it from before must not touch them. */
 static void a_tuple_that_was_translated_once_is_not_again(void **state)
 {
 	struct link link;
@@ -400,8 +403,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_port_drains_and_is_added_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_half_closed_connection_keeps_its_port_draining, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(a_half_closed_connection_keeps_its_port_draining,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_header_of_which_pieces_came_is_served_to_its_end,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
@@ -409,15 +412,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(down_drains_and_up_takes_it_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_command_ends_what_has_drained, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(down_waits_for_the_last_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(down_waits_for_the_last_connection, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(down_now_resets_what_is_left, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			down_now_does_not_wait_for_sockets_that_nobody_has, setup, teardown),
+		cmocka_unit_test_setup_teardown(down_now_does_not_wait_for_sockets_that_nobody_has,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(down_now_finds_sockets_in_other_namespaces, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(killed_anywhere_a_connection_goes_on, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_tuple_that_was_translated_once_is_not_again, setup,
+		cmocka_unit_test_setup_teardown(killed_anywhere_a_connection_goes_on, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_tuple_that_was_translated_once_is_not_again,
+						setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

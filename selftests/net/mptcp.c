@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A server that listens for Multipath TCP (Go's do, and whatever mptcpize starts). Proxies get
- * plain TCP: the one that asks for more gets no answer until it falls back; with a split it gets it at
- * once.
+ * plain TCP: the one that asks for more gets no answer until it falls back; with a split it gets it
+ * at once.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -121,13 +121,17 @@ static void split_and_transparency_go_together(void **state)
 	run(0, PPCTL "port add 26 --split yes");
 	run(0, PPCTL "port add 27 --transparent --local");
 	run(0, PPCTL "port add 28 --split yes --transparent");
-	assert_says(run(0, PPCTL "port list"), "26    split yes, gate 3000 ms, on bad header tell\n");
-	assert_says(run(0, PPCTL "port list"), "27    split yes, transparent, local, gate 3000 ms, on bad header drop\n");
-	assert_says(run(0, PPCTL "port list"), "28    split yes, transparent, gate 3000 ms, on bad header drop\n");
+	assert_says(run(0, PPCTL "port list"),
+		    "26    split yes, gate 3000 ms, on bad header tell\n");
+	assert_says(run(0, PPCTL "port list"),
+		    "27    split yes, transparent, local, gate 3000 ms, on bad header drop\n");
+	assert_says(run(0, PPCTL "port list"),
+		    "28    split yes, transparent, gate 3000 ms, on bad header drop\n");
 	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
 	assert_says(run(1, PPCTL "port add 29 --split no --transparent"), "needs a split");
 	assert_says(run(1, PPCTL "port add 29 --local"), "--local goes with --transparent");
-	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --transparent"), "say which, with --port");
+	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --transparent"),
+		    "say which, with --port");
 	assert_says(run(1, PPCTL "port add 29 --split x"), "neither yes nor no");
 }
 

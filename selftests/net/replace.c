@@ -213,7 +213,8 @@ static void killed_anywhere_the_next_upgrade_completes_it(void **state)
 	open_transparent(&link);
 	bulk = bulk_begin(link.client, link.server);
 	for (i = 0; i < 4; i++) {
-		run(0, "build/bin/ppctl upgrade & sleep 0.%02d; kill -9 $!; wait $!; true", 60 + 6 * i);
+		run(0, "build/bin/ppctl upgrade & sleep 0.%02d; kill -9 $!; wait $!; true",
+		    60 + 6 * i);
 		bulk_go_on(bulk, SOME);
 		assert_served();
 	}
@@ -272,8 +273,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_map_that_does_not_fit_is_refused_by_name, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(killed_anywhere_the_next_upgrade_completes_it, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(killed_anywhere_the_next_upgrade_completes_it,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(hooks_that_are_away_stall_and_never_corrupt, setup,
 						teardown),
 	};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The split and transparent mode: an application that knows nothing of headers gets the origin's address
- * and exactly the payload, whatever comes in which order.
+ * The split and transparent mode: an application that knows nothing of headers gets the origin's
+ * address and exactly the payload, whatever comes in which order.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -197,7 +197,8 @@ static void accept_waits_for_the_header(void **state)
 	close_both(client, server);
 }
 
-/* The proxy is told by a RST, and so is the kernel's request: nothing is left that could be accepted. */
+/* The proxy is told by a RST, and so is the kernel's request: nothing is left that could be
+ * accepted. */
 static void a_header_that_comes_after_the_gates_time_is_refused(void **state)
 {
 	int here = listen_on(SERVER, SHORT), client, failed = 0;
@@ -496,7 +497,7 @@ static void a_server_that_speaks_before_it_looks_sends_no_header_back(void **sta
 
 	(void)state;
 	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS); 
+	server = accept_within(listener, SOON_MS);
 	send_text(server, "220 hello\r\n");
 	assert_reads_text(client, "220 hello\r\n");
 	send_text(client, "EHLO x\r\n");
@@ -919,7 +920,8 @@ static void syn_cookies(void **state)
 static int entries(const char *map)
 {
 	return strtol(run(0,
-			  "bpftool map dump pinned $LAB_BPFFS/pp/maps/%s | grep -c '^key\\|\"key\"' || true",
+			  "bpftool map dump pinned $LAB_BPFFS/pp/maps/%s | grep -c "
+			  "'^key\\|\"key\"' || true",
 			  map),
 		      NULL, 10);
 }

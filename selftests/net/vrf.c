@@ -173,9 +173,10 @@ static void check_believed(const struct place *place, const char *device, const 
 	close_both(client, server);
 }
 
-/* pp_in, on an interface that belongs to a VRF, does not find the sockets that are bound to the VRF: nothing
- * gets through. */
-static void check_guarded(const struct place *place, const char *source, unsigned int port, int listener)
+/* pp_in, on an interface that belongs to a VRF, does not find the sockets that are bound to the
+ * VRF: nothing gets through. */
+static void check_guarded(const struct place *place, const char *source, unsigned int port,
+			  int listener)
 {
 	int client = start_in(place, NULL, source, port);
 	long guarded = counter("guarded");

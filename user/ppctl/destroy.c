@@ -120,12 +120,12 @@ static int destroy_here(uint64_t cookie)
 	if (destroyer >= 0)
 		close(destroyer);
 	if (result)
-		destruction.failed = error("SOCK_DESTROY: %s%s", strerror(result),
-					   result == EOPNOTSUPP ?
-						   ": this kernel was built without "
-						   "CONFIG_INET_DIAG_DESTROY; close the "
-						   "connections, or end the server" :
-						   "");
+		destruction.failed =
+			error("SOCK_DESTROY: %s%s", strerror(result),
+			      result == EOPNOTSUPP ? ": this kernel was built without "
+						     "CONFIG_INET_DIAG_DESTROY; close the "
+						     "connections, or end the server"
+						   : "");
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Connections whose header pp_in has taken out need the programs until they are gone: their sequence
- * numbers are others than the proxy's. So a port that is removed, and a whole set, drains first. The
- * state of that is in pp_ports and pp_config, and whichever command comes next goes on with it.
+ * Connections whose header pp_in has taken out need the programs until they are gone: their
+ * sequence numbers are others than the proxy's. So a port that is removed, and a whole set, drains
+ * first. The state of that is in pp_ports and pp_config, and whichever command comes next goes on
+ * with it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -113,8 +114,9 @@ static int port_write(int map, uint16_t port, const struct pp_port *policy)
 }
 
 /* Calls @each for every port, until one fails. Its entry may be changed or deleted. */
-static int for_each_port(int map, int (*each)(int map, uint16_t port, struct pp_port *policy,
-					      const struct translated_list *list),
+static int for_each_port(int map,
+			 int (*each)(int map, uint16_t port, struct pp_port *policy,
+				     const struct translated_list *list),
 			 const struct translated_list *list)
 {
 	uint16_t ports[1024], *previous = NULL;
@@ -282,8 +284,8 @@ int drain_take_back(int *taken)
 }
 
 /* Deletes the entries of a map of flows for which @stale says 1. */
-static void forget(const char *name, int (*stale)(const struct pp_flow_key *key, const void *value,
-						  uint16_t port),
+static void forget(const char *name,
+		   int (*stale)(const struct pp_flow_key *key, const void *value, uint16_t port),
 		   uint16_t port)
 {
 	struct pp_flow_key keys[2], *previous = NULL;
@@ -312,8 +314,8 @@ static int is_of_port(const struct pp_flow_key *key, const void *value, uint16_t
 	return key->local_port == port;
 }
 
-/* What these have of the port is from before it was served this time. Connections since then may have
- * the same tuples, and were not translated. */
+/* What these have of the port is from before it was served this time. Connections since then may
+ * have the same tuples, and were not translated. */
 static void forget_flows(uint16_t port)
 {
 	forget("pp_flows", is_of_port, port);
@@ -338,8 +340,8 @@ static int has_ended(const struct pp_flow_key *key, const void *value, uint16_t 
 	return forward->ended_ns != 0;
 }
 
-/* A connection made while there were no hooks may have the tuple of an older one, which was translated.
- * Of those that live pp_origins and pp_forwarded tell again. */
+/* A connection made while there were no hooks may have the tuple of an older one, which was
+ * translated. Of those that live pp_origins and pp_forwarded tell again. */
 void flows_forget_old(void)
 {
 	static int done; /* by this command */
@@ -424,7 +426,8 @@ static int down_is_done(void)
 
 static int down_is_draining(size_t left)
 {
-	say("going down, connections left whose header was taken out: %zu. When they are gone, 'ppctl "
+	say("going down, connections left whose header was taken out: %zu. When they are gone, "
+	    "'ppctl "
 	    "down' again ends it; --wait waits for that, --now resets them, 'ppctl up' takes it "
 	    "back",
 	    left);
@@ -456,10 +459,11 @@ static int down_now(int ports, struct translated_list *list)
 			return -1;
 	}
 	if (count_orphans(list) < list->count)
-		return error("%zu of %zu connections could not be reset; they are served until they are "
-			     "gone: neither a process nor a name in /run/netns leads to "
-			     "their network namespace",
-			     list->count - count_orphans(list), first);
+		return error(
+			"%zu of %zu connections could not be reset; they are served until they are "
+			"gone: neither a process nor a name in /run/netns leads to "
+			"their network namespace",
+			list->count - count_orphans(list), first);
 	say("connections reset: %zu", first - list->count);
 	return down_is_done();
 }

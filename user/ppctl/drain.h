@@ -26,10 +26,11 @@ size_t translated_on(const struct translated_list *list, int ports_map, uint16_t
 
 /* Is the set going down? */
 int drain_is_down(void);
-/* Goes on with what earlier commands have begun: a port that has drained is removed, and so is a set
- * that is going down. For every command that has the lock. */
+/* Goes on with what earlier commands have begun: a port that has drained is removed, and so is a
+ * set that is going down. For every command that has the lock. */
 int drain_finish(void);
-/* 'ppctl up' on a set that is going down: its ports are served again. @taken: receives 1 if it was. */
+/* 'ppctl up' on a set that is going down: its ports are served again. @taken: receives 1 if it was.
+ */
 int drain_take_back(int *taken);
 /* Serves @port with the policy @wanted. Return: 0, -1, or -2: see errno of the map's update. */
 int drain_port_add(int map, uint16_t port, const struct pp_port *wanted);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The interfaces that pp_in and pp_out are attached to, for ports with a split: in each network namespace
- * in which ppctl was told so, lo and those that have an address, or those that --interface names. From
- * Linux 6.6 on by tcx links, before by clsact.
+ * The interfaces that pp_in and pp_out are attached to, for ports with a split: in each network
+ * namespace in which ppctl was told so, lo and those that have an address, or those that
+ * --interface names. From Linux 6.6 on by tcx links, before by clsact.
  *
  * What is pinned says in which namespace: progs/pp_in_COOKIE, a program for each of them;
- * links/pp_tcx_in_COOKIE_INDEX, a link; links/pp_clsact_COOKIE_INDEX, any program: the clsact qdisc is
- * one that ppctl has made. A filter is known by the map of ports that its program reads.
+ * links/pp_tcx_in_COOKIE_INDEX, a link; links/pp_clsact_COOKIE_INDEX, any program: the clsact qdisc
+ * is one that ppctl has made. A filter is known by the map of ports that its program reads.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -31,7 +31,8 @@
 
 #define TCX_PROGRAMS_MAX 64 /* of one interface, the kernel's limit */
 
-/* A link whose pin has just been removed goes a little later, and until then its program is there. */
+/* A link whose pin has just been removed goes a little later, and until then its program is there.
+ */
 #define LINK_TRIES   100
 #define LINK_WAIT_US 10000
 
@@ -53,8 +54,8 @@
 
 enum { OUT, IN, WAYS };
 
-/* In the order in which they are attached: a header is not taken out before its acknowledgement would be
- * translated. */
+/* In the order in which they are attached: a header is not taken out before its acknowledgement
+ * would be translated. */
 static const struct way {
 	const char *name;
 	int tcx;
@@ -104,8 +105,8 @@ static void clsact_path(char path[PATH_MAX], uint64_t cookie, unsigned int index
 	pin_path(path, "links", name);
 }
 
-/* The programs for an interface of this @type, ARPHRD_*: pp_out's and pp_in's; or NULL: pp_in does not
- * know what stands before the IP header there. */
+/* The programs for an interface of this @type, ARPHRD_*: pp_out's and pp_in's; or NULL: pp_in does
+ * not know what stands before the IP header there. */
 static const char *const *programs_for(unsigned int type)
 {
 	switch (type) {
@@ -198,8 +199,8 @@ static int read_link(const char *path, __u32 *program, __u32 *index)
 	return result;
 }
 
-/* Does the kernel run our program there? A link alone says less: its interface may have gone, or have
- * been moved to another namespace, where it may have the same number. */
+/* Does the kernel run our program there? A link alone says less: its interface may have gone, or
+ * have been moved to another namespace, where it may have the same number. */
 static int is_attached(int way, uint64_t cookie, unsigned int index)
 {
 	__u32 ids[TCX_PROGRAMS_MAX], count = TCX_PROGRAMS_MAX, program, on, i;
@@ -296,7 +297,8 @@ static int attach(int way, uint64_t cookie, const struct interface *interface, c
 
 	/* in its one place the kernel would take pp_out for a filter of what comes in */
 	if (!has_tcx() && has_ingress_qdisc(interface->index))
-		return error("%s has an ingress qdisc of another tool, where pp_out has no place: have that "
+		return error("%s has an ingress qdisc of another tool, where pp_out has no place: "
+			     "have that "
 			     "use clsact, which takes the same filters",
 			     interface->name);
 	program_path(path, program, cookie);
@@ -312,10 +314,11 @@ static int attach(int way, uint64_t cookie, const struct interface *interface, c
 		return 0;
 	if (!if_indextoname(interface->index, name))
 		return 0; /* it has just gone */
-	return error("attaching %s to %s by %s: %s; see what else is there: tc qdisc show dev %s, tc "
-		     "filter show dev %s, bpftool net",
-		     program, interface->name, has_tcx() ? "tcx" : "clsact",
-		     strerror(result ? -result : EBUSY), interface->name, interface->name);
+	return error(
+		"attaching %s to %s by %s: %s; see what else is there: tc qdisc show dev %s, tc "
+		"filter show dev %s, bpftool net",
+		program, interface->name, has_tcx() ? "tcx" : "clsact",
+		strerror(result ? -result : EBUSY), interface->name, interface->name);
 }
 
 /* The pins say in which namespaces there are filters. */
@@ -337,7 +340,8 @@ static int attach_interface(uint64_t cookie, const struct interface *interface)
 	int way, pinned;
 
 	if (!programs)
-		return error("%s is of a kind that pp_in cannot read (neither Ethernet nor a tunnel): name "
+		return error("%s is of a kind that pp_in cannot read (neither Ethernet nor a "
+			     "tunnel): name "
 			     "the others with --interface",
 			     interface->name);
 	pinned = are_pinned(cookie, programs);
@@ -453,7 +457,8 @@ static int only_add(int map, uint64_t cookie, const struct interfaces *list)
 		snprintf(words, sizeof(words), "%s", options.interfaces);
 		for (word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
 			if (!find_by_name(list, word))
-				return error("--interface %s: there is none of this name in this network "
+				return error("--interface %s: there is none of this name in this "
+					     "network "
 					     "namespace",
 					     word);
 			only_key(&key, cookie, word);
@@ -477,8 +482,8 @@ static void only_clear(void)
 }
 
 /* Calls @each for the pins in the folder @kind. */
-static void each_pin(const char *kind, void (*each)(const char *name, const char *path, void *context),
-		     void *context)
+static void each_pin(const char *kind,
+		     void (*each)(const char *name, const char *path, void *context), void *context)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
 	struct dirent *entry;
@@ -633,8 +638,9 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 		count++;
 	}
 	if (!count)
-		return error("none of the interfaces that --interface has named is there: name another "
-			     "one with it");
+		return error(
+			"none of the interfaces that --interface has named is there: name another "
+			"one with it");
 	/* last, so that what goes on by another interface goes on */
 	for (i = 0; i < list->count; i++) {
 		if (!is_wanted(map, cookie, &list->entry[i]))
@@ -676,8 +682,7 @@ static int hooked_follow(void)
 	}
 	if (previous && !has_programs(key))
 		bpf_map_delete_elem(map, &key);
-	result = config_change(config, PP_CONFIG_HOOKED,
-			       !bpf_map_get_next_key(map, NULL, &next));
+	result = config_change(config, PP_CONFIG_HOOKED, !bpf_map_get_next_key(map, NULL, &next));
 	close(config);
 	close(map);
 	return result;
@@ -706,9 +711,10 @@ int interfaces_attach(void)
 	each_pin("links", sweep_link, &sweep);
 	each_pin("progs", sweep_program, &sweep);
 	each_pin("links", sweep_mark, &sweep);
-	result = only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) || hooked_follow() ?
-			 -1 :
-			 0;
+	result =
+		only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) || hooked_follow()
+			? -1
+			: 0;
 	close(map);
 	free(list.entry);
 	done = !result;
@@ -938,7 +944,8 @@ static struct json_object *other_namespace(const struct others *others, uint64_t
 
 	for (i = 0; i < json_object_array_length(others->list); i++) {
 		object = json_object_array_get_idx(others->list, i);
-		if (json_object_get_uint64(json_object_object_get(object, "netns_cookie")) == cookie)
+		if (json_object_get_uint64(json_object_object_get(object, "netns_cookie")) ==
+		    cookie)
 			return object;
 	}
 	object = json_object_new_object();
@@ -1021,7 +1028,8 @@ static void print_interface(struct json_object *interface, const char *cgroup)
 	else if (json_object_get_boolean(json_object_object_get(interface, "attached")))
 		printf("%s", hooks);
 	else if (json_object_get_boolean(json_object_object_get(interface, "wanted")))
-		printf("%s: what proxies send by it to a port with a split is dropped; 'ppctl up --cgroup "
+		printf("%s: what proxies send by it to a port with a split is dropped; 'ppctl up "
+		       "--cgroup "
 		       "%s' attaches them",
 		       strcmp(hooks, "none") ? "HALF OF ITS HOOKS" : "NO HOOKS", cgroup);
 	else
@@ -1049,10 +1057,12 @@ void interfaces_print(struct json_object *interfaces, const char *cgroup)
 		printf("  cookie %-8llu %s",
 		       (unsigned long long)json_object_get_uint64(
 			       json_object_object_get(object, "netns_cookie")),
-		       json_object_get_boolean(json_object_object_get(object, "loaded")) ? "hooks"
-											  : "no hooks");
+		       json_object_get_boolean(json_object_object_get(object, "loaded"))
+			       ? "hooks"
+			       : "no hooks");
 		if (json_object_get_int64(json_object_object_get(object, "dropped")))
-			printf(", %lld segments dropped by the guard: proxies' packets reached it past "
+			printf(", %lld segments dropped by the guard: proxies' packets reached it "
+			       "past "
 			       "the hooks, or for a published port that is not served",
 			       (long long)json_object_get_int64(
 				       json_object_object_get(object, "dropped")));

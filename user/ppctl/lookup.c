@@ -31,10 +31,8 @@ static const char *const state_names[] = {
 };
 
 static const char *const path_names[] = {
-	[PP_PATH_NONE] = "none",
-	[PP_PATH_HANDSHAKE] = "handshake",
-	[PP_PATH_SEGMENT] = "segment",
-	[PP_PATH_SENDER] = "sender",
+	[PP_PATH_NONE] = "none",       [PP_PATH_HANDSHAKE] = "handshake",
+	[PP_PATH_SEGMENT] = "segment", [PP_PATH_SENDER] = "sender",
 	[PP_PATH_SPLIT] = "split",
 };
 

@@ -154,8 +154,9 @@ static int complete_policy(void)
 		return error("--transparent needs a split: a server that is not told of the header "
 			     "must not find it in its stream");
 	if (options.on_bad_given && options.policy.on_bad == PP_ON_BAD_TELL)
-		return error("--transparent goes with --on-bad drop: a server that is not told of the "
-			     "header has no use for a bad one");
+		return error(
+			"--transparent goes with --on-bad drop: a server that is not told of the "
+			"header has no use for a bad one");
 	options.policy.on_bad = PP_ON_BAD_DROP;
 	options.policy.split = PP_SPLIT_YES;
 	return 0;
@@ -211,7 +212,8 @@ static const struct option_help {
 	{"proxy", "PREFIX[,PREFIX]", set_proxies, "proxies to believe: 192.0.2.7, 2001:db8::/64"},
 	{"proxy-cgroup", "PATH[,PATH]", set_senders,
 	 "cgroups of proxies on this host: over loopback, only they are believed"},
-	{"split", "yes|no", set_split, "take the header out of the stream, or leave that to libpp (no)"},
+	{"split", "yes|no", set_split,
+	 "take the header out of the stream, or leave that to libpp (no)"},
 	{"interface", "NAME[,NAME]", set_interfaces,
 	 "where alone the split takes place (lo, and all that have an address); repeatable"},
 	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
@@ -314,7 +316,7 @@ static int parse_options(int argc, char **argv)
 
 	for (k = 0; k < COUNT(option_helps); k++) {
 		long_options[k].name = option_helps[k].name;
-		long_options[k].has_arg = !option_helps[k].argument	      ? no_argument
+		long_options[k].has_arg = !option_helps[k].argument	     ? no_argument
 					  : *option_helps[k].argument == '[' ? optional_argument
 									     : required_argument;
 	}

@@ -205,7 +205,8 @@ void pin_remove_link(const char *path)
 	unlink(path);
 }
 
-/* A tc program that stays behind, in a network namespace that is not found, has nothing to do then. */
+/* A tc program that stays behind, in a network namespace that is not found, has nothing to do then.
+ */
 static void serve_no_port(void)
 {
 	int map = pin_open("maps", MAP_PORTS);
@@ -225,7 +226,8 @@ void pin_remove_all(void)
 	size_t i;
 	DIR *dir;
 
-	/* without the gate, which is the guard too, what pp_in does not translate gets into a stream */
+	/* without the gate, which is the guard too, what pp_in does not translate gets into a
+	 * stream */
 	interfaces_detach();
 	for (i = 0; cgroup_programs[i]; i++) {
 		pin_path(path, "links", cgroup_programs[i]);

@@ -58,7 +58,8 @@ static int port_add(int map, const char *word)
 	if (port_parse(word, &port))
 		return -1;
 	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
-		return error("--interface is for ports with a split: --split yes, or --transparent");
+		return error(
+			"--interface is for ports with a split: --split yes, or --transparent");
 	if (options.policy.split != PP_SPLIT_NO && interfaces_attach())
 		return -1;
 	result = drain_port_add(map, port, &options.policy);

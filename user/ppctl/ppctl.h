@@ -26,16 +26,16 @@
 #define MAP_HOOKED	"pp_hooked"
 
 struct options {
-	const char *pin;     /* directory of the pinned maps and links */
-	const char *cgroup;  /* --cgroup, NULL if not given */
-	const char *ports;   /* --port */
-	const char *proxies; /* --proxy */
-	const char *senders; /* --proxy-cgroup */
+	const char *pin;	/* directory of the pinned maps and links */
+	const char *cgroup;	/* --cgroup, NULL if not given */
+	const char *ports;	/* --port */
+	const char *proxies;	/* --proxy */
+	const char *senders;	/* --proxy-cgroup */
 	const char *interfaces; /* --interface, NULL if not given */
 	struct pp_port policy;
 	const char *policy_given; /* the last option of it, NULL if none is given */
-	int split_given;  /* --split */
-	int on_bad_given; /* --on-bad */
+	int split_given;	  /* --split */
+	int on_bad_given;	  /* --on-bad */
 	int json;
 	int now;	 /* --now */
 	int wait;	 /* --wait */
@@ -66,11 +66,12 @@ void print_json(struct json_object *object);
 
 /* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
-/* A pinned object ("maps", "progs", "links") that may be missing: there is no set, or it is on its way in or
- * out. Return: a descriptor, or -1 with errno set, and no error is said. */
+/* A pinned object ("maps", "progs", "links") that may be missing: there is no set, or it is on its
+ * way in or out. Return: a descriptor, or -1 with errno set, and no error is said. */
 int pin_open(const char *kind, const char *name);
 int pin_open_map(const char *name);
-/* Sets or clears a flag of pp_config, of which @map is the descriptor. The caller holds the lock. */
+/* Sets or clears a flag of pp_config, of which @map is the descriptor. The caller holds the lock.
+ */
 int config_change(int map, __u32 flag, int on);
 /* Pins @fd in the place of what is pinned there, if anything is. Return: 0, or -1. */
 int pin_replace(const char *kind, const char *name, int fd);
@@ -133,12 +134,13 @@ int has_ingress_qdisc(unsigned int index);
 /* namespace.c */
 /* The cookie of this network namespace. */
 int netns_cookie(uint64_t *cookie);
-/* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, where no process
- * and no name in /run/netns leads there, silently. */
+/* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, where no
+ * process and no name in /run/netns leads there, silently. */
 int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 
-/* interface.c: pp_in and pp_out, on the interfaces of this network namespace that --interface names or
- * has named, or on all that have an address. Attaches what is missing, takes away what is gone. */
+/* interface.c: pp_in and pp_out, on the interfaces of this network namespace that --interface names
+ * or has named, or on all that have an address. Attaches what is missing, takes away what is gone.
+ */
 int interfaces_attach(void);
 /* In all network namespaces. */
 void interfaces_detach(void);
@@ -150,21 +152,21 @@ struct filter {
 	__u32 handle;
 	__u32 program; /* id */
 };
-/* Those of the namespace @cookie: @list receives @max of them. Return: how many there are; or -1: the way
- * into the namespace is not found. */
+/* Those of the namespace @cookie: @list receives @max of them. Return: how many there are; or -1:
+ * the way into the namespace is not found. */
 int filters_find(uint64_t cookie, struct filter *list, size_t max);
 /* Return: 0, or a negative errno. */
 int filter_replace(const struct filter *filter, int program);
-/* Of which network namespace is the pin links/@pin of a tcx link, or the mark that a clsact qdisc is
- * ours, or progs/@pin of a tc program? Return: 0; or -1: it is none. */
+/* Of which network namespace is the pin links/@pin of a tcx link, or the mark that a clsact qdisc
+ * is ours, or progs/@pin of a tc program? Return: 0; or -1: it is none. */
 int tcx_cookie(const char *pin, uint64_t *cookie);
 int clsact_cookie(const char *pin, uint64_t *cookie);
 int tc_program_cookie(const char *pin, uint64_t *cookie);
 struct json_object *interfaces_read(void);
 void interfaces_print(struct json_object *interfaces, const char *cgroup);
 
-/* up.c: loads those of the tc programs @names (up to NULL) that are not pinned as progs/NAME_COOKIE yet,
- * for the network namespace @cookie, on the maps that are pinned. */
+/* up.c: loads those of the tc programs @names (up to NULL) that are not pinned as progs/NAME_COOKIE
+ * yet, for the network namespace @cookie, on the maps that are pinned. */
 int load_tc_programs(uint64_t cookie, const char *const names[]);
 
 /* port.c: is there a port with a split in pp_ports, or with what is left of one? */

@@ -217,7 +217,8 @@ static void print_unpinned(struct json_object *programs)
 		for (k = 0; k < COUNT(program_names) && !is_listed(programs, program_names[k]); k++)
 			;
 		if (k < COUNT(program_names) && !is_listed(programs, program_names[i]))
-			printf("  %-14s NOT ATTACHED: its pin below %s/links is gone; 'ppctl up' with all "
+			printf("  %-14s NOT ATTACHED: its pin below %s/links is gone; 'ppctl up' "
+			       "with all "
 			       "its options mends that\n",
 			       program_names[i], options.pin);
 	}
@@ -233,7 +234,8 @@ static void print_attachment(struct json_object *program)
 	}
 	cgroup = string_of(program, "cgroup");
 	printf("link %d%s", number_of(program, "link_id"),
-	       cgroup && cgroup[0] ? "" : ", DETACHED: its cgroup is gone, or another tool did that");
+	       cgroup && cgroup[0] ? ""
+				   : ", DETACHED: its cgroup is gone, or another tool did that");
 }
 
 static void print_programs(struct json_object *list)
@@ -290,10 +292,12 @@ static void print_listeners(struct json_object *list, int any_port, int any_spli
 				"it");
 	}
 	if (!json_object_array_length(list))
-		printf("  none: the server is not started, listens on another port, or is in another "
+		printf("  none: the server is not started, listens on another port, or is in "
+		       "another "
 		       "network namespace\n");
 	if (any_outside && any_split)
-		printf("  NOT SERVED, on a port with a split: proxies' connections to it are reset\n");
+		printf("  NOT SERVED, on a port with a split: proxies' connections to it are "
+		       "reset\n");
 	if (any_mptcp)
 		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
 		       "dropped until they fall back\n");
@@ -347,7 +351,9 @@ int command_status(int argc, char **argv)
 	if (drain_is_down())
 		printf("going down, when the connections with a split are gone\n");
 	if (json_object_array_length(programs))
-		printf("cgroup    %s\n", cgroup[0] ? cgroup : "gone: 'ppctl up --cgroup PATH' attaches the programs to the new one");
+		printf("cgroup    %s\n", cgroup[0] ? cgroup
+						   : "gone: 'ppctl up --cgroup PATH' attaches the "
+						     "programs to the new one");
 	print_programs(programs);
 	print_maps(maps);
 	printf("ports\n");
@@ -362,7 +368,8 @@ int command_status(int argc, char **argv)
 		printf("proxy cgroups\n");
 		proxy_cgroup_list.print(senders);
 	}
-	print_listeners(listeners, json_object_array_length(ports) > 0, ports_have_split(ports_map));
+	print_listeners(listeners, json_object_array_length(ports) > 0,
+			ports_have_split(ports_map));
 	if (ports_have_split(ports_map))
 		interfaces_print(interfaces, cgroup);
 	printf("counters\n");

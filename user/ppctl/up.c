@@ -222,8 +222,8 @@ static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
 	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
 	 * what it was told to serve, and no socket is in a sockmap without its program. */
 	if (pin_maps(skeleton) || pin_program(skeleton->progs.pp_sender, SENDER_PROGRAM) ||
-	    pin_program(skeleton->progs.pp_count, COUNT_PROGRAM) ||
-	    attach_to_maps(skeleton) || add_to_lists())
+	    pin_program(skeleton->progs.pp_count, COUNT_PROGRAM) || attach_to_maps(skeleton) ||
+	    add_to_lists())
 		return -1;
 	return attach_to_cgroup(skeleton, cgroup) || build_write() ? -1 : 0;
 }
@@ -240,7 +240,8 @@ static int reuse_map(struct bpf_map *map)
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		error("%s: %s", bpf_map__name(map), strerror(errno));
 	else if (!map_fits(map, &info))
-		error("%s, which is pinned at %s, is of another version of ppsplit: 'ppctl down', then up "
+		error("%s, which is pinned at %s, is of another version of ppsplit: 'ppctl down', "
+		      "then up "
 		      "again",
 		      bpf_map__name(map), options.pin);
 	else
@@ -344,9 +345,8 @@ struct pp_bpf *build_open_tc(uint64_t cookie)
 	if (!build)
 		return NULL;
 	build->rodata->netns_cookie = cookie;
-	bpf_object__for_each_program(program, build->obj)
-		bpf_program__set_autoload(program, bpf_program__type(program) ==
-							   BPF_PROG_TYPE_SCHED_CLS);
+	bpf_object__for_each_program(program, build->obj) bpf_program__set_autoload(
+		program, bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS);
 	return build;
 }
 
@@ -452,7 +452,8 @@ int command_up(int argc, char **argv)
 		return -1;
 	if (pin_is_up())
 		return already_up(path) ? -1 : report_up(path, 1);
-	/* fewer programs, as another build has them, or links that are gone: but its connections live */
+	/* fewer programs, as another build has them, or links that are gone: but its connections
+	 * live */
 	if (upgrade_is_due()) {
 		if (upgrade(path))
 			return -1;

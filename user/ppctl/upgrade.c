@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppctl upgrade, and 'ppctl up' with another build than the one that is up: each program is replaced
- * where it is attached, in its link or filter, and the maps go on to be used. So nothing is detached for
- * a moment, and connections and lists stay.
+ * ppctl upgrade, and 'ppctl up' with another build than the one that is up: each program is
+ * replaced where it is attached, in its link or filter, and the maps go on to be used. So nothing
+ * is detached for a moment, and connections and lists stay.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -20,8 +20,8 @@
 #include "drain.h"
 #include "upgrade.h"
 
-#define MAP_BUILD "pp_build" /* one entry, the build's number; of no program */
-#define HOOKS_MAX 4096
+#define MAP_BUILD      "pp_build" /* one entry, the build's number; of no program */
+#define HOOKS_MAX      4096
 #define NAMESPACES_MAX 1024
 
 /* Working memory, of use to nobody when a program ends: one of another size is made anew. */
@@ -33,12 +33,13 @@ struct hook {
 	char name[NAME_MAX + 1]; /* of the pin, or the program */
 	int at;			 /* descriptor of the link or map, or -1 */
 	struct filter filter;
-	int before, after;	 /* of the programs; after -1: this build has none by that name */
+	int before, after; /* of the programs; after -1: this build has none by that name */
 	enum bpf_attach_type type;
 };
 
 /* The tc programs of a network namespace. */
-struct namespace {
+struct namespace
+{
 	uint64_t cookie;
 	struct pp_bpf *build;
 };
@@ -60,7 +61,8 @@ int build_write(void)
 	int map = pin_open("maps", MAP_BUILD), result = 0;
 
 	if (map < 0) {
-		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_BUILD, sizeof(zero), sizeof(id), 1, NULL);
+		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_BUILD, sizeof(zero), sizeof(id), 1,
+				     NULL);
 		if (map < 0)
 			return error("%s: %s", MAP_BUILD, strerror(errno));
 		result = pin_replace("maps", MAP_BUILD, map);
@@ -102,8 +104,8 @@ int map_fits(const struct bpf_map *map, const struct bpf_map_info *info)
 	       info->value_size == bpf_map__value_size(map);
 }
 
-/* Programs of both builds are at work for a moment, and share what the pinned maps hold. Return: 0, 1: a
- * new one takes its place; or -1. */
+/* Programs of both builds are at work for a moment, and share what the pinned maps hold. Return: 0,
+ * 1: a new one takes its place; or -1. */
 static int check_map(const struct bpf_map *map, int fd)
 {
 	struct bpf_map_info info = {};
@@ -116,11 +118,12 @@ static int check_map(const struct bpf_map *map, int fd)
 		return 0;
 	if (is_scratch(map))
 		return 1;
-	return error("%s/maps/%s is of type %u with keys of %u and values of %u bytes; the programs of "
-		     "this ppctl want type %u, %u and %u: 'ppctl down', then up again. Nothing was "
-		     "changed",
-		     options.pin, name, info.type, info.key_size, info.value_size,
-		     bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map));
+	return error(
+		"%s/maps/%s is of type %u with keys of %u and values of %u bytes; the programs of "
+		"this ppctl want type %u, %u and %u: 'ppctl down', then up again. Nothing was "
+		"changed",
+		options.pin, name, info.type, info.key_size, info.value_size, bpf_map__type(map),
+		bpf_map__key_size(map), bpf_map__value_size(map));
 }
 
 static int reuse_maps(struct pp_bpf *build)
@@ -144,8 +147,8 @@ static int reuse_maps(struct pp_bpf *build)
 	return 0;
 }
 
-/* What is new, or takes the place of one that does not fit: before the tc programs are loaded, which look
- * for it there. */
+/* What is new, or takes the place of one that does not fit: before the tc programs are loaded,
+ * which look for it there. */
 static int pin_new_maps(struct pp_bpf *build)
 {
 	struct bpf_map_info info = {}, is = {};
@@ -161,7 +164,8 @@ static int pin_new_maps(struct pp_bpf *build)
 		len = sizeof(info);
 		same = fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len);
 		len = sizeof(is);
-		same = same && !bpf_obj_get_info_by_fd(bpf_map__fd(map), &is, &len) && is.id == info.id;
+		same = same && !bpf_obj_get_info_by_fd(bpf_map__fd(map), &is, &len) &&
+		       is.id == info.id;
 		if (fd >= 0)
 			close(fd);
 		if (!same && pin_replace("maps", bpf_map__name(map), bpf_map__fd(map)))
@@ -278,8 +282,8 @@ static int add_link(struct replacement *replacement, const char *pin)
 		return error("%s/links/%s: %s", options.pin, pin, strerror(errno));
 	snprintf(hook.name, sizeof(hook.name), "%s", pin);
 	hook.before = bpf_prog_get_fd_by_id(info.prog_id);
-	hook.after = program_like(tcx_cookie(pin, &cookie) ? replacement->build :
-							     build_of(replacement, cookie),
+	hook.after = program_like(tcx_cookie(pin, &cookie) ? replacement->build
+							   : build_of(replacement, cookie),
 				  hook.before);
 	return add_hook(replacement, &hook);
 }
@@ -379,14 +383,16 @@ static int replace_hooks(struct replacement *replacement)
 		if (!result)
 			continue;
 		return error("replacing the program of %s: %s; %s", hook->name, strerror(-result),
-			     put_back(replacement) ? "some are replaced, some are not: 'ppctl upgrade' "
-						     "again"
-						   : "nothing was changed");
+			     put_back(replacement)
+				     ? "some are replaced, some are not: 'ppctl upgrade' "
+				       "again"
+				     : "nothing was changed");
 	}
 	return 0;
 }
 
-/* A program that the other build did not have, or that has lost its link. @cgroup: see upgrade(). */
+/* A program that the other build did not have, or that has lost its link. @cgroup: see upgrade().
+ */
 static int attach_new(struct replacement *replacement, const char *cgroup)
 {
 	struct bpf_program *program;
@@ -405,10 +411,11 @@ static int attach_new(struct replacement *replacement, const char *cgroup)
 			continue;
 		}
 		program = bpf_object__find_program_by_name(build_object(replacement->build),
-							    cgroup_programs[i]);
+							   cgroup_programs[i]);
 		if (program && !cgroup)
-			return error("links/%s is gone, and the cgroup with it: 'ppctl up' puts it back",
-				     cgroup_programs[i]);
+			return error(
+				"links/%s is gone, and the cgroup with it: 'ppctl up' puts it back",
+				cgroup_programs[i]);
 		if (program && cgroup_attach(bpf_program__fd(program),
 					     bpf_program__expected_attach_type(program),
 					     cgroup_programs[i], cgroup, cgroup_programs[i]))
@@ -437,8 +444,8 @@ static int renew_pin(struct replacement *replacement, const char *pin)
 	int before = pin_open("progs", pin), after;
 	uint64_t cookie;
 
-	after = program_like(tc_program_cookie(pin, &cookie) ? replacement->build :
-							       build_of(replacement, cookie),
+	after = program_like(tc_program_cookie(pin, &cookie) ? replacement->build
+							     : build_of(replacement, cookie),
 			     before);
 	if (before >= 0)
 		close(before);
@@ -470,7 +477,8 @@ static int pin_new_programs(struct replacement *replacement)
 
 	for (i = 0; i < COUNT(names); i++) {
 		fd = pin_open("progs", names[i]);
-		program = bpf_object__find_program_by_name(build_object(replacement->build), names[i]);
+		program = bpf_object__find_program_by_name(build_object(replacement->build),
+							   names[i]);
 		if (fd >= 0)
 			close(fd);
 		else if (program && pin_replace("progs", names[i], bpf_program__fd(program)))
@@ -519,8 +527,7 @@ int upgrade(const char *cgroup)
 	/* the build's number last: without it, the next 'up' goes through all of this again */
 	if (!load(&replacement) && !find_hooks(&replacement) && !replace_hooks(&replacement) &&
 	    !attach_new(&replacement, cgroup) && !each_pin(&replacement, "progs", renew_pin) &&
-	    !each_pin(&replacement, "links", renew_clsact) &&
-	    !pin_new_programs(&replacement)) {
+	    !each_pin(&replacement, "links", renew_clsact) && !pin_new_programs(&replacement)) {
 		detach_old(&replacement);
 		result = build_write();
 	}

@@ -12,9 +12,8 @@
 /* Is a pinned map, which @info describes, of the kind that this build wants? */
 int map_fits(const struct bpf_map *map, const struct bpf_map_info *info);
 
-/* up.c: the object of this build, not loaded, without its tc programs. Return: NULL after an error. */
-struct bpf_map;
-struct bpf_map_info;
+/* up.c: the object of this build, not loaded, without its tc programs. Return: NULL after an error.
+ */
 struct pp_bpf;
 struct pp_bpf *build_open(void);
 /* The same with nothing but these, for the network namespace with this cookie. */
