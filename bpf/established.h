@@ -192,25 +192,43 @@ static int is_settled(const struct pp_socket *socket, __u64 accepted)
 	return 1;
 }
 
-/* The socket has no record: mostly since its peer is no proxy. But TCP shows a new socket to other
- * CPUs before pp_sockops has run for it, and a header must not pass then: it is sent again. And on
- * a split port a proxy's socket may be one whose header pp_in took out: what pp_out cannot
- * translate is stopped, and does not get into the stream in the wrong place. */
-static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
+/* TCP shows a new socket to other CPUs before pp_sockops has run for it. A header must not pass
+ * then: it is sent again. */
+static int gate_early(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct pp_work *work = working_memory();
+	__u16 port = sk->src_port;
+
+	if (!bpf_map_lookup_elem(&pp_ports, &port) || !work ||
+	    segment_read(skb, &work->segment, 0) || !work->segment.payload_len)
+		return PASS;
+	count(PP_STAT_DROPPED_HOLE);
+	return DROP;
+}
+
+/* pp_sockops may have run for a new socket since its record was asked for. It runs before the state
+ * is ESTABLISHED, so the caller has read that first. */
+static struct pp_socket *record_by_now(struct bpf_sock *sk)
+{
+	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
+
+	if (!tcp || tcp->bytes_received)
+		return NULL;
+	full_barrier();
+	return bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+}
+
+/* The socket has no record: mostly since its peer is no proxy. But on a split port a proxy's socket
+ * may be one whose header pp_in took out: what pp_out cannot translate is stopped, and does not get
+ * into the stream in the wrong place. */
+static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
+{
 	__u16 port = sk->src_port;
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 	__u32 peer[4] = {};
 
-	if (!policy || !work)
+	if (!policy)
 		return PASS;
-	if (sk->state == BPF_TCP_SYN_RECV) {
-		if (segment_read(skb, &work->segment, 0) || !work->segment.payload_len)
-			return PASS;
-		count(PP_STAT_DROPPED_HOLE);
-		return DROP;
-	}
 	/* On a port that drains it is a new connection, which is not served; but what pp_in has
 	 * translated is of one that got no record for want of memory. */
 	if (!has_translated(policy) || (!splits(policy) && !went_in(skb)))
@@ -259,6 +277,11 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	__s64 offset;
 	int verdict;
 
+	if (!socket) {
+		if (sk->state == BPF_TCP_SYN_RECV)
+			return gate_early(skb, sk);
+		socket = record_by_now(sk);
+	}
 	if (!socket)
 		return gate_unrecorded(skb, sk);
 	if ((socket->cut && !went_in(skb)) || is_untranslated(socket))
