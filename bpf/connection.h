@@ -18,7 +18,7 @@ static int is_loopback(const __u8 *address)
 }
 
 /* Sets what else is in the key that pp_outgoing has for the connection @key. */
-static void outgoing_key(struct pp_handoff_key *key, __u64 netns_cookie, __u32 first_seq)
+static void outgoing_key(struct pp_connection_key *key, __u64 netns_cookie, __u32 first_seq)
 {
 	key->netns_cookie = is_loopback(key->remote) ? netns_cookie : 0;
 	key->first_seq = first_seq;
@@ -49,7 +49,7 @@ static __noinline int addresses_of_ip6(struct bpf_sock_ops *ops, __u8 *remote, _
 }
 
 /* The connection of the mail server's socket. */
-static void connection_of_server(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
+static void connection_of_server(struct bpf_sock_ops *ops, struct pp_connection_key *key)
 {
 	if (ops->family == PP_AF_INET)
 		addresses_of_ip4(ops, key->remote, key->local);
@@ -60,7 +60,7 @@ static void connection_of_server(struct bpf_sock_ops *ops, struct pp_handoff_key
 }
 
 /* The connection of the proxy's socket. */
-static void connection_of_sender(struct bpf_sock_ops *ops, struct pp_handoff_key *key)
+static void connection_of_sender(struct bpf_sock_ops *ops, struct pp_connection_key *key)
 {
 	if (ops->family == PP_AF_INET)
 		addresses_of_ip4(ops, key->local, key->remote);
@@ -70,7 +70,7 @@ static void connection_of_sender(struct bpf_sock_ops *ops, struct pp_handoff_key
 	key->remote_port = CONTEXT_FIELD(ops->local_port);
 }
 
-static void connection_of_segment(const struct segment *segment, struct pp_handoff_key *key)
+static void connection_of_segment(const struct segment *segment, struct pp_connection_key *key)
 {
 	__builtin_memcpy(key->remote, segment->source, 16);
 	__builtin_memcpy(key->local, segment->destination, 16);
@@ -117,7 +117,7 @@ static void peer_of_socket(struct bpf_sock *sk, __u8 *address)
 }
 
 /* The connection of the mail server's socket, where there is a plain socket in the context. */
-static void connection_of_socket(struct bpf_sock *sk, struct pp_handoff_key *key)
+static void connection_of_socket(struct bpf_sock *sk, struct pp_connection_key *key)
 {
 	peer_of_socket(sk, key->remote);
 	if (sk->family == PP_AF_INET)

@@ -6,25 +6,6 @@
 #ifndef PP_ESTABLISHED_H
 #define PP_ESTABLISHED_H
 
-/* work->joined becomes the first @have bytes, from @kept, and after them the segment's payload.
- * Return: how many bytes of the stream that is, PP_WINDOW at most; or -1. */
-static int join_segments(struct __sk_buff *skb, const struct segment *segment, struct pp_work *work,
-			 const struct pp_extra *kept, __u32 have)
-{
-	int len;
-
-	if (have >= PP_WINDOW)
-		return -1;
-	if (kept)
-		__builtin_memcpy(work->joined.bytes, kept->bytes, PP_WINDOW);
-	pp_opaque(have); /* or the compiler takes the mask, which the 6.1 verifier needs, away */
-	have &= PP_WINDOW - 1;
-	len = segment_load(skb, segment, work->joined.bytes + have);
-	if (len < 0)
-		return -1;
-	return have + len > PP_WINDOW ? PP_WINDOW : have + len;
-}
-
 /* Keeps work->joined with the socket. Return: 0, or -1. */
 static int keep_bytes(struct bpf_sock *sk, struct pp_work *work, struct pp_record *record,
 		      __u32 len)
@@ -147,7 +128,7 @@ lost:
 /* The sending side may have decoded what this segment, of a socket without a header, begins with.
  * Return: 1 when that settles the socket's record. */
 static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
-		      const struct segment *segment, struct pp_handoff_key *key)
+		      const struct segment *segment, struct pp_connection_key *key)
 {
 	struct pp_outgoing *outgoing;
 	struct pp_work *work;
@@ -234,7 +215,7 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 	if (!has_translated(policy) || (!splits(policy) && !went_in(skb)))
 		return PASS;
 	peer_of_socket(sk, (__u8 *)peer);
-	if (!has_senders() && !is_marked((__u8 *)peer))
+	if (!has_proxy_cgroup() && !is_marked((__u8 *)peer))
 		return PASS;
 	return guard_drop(skb);
 }
@@ -268,7 +249,7 @@ static __s64 header_end(const struct pp_socket *socket)
 static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	struct pp_handoff_key key = {};
+	struct pp_connection_key key = {};
 	__u64 accepted, have, start;
 	struct pp_work *work = working_memory();
 	struct segment *segment;

@@ -48,7 +48,7 @@ static void forward_syn(struct bpf_sock *listener, const struct segment *segment
 
 /* pp_out: a SYN-ACK that no socket of this namespace sends, or one from another port. @key: of the
  * connection. */
-static void forward_synack(const struct segment *segment, const struct pp_flow_key *key)
+static void forward_synack(const struct segment *segment, const struct pp_connection_key *key)
 {
 	struct pp_syn_key syn = {.remote_port = key->remote_port, .first_seq = segment->ack};
 	struct pp_synack synack = {.first_seq = segment->ack, .next_ack = segment->seq}, *known;
@@ -70,7 +70,7 @@ static void forward_synack(const struct segment *segment, const struct pp_flow_k
 	bpf_map_update_elem(&pp_synacks, key, &synack, BPF_ANY);
 }
 
-static long forward_sweep_step(void *map, struct pp_flow_key *key, struct pp_forward *forward,
+static long forward_sweep_step(void *map, struct pp_connection_key *key, struct pp_forward *forward,
 			       __u64 *now)
 {
 	__u64 since = forward->ended_ns;
@@ -93,7 +93,7 @@ static void forward_sweep(__u64 now)
 }
 
 /* pp_in: the header is taken out. Return: 0; or -1, there is no room. */
-static __noinline int forward_keep(const struct pp_flow_key *key, const struct pp_flow *flow)
+static __noinline int forward_keep(const struct pp_connection_key *key, const struct pp_flow *flow)
 {
 	struct pp_forward forward = {};
 
@@ -122,7 +122,8 @@ static int is_inner(struct bpf_sock *listener)
 }
 
 /* pp_sockops: the connection has its socket. */
-static void forward_confirm(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct pp_flow_key *key)
+static void forward_confirm(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+			    struct pp_connection_key *key)
 {
 	struct pp_inner inner = {.netns_cookie = bpf_get_netns_cookie(ops),
 				 .port = ops->local_port};
@@ -146,7 +147,7 @@ static void forward_closed(struct bpf_sock_ops *ops)
 {
 	struct bpf_sock *sk = ops->sk;
 	struct pp_forward *forward;
-	struct pp_flow_key *key;
+	struct pp_connection_key *key;
 
 	if (!sk || CONTEXT_FIELD(ops->args[1]) != BPF_TCP_CLOSE)
 		return;

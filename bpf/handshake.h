@@ -199,7 +199,7 @@ static int announcements_are_missing(void)
 static struct pp_outgoing *announcement_of(struct __sk_buff *skb, const struct segment *segment,
 					   __u32 first_seq)
 {
-	struct pp_handoff_key key = {};
+	struct pp_connection_key key = {};
 
 	connection_of_segment(segment, &key);
 	outgoing_key(&key, is_loopback(key.remote) ? skb_netns_cookie(skb) : 0, first_seq);
@@ -235,7 +235,7 @@ static enum standing standing_of(struct __sk_buff *skb, struct segment *segment,
 
 	*outgoing = NULL;
 	marked = is_marked(segment->source);
-	if (!has_senders())
+	if (!has_proxy_cgroup())
 		return marked ? PROXY : STRANGER;
 	*outgoing = announcement_of(skb, segment, segment->seq);
 	if (*outgoing)

@@ -78,7 +78,7 @@ static void hand_over_standing(struct bpf_sock *listener, const struct segment *
 static void hand_over_by(struct bpf_sock *listener, const struct segment *segment,
 			 const struct pp_port *policy, __u8 kind)
 {
-	if (has_senders())
+	if (has_proxy_cgroup())
 		hand_over_standing(listener, segment, policy, kind);
 }
 
@@ -250,7 +250,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 		forward_syn(listener, segment, 1);
 	}
 	listener_ways_of(listener, &ways);
-	if (!ways.mptcp && !ways.fastopen && !has_senders())
+	if (!ways.mptcp && !ways.fastopen && !has_proxy_cgroup())
 		return PASS;
 	standing = standing_of(skb, segment, &outgoing);
 	if (standing == UNANNOUNCED) {
@@ -267,7 +267,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 		outgoing->confirmed = 1;
 	if (ways.mptcp || ways.fastopen) {
 		/* with a proxy cgroup, an MPTCP socket that has no record would say nothing */
-		if (standing != STRANGER || has_senders()) {
+		if (standing != STRANGER || has_proxy_cgroup()) {
 			refused = syn_refused(skb, segment, &ways, standing != STRANGER);
 			if (refused) {
 				count(refused);
@@ -348,7 +348,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return PASS;
 	}
 	if (segment_read(skb, segment, 0)) {
-		if (!has_senders() && !is_marked(segment->source))
+		if (!has_proxy_cgroup() && !is_marked(segment->source))
 			return PASS;
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;

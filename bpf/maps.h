@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The maps, as include/pp/abi.h types them. ppctl, or bpftool's pinmaps, pins them under
- * /sys/fs/bpf/pp/maps/.
+ * The maps, which ppctl, or bpftool's pinmaps, pins under /sys/fs/bpf/pp/maps/. Keys and values
+ * that ppctl knows are in include/pp/maps.h, the others here.
  */
-#ifndef PP_MAPS_H
-#define PP_MAPS_H
+#ifndef PP_BPF_MAPS_H
+#define PP_BPF_MAPS_H
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -21,12 +21,36 @@ struct {
 	__type(value, struct pp_port);
 } pp_ports SEC(".maps");
 
+/* A socket of the mail server. */
+struct pp_socket {
+	struct pp_record record;
+	__u32 cut;	 /* split: bytes that pp_in took out: the proxy's sequence numbers are so
+			  * much ahead of the socket's; else 0 */
+	__u32 first_seq; /* sequence number of the stream's first byte */
+	__u32 have;	 /* bytes of the header seen so far, while FRAGMENTED */
+	__u32 told;	 /* PP_TAKE: bytes of the header that somebody was told to discard */
+	__u8 on_bad;	 /* copied from the port's policy */
+	__u8 split;
+	__u16 port_flags;
+	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
+	__u32 settled;	 /* 1: TCP has taken what the record is about: nothing undoes that */
+	__u32 bad_after; /* bytes that TCP had accepted when the header was found to be bad */
+	__u64 told_ns;	 /* when PP_TAKE said so, CLOCK_MONOTONIC */
+	__u64 taker;	 /* and to whom: process and thread, as bpf_get_current_pid_tgid() */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct pp_socket);
 } pp_origins SEC(".maps");
+
+/* The bytes of a socket's header: only for headers with TLVs, UNIX addresses or several segments */
+struct pp_extra {
+	__u64 len; /* bytes used */
+	__u8 bytes[PP_WINDOW];
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -35,12 +59,42 @@ struct {
 	__type(value, struct pp_extra);
 } pp_extra SEC(".maps");
 
+/* The same for headers larger than PP_WINDOW. What follows PP_HEADER_MAX
+ * is for the verifier, which does not see that a copy of up to PP_LARGE_SLACK bytes ends there. */
+#define PP_LARGE_SLACK 256
+
+struct pp_large {
+	__u64 len; /* bytes used */
+	__u8 bytes[PP_HEADER_MAX + PP_LARGE_SLACK];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct pp_large);
 } pp_large SEC(".maps");
+
+/* What the gate says of the segment that ends a handshake. Without a proxy cgroup only headers are
+ * handed over: the peer's address says the rest. */
+enum pp_handoff_kind {
+	PP_HANDOFF_HEADER = 0,	 /* the record is in socket */
+	PP_HANDOFF_PROXY = 1,	 /* from a proxy, without a header */
+	PP_HANDOFF_STRANGER = 2, /* from somebody who is no proxy */
+	PP_HANDOFF_OUTSIDER = 3, /* from a process of this host that only has a proxy's address */
+};
+
+/* One for each CPU. The gate sees the segment that ends a handshake, and
+ * PASSIVE_ESTABLISHED follows in the same softirq. */
+struct pp_handoff {
+	struct pp_connection_key key;
+	struct pp_socket socket;
+	__u32 ack; /* acknowledgement number of the segment */
+	__u8 kind; /* enum pp_handoff_kind */
+	__u8 full; /* 1: not taken yet */
+	__u8 unused[2];
+	struct pp_extra extra;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -54,7 +108,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
-	__type(key, struct pp_flow_key);
+	__type(key, struct pp_connection_key);
 	__type(value, struct pp_flow);
 } pp_flows SEC(".maps");
 
@@ -70,7 +124,7 @@ struct pp_handover_key {
 
 struct pp_handover {
 	struct pp_socket socket;
-	struct pp_flow_key flow;
+	struct pp_connection_key flow;
 	__u32 forwarded; /* as in struct pp_flow */
 	__u32 unused;	 /* 0 */
 };
@@ -90,7 +144,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 	__uint(max_entries, 2048);
-	__type(key, struct pp_flow_key);
+	__type(key, struct pp_connection_key);
 	__type(value, struct pp_extra);
 } pp_pieces SEC(".maps");
 
@@ -98,7 +152,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 	__uint(max_entries, 256);
-	__type(key, struct pp_flow_key);
+	__type(key, struct pp_connection_key);
 	__type(value, struct pp_large);
 } pp_large_pieces SEC(".maps");
 
@@ -159,7 +213,7 @@ struct pp_synack {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
-	__type(key, struct pp_flow_key);
+	__type(key, struct pp_connection_key);
 	__type(value, struct pp_synack);
 } pp_synacks SEC(".maps");
 
@@ -169,7 +223,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
-	__type(key, struct pp_flow_key);
+	__type(key, struct pp_connection_key);
 	__type(value, struct pp_forward);
 } pp_forwarded SEC(".maps");
 
@@ -178,7 +232,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct pp_flow_key);
+	__type(value, struct pp_connection_key);
 } pp_forward_of SEC(".maps");
 
 /* Port, host order -> connections in a row on which the server spoke first, some few at most. */
@@ -217,7 +271,7 @@ struct {
  * works here: a sk_msg program can be preempted, so nothing per CPU would do, but its socket is
  * locked. */
 struct pp_sending {
-	struct pp_handoff_key key; /* in pp_outgoing */
+	struct pp_connection_key key; /* in pp_outgoing */
 	struct pp_socket socket;
 	struct pp_decoder decoder;
 	struct pp_extra extra;
@@ -238,7 +292,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 32768);
-	__type(key, struct pp_handoff_key);
+	__type(key, struct pp_connection_key);
 	__type(value, struct pp_outgoing);
 } pp_outgoing SEC(".maps");
 
@@ -315,6 +369,10 @@ struct {
 	__type(value, struct pp_large);
 } pp_large_work SEC(".maps");
 
+_Static_assert(sizeof(struct pp_socket) == 128, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_handoff) == 48 + 128 + 8 + 8 + PP_WINDOW,
+	       "no padding in a hand-over");
+
 static void count(__u32 stat)
 {
 	__u64 *value = bpf_map_lookup_elem(&pp_stats, &stat);
@@ -372,12 +430,12 @@ static int splits(const struct pp_port *policy)
 }
 
 /* Is there a proxy cgroup? */
-static int has_senders(void)
+static int has_proxy_cgroup(void)
 {
 	__u32 zero = 0;
 	struct pp_config *config = bpf_map_lookup_elem(&pp_config, &zero);
 
-	return config && config->flags & PP_CONFIG_SENDERS;
+	return config && config->flags & PP_CONFIG_PROXY_CGROUP;
 }
 
 /* Is @address (v4-mapped where it is IPv4) that of a marked proxy? */

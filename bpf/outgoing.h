@@ -8,14 +8,14 @@
 #define PP_OUTGOING_H
 
 /* The entry of @key, whose netns_cookie and first_seq are set here; or NULL. */
-static struct pp_outgoing *outgoing_find(struct pp_handoff_key *key, __u64 netns_cookie,
+static struct pp_outgoing *outgoing_find(struct pp_connection_key *key, __u64 netns_cookie,
 					 __u32 first_seq)
 {
 	outgoing_key(key, netns_cookie, first_seq);
 	return bpf_map_lookup_elem(&pp_outgoing, key);
 }
 
-static void outgoing_forget(const struct pp_handoff_key *key)
+static void outgoing_forget(const struct pp_connection_key *key)
 {
 	bpf_map_delete_elem(&pp_outgoing, key);
 }

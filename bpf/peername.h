@@ -5,6 +5,11 @@
 #ifndef PP_PEERNAME_H
 #define PP_PEERNAME_H
 
+/* What they say where the origin's address does not
+ * fit the socket: an IPv6 origin on an IPv4 socket, or a UNIX one. RFC 7600, section 4.8: an IPv4
+ * address that nobody has. */
+#define DUMMY_IP4 0xc0000008 /* 192.0.0.8, host order */
+
 struct endpoint {
 	__u32 ip[4]; /* network order; v4-mapped where it is IPv4 */
 	__u32 port;  /* network order, in the low half */
@@ -15,7 +20,7 @@ struct endpoint {
  * be trusted. */
 static void endpoint_dummy(struct endpoint *endpoint)
 {
-	map_v4((__u8 *)endpoint->ip, bpf_htonl(PP_DUMMY_IP4));
+	map_v4((__u8 *)endpoint->ip, bpf_htonl(DUMMY_IP4));
 	endpoint->port = 0;
 	endpoint->is_ip4 = 1;
 }

@@ -34,10 +34,12 @@
 #include <bpf/bpf_endian.h>
 
 #include <pp/header.h>
+#include <pp/maps.h>
 
 #include "context.h"
 #include "segment.h"
 #include "maps.h"
+#include "payload.h"
 #include "line.h"
 #include "record.h"
 #include "connection.h"

@@ -61,7 +61,7 @@ __noinline int record_decode(struct pp_decoder *decoder, struct pp_socket *socke
 		socket->have = len;
 		return 0;
 	}
-	decoder->flags = socket->port_flags;
+	decoder->v1_mixed = (socket->port_flags & PP_PORT_V1_MIXED) != 0;
 	result = pp_decode(decoder, record, stream->bytes, len);
 	record->netns_cookie = netns_cookie;
 	record->path = path;

@@ -34,7 +34,7 @@ static void sender_dismiss(__u64 cookie)
 		count(PP_STAT_SENDERS_NATIVE);
 }
 
-static void sender_key(struct bpf_sock_ops *ops, struct pp_handoff_key *key, __u32 first_seq)
+static void sender_key(struct bpf_sock_ops *ops, struct pp_connection_key *key, __u32 first_seq)
 {
 	connection_of_sender(ops, key);
 	outgoing_key(key, bpf_get_netns_cookie(ops), first_seq);
@@ -45,7 +45,7 @@ static struct pp_port *sender_policy(struct bpf_sock_ops *ops)
 	return served(bpf_ntohl(CONTEXT_FIELD(ops->remote_port)));
 }
 
-static long sweep_old(void *map, struct pp_handoff_key *key, struct pp_outgoing *outgoing,
+static long sweep_old(void *map, struct pp_connection_key *key, struct pp_outgoing *outgoing,
 		      __u64 *now)
 {
 	(void)map;
@@ -66,7 +66,7 @@ static void sweep(void)
 	bpf_for_each_map_elem(&pp_outgoing, sweep_old, &now, 0);
 }
 
-static int outgoing_store(struct pp_handoff_key *key, struct pp_outgoing *outgoing)
+static int outgoing_store(struct pp_connection_key *key, struct pp_outgoing *outgoing)
 {
 	if (!bpf_map_update_elem(&pp_outgoing, key, outgoing, BPF_ANY))
 		return 0;
@@ -94,7 +94,7 @@ static void sender_connect(struct bpf_sock_ops *ops)
 {
 	struct pp_announced *announced;
 	struct pp_outgoing outgoing = {};
-	struct pp_handoff_key key = {};
+	struct pp_connection_key key = {};
 	struct bpf_sock *sk = ops->sk;
 	struct tcp_sock *tcp;
 
@@ -127,7 +127,7 @@ static void sender_connect(struct bpf_sock_ops *ops)
 }
 
 /* The port is one that only has the number of a served one: another server's, here or elsewhere. */
-static void sender_is_elsewhere(struct bpf_sock *sk, const struct pp_handoff_key *key)
+static void sender_is_elsewhere(struct bpf_sock *sk, const struct pp_connection_key *key)
 {
 	bpf_map_delete_elem(&pp_outgoing, key);
 	bpf_sk_storage_delete(&pp_announced, sk);
@@ -140,7 +140,7 @@ static void sender_established(struct bpf_sock_ops *ops)
 {
 	__u64 cookie = bpf_get_socket_cookie(ops);
 	struct pp_announced *announced;
-	struct pp_handoff_key key = {};
+	struct pp_connection_key key = {};
 	struct bpf_sock *sk = ops->sk;
 	struct pp_outgoing *outgoing;
 	struct pp_sending *sending;
@@ -224,7 +224,7 @@ static void sender_closed(struct bpf_sock_ops *ops)
 {
 	struct pp_announced *announced;
 	struct pp_outgoing *outgoing;
-	struct pp_handoff_key key = {};
+	struct pp_connection_key key = {};
 	struct bpf_sock *sk = ops->sk;
 
 	if (ops->args[1] != BPF_TCP_CLOSE || !sk)

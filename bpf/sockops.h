@@ -6,7 +6,8 @@
 #ifndef PP_SOCKOPS_H
 #define PP_SOCKOPS_H
 
-static int same_connection(const struct pp_handoff_key *one, const struct pp_handoff_key *other)
+static int same_connection(const struct pp_connection_key *one,
+			   const struct pp_connection_key *other)
 {
 	const __u64 *left = (const __u64 *)one, *right = (const __u64 *)other;
 
@@ -17,7 +18,7 @@ static int same_connection(const struct pp_handoff_key *one, const struct pp_han
 
 /* The segment must have acknowledged our SYN-ACK, which only its receiver can do. What came in a
  * SYN (TCP Fast Open) says no more than that the peer is a stranger. */
-static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_handoff_key *key,
+static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_connection_key *key,
 			 struct bpf_sock_ops *ops)
 {
 	if (!handoff->full || !same_connection(&handoff->key, key))
@@ -29,7 +30,7 @@ static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_hando
 
 /* Is its record the new socket's? A header is only where the stream begins. Who the peer is, any of
  * its segments tells. */
-static int handoff_has_record(const struct pp_handoff *handoff, const struct pp_handoff_key *key)
+static int handoff_has_record(const struct pp_handoff *handoff, const struct pp_connection_key *key)
 {
 	if (handoff->kind == PP_HANDOFF_HEADER)
 		return handoff->key.first_seq == key->first_seq;
@@ -64,7 +65,7 @@ static void keep_handed_over(struct bpf_sock *sk, struct pp_handoff *handoff)
 
 static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
 {
-	struct pp_handoff_key key = handoff->key;
+	struct pp_connection_key key = handoff->key;
 	struct pp_outgoing *outgoing;
 	struct pp_socket *socket;
 
@@ -155,7 +156,7 @@ static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
 }
 
 static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
-				struct pp_handoff_key *key)
+				struct pp_connection_key *key)
 {
 	struct pp_handover_key at = {
 		.remote_port = key->remote_port,
@@ -172,7 +173,7 @@ static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	if (!handover)
 		return -1;
 	handover->socket.record.netns_cookie = key->netns_cookie;
-	if (has_senders()) {
+	if (has_proxy_cgroup()) {
 		outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
 		if (outgoing) {
 			record_set_sender(&handover->socket.record, &outgoing->record);
@@ -227,7 +228,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-	struct pp_handoff_key key = {}, outgoing_at;
+	struct pp_connection_key key = {}, outgoing_at;
 	struct pp_outgoing *outgoing = NULL;
 	struct bpf_sock *sk = ops->sk;
 	struct pp_handoff *handoff;
@@ -257,7 +258,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 		socket_from_handoff(sk, handoff);
 		return;
 	}
-	if (has_senders()) {
+	if (has_proxy_cgroup()) {
 		if (!told) /* by nobody: it stays without a record */
 			return;
 		outgoing_at = key;

@@ -35,7 +35,7 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) || !served(port))
 		return;
 	peer_of_socket(sk, (__u8 *)peer);
-	if (!has_senders() && !is_marked((__u8 *)peer))
+	if (!has_proxy_cgroup() && !is_marked((__u8 *)peer))
 		return;
 	record->state = PP_STATE_BAD;
 	record->reason = sk->protocol == IPPROTO_TCP ? PP_BAD_UNRECORDED : PP_BAD_MPTCP;

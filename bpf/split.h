@@ -26,7 +26,7 @@
 /* A connection in the stage before its header is complete. */
 struct stage {
 	struct segment segment;
-	struct pp_flow_key key;
+	struct pp_connection_key key;
 	struct pp_flow flow;
 	struct pp_handover_key at;
 	struct pp_handover handover;
@@ -46,14 +46,15 @@ struct {
 	__type(value, struct stage);
 } pp_stage SEC(".maps");
 
-static void flow_key(struct pp_flow_key *key, struct __sk_buff *skb, const struct segment *segment)
+static void flow_key(struct pp_connection_key *key, struct __sk_buff *skb,
+		     const struct segment *segment)
 {
 	key->netns_cookie = skb_netns_cookie(skb);
 	__builtin_memcpy(key->remote, segment->source, 16);
 	__builtin_memcpy(key->local, segment->destination, 16);
 	key->remote_port = segment->source_port;
 	key->local_port = segment->destination_port;
-	key->unused = 0;
+	key->first_seq = 0;
 }
 
 /* The new segment's socket, and what it is to be told. */
@@ -658,7 +659,8 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
 		return translate_in(skb, &stage->segment, stage->flow.cut);
 	}
-	if (late && verdict == TC_NEXT && (has_senders() || is_marked(stage->segment.source))) {
+	if (late && verdict == TC_NEXT &&
+	    (has_proxy_cgroup() || is_marked(stage->segment.source))) {
 		skb->tc_classid = CARRIER_LATE;
 		return TC_PASS;
 	}
@@ -957,7 +959,7 @@ static int translate_out(struct __sk_buff *skb, const struct segment *segment, _
 static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct pp_flow_key key = {};
+	struct pp_connection_key key = {};
 	struct pp_forward *forward;
 	struct pp_socket *socket;
 	struct bpf_sock *full;

@@ -75,7 +75,7 @@ enum pp_v1_field {
 #define PP_V1_NO_GAP 0xff
 
 struct pp_decoder {
-	__u32 flags; /* PP_PORT_V1_MIXED */
+	__u32 v1_mixed; /* 1: a v1 line may have addresses of two families */
 
 	/* v1: the field being read, and the address or number in it so far */
 	__u8 field;
@@ -87,7 +87,7 @@ struct pp_decoder {
 	__u8 gap[2];  /* IPv6: where "::" stands, of source and destination */
 	__u8 used[2]; /* IPv6: address bytes written, without the gap */
 	__u8 address[2][16];
-	__u32 tcp4; /* PP_PORT_V1_MIXED: the line says TCP4, its addresses are read as IPv6 ones */
+	__u32 tcp4; /* v1_mixed: the line says TCP4, its addresses are read as IPv6 ones */
 	__u32 number;
 	__u32 group;
 
@@ -195,7 +195,7 @@ static inline int pp_v1_ip6_end(struct pp_decoder *d, __u8 *address, __u8 gap)
 			return 0;
 		/* a bare IPv4 address: pp_v1_families_fit() judges it */
 		if (d->place == 4 && gap == PP_V1_NO_GAP)
-			return d->flags & PP_PORT_V1_MIXED;
+			return d->v1_mixed;
 	} else if (d->digits) {
 		if (!pp_v1_ip6_store(d, address, 0))
 			return 0;
@@ -211,7 +211,7 @@ static inline int pp_v1_is_ip4(const struct pp_decoder *d, __u32 side)
 }
 
 /* nginx (stream with realip, mail) names the client's family and writes the server's address in its
- * own: with PP_PORT_V1_MIXED one address of a line may be of the other family. Two are a lie. */
+ * own: with v1_mixed one address of a line may be of the other family. Two are a lie. */
 static inline int pp_v1_families_fit(const struct pp_decoder *d)
 {
 	int ip4 = pp_v1_is_ip4(d, 0) + pp_v1_is_ip4(d, 1);
@@ -334,7 +334,7 @@ static inline void pp_v1_ip6_expand(__u8 *to, const __u8 *from, __u8 gap, __u8 u
 {
 	struct pp_v1_gap move = {to, from, gap, 16U - used + gap, used};
 
-	if (gap == PP_V1_NO_GAP && used == 4) { /* PP_PORT_V1_MIXED */
+	if (gap == PP_V1_NO_GAP && used == 4) { /* v1_mixed */
 		to[10] = to[11] = 0xff;
 		__builtin_memcpy(to + 12, from, 4);
 		return;
@@ -396,7 +396,7 @@ static inline int pp_v1_family(struct pp_decoder *d, struct pp_record *record, c
 		return -PP_BAD_FAMILY;
 	record->command = PP_PROXY;
 	record->family = PP_AF_INET6;
-	if (c == '4' && d->flags & PP_PORT_V1_MIXED)
+	if (c == '4' && d->v1_mixed)
 		d->tcp4 = 1;
 	else if (c == '4')
 		record->family = PP_AF_INET;
@@ -676,7 +676,7 @@ static inline int pp_decode_v2(struct pp_decoder *d, struct pp_record *record, c
 
 /**
  * pp_decode - decode the header at the start of a stream
- * @d: working memory; its flags are the caller's (PP_PORT_V1_MIXED), the rest is zeroed here
+ * @d: working memory; its v1_mixed is the caller's, the rest is zeroed here
  * @record: receives version, command, family, transport, lengths, addresses and need
  * @bytes: the stream's first bytes; in BPF a buffer of PP_WINDOW bytes
  * @len: how many of them there are; no more than PP_LIMIT of them are looked at
@@ -690,12 +690,12 @@ static inline int pp_decode_v2(struct pp_decoder *d, struct pp_record *record, c
 static inline int pp_decode(struct pp_decoder *d, struct pp_record *record, const __u8 *bytes,
 			    __u32 len)
 {
-	__u32 flags = d->flags;
+	__u32 v1_mixed = d->v1_mixed;
 	int result;
 
 	__builtin_memset(d, 0, sizeof(*d));
 	__builtin_memset(record, 0, sizeof(*record));
-	d->flags = flags;
+	d->v1_mixed = v1_mixed;
 	record->need = 1;
 	if (len == 0)
 		return PP_MORE;

@@ -75,7 +75,7 @@ int pp_bad(struct pp_origin *origin, uint8_t reason)
 
 int pp_parse_need(const void *buf, size_t len, struct pp_origin *origin, uint32_t *need)
 {
-	struct pp_decoder decoder = {.flags = 0};
+	struct pp_decoder decoder = {.v1_mixed = 0};
 	struct pp_record record;
 	int result;
 

@@ -285,10 +285,11 @@ int drain_take_back(int *taken)
 
 /* Deletes the entries of a map of flows for which @stale says 1. */
 static void forget(const char *name,
-		   int (*stale)(const struct pp_flow_key *key, const void *value, uint16_t port),
+		   int (*stale)(const struct pp_connection_key *key, const void *value,
+				uint16_t port),
 		   uint16_t port)
 {
-	struct pp_flow_key keys[2], *previous = NULL;
+	struct pp_connection_key keys[2], *previous = NULL;
 	int map = pin_open("maps", name), count = 0, more = 1;
 	union {
 		struct pp_flow flow;
@@ -308,7 +309,7 @@ static void forget(const char *name,
 	close(map);
 }
 
-static int is_of_port(const struct pp_flow_key *key, const void *value, uint16_t port)
+static int is_of_port(const struct pp_connection_key *key, const void *value, uint16_t port)
 {
 	(void)value;
 	return key->local_port == port;
@@ -322,7 +323,7 @@ static void forget_flows(uint16_t port)
 	forget("pp_forwarded", is_of_port, port);
 }
 
-static int is_established(const struct pp_flow_key *key, const void *value, uint16_t unused)
+static int is_established(const struct pp_connection_key *key, const void *value, uint16_t unused)
 {
 	const struct pp_flow *flow = value;
 
@@ -331,7 +332,7 @@ static int is_established(const struct pp_flow_key *key, const void *value, uint
 	return flow->established != 0;
 }
 
-static int has_ended(const struct pp_flow_key *key, const void *value, uint16_t unused)
+static int has_ended(const struct pp_connection_key *key, const void *value, uint16_t unused)
 {
 	const struct pp_forward *forward = value;
 

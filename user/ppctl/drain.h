@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <pp/abi.h>
+#include <pp/maps.h>
 
 #define EXIT_DRAINING 2 /* of 'ppctl down': connections are left */
 

@@ -13,7 +13,7 @@
 #include <json-c/json.h>
 #include <linux/bpf.h>
 
-#include <pp/abi.h>
+#include <pp/maps.h>
 
 #define DEFAULT_PIN	"/sys/fs/bpf/pp"
 #define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */

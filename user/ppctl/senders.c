@@ -76,7 +76,7 @@ static int config_follow(int map)
 	size_t count = json_object_array_length(left);
 
 	json_object_put(left);
-	return config_change(map, PP_CONFIG_SENDERS, count != 0);
+	return config_change(map, PP_CONFIG_PROXY_CGROUP, count != 0);
 }
 
 static int sender_check(int map, const char *word)
@@ -104,7 +104,7 @@ static int sender_add(int map, const char *word)
 	if (program < 0)
 		return error("%s: %s", path, strerror(errno));
 	/* first, or processes outside of the cgroup would be believed for a moment still */
-	result = config_change(map, PP_CONFIG_SENDERS, 1);
+	result = config_change(map, PP_CONFIG_PROXY_CGROUP, 1);
 	if (!result)
 		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
 	close(program);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The counters of pp_stats, and names for what they count; so also for the reasons of bad headers.
- * A name is that of abi.h without its prefix, in small letters; selftests/net/ppctl.c compares.
+ * A name is that of pp/maps.h without its prefix, in small letters; selftests/net/ppctl.c compares.
  */
 #include <errno.h>
 #include <stdio.h>
