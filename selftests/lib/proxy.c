@@ -138,7 +138,7 @@ void assert_empties(const char *map)
 	fail_msg("%s has %d entries left", map, entries(map));
 }
 
-void outgoing_put(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing)
+void outgoing_put(const struct pp_connection_key *key, const struct pp_outgoing *outgoing)
 {
 	int map = map_open("pp_outgoing");
 
@@ -160,7 +160,7 @@ static unsigned int put_entries(unsigned int count, unsigned int age_s, int clos
 	struct pp_outgoing outgoing = {.record.state = PP_STATE_PENDING,
 				       .closed = closed,
 				       .made_ns = now_ns() - age_s * 1000000000ULL};
-	struct pp_handoff_key key = {.remote = "\x20\x01\x0d\xb8", .local = "\x20\x01\x0d\xb8"};
+	struct pp_connection_key key = {.remote = "\x20\x01\x0d\xb8", .local = "\x20\x01\x0d\xb8"};
 	static uint32_t number;
 	int map = map_open("pp_outgoing");
 	unsigned int i;
@@ -189,7 +189,7 @@ void outgoing_put_closed(unsigned int count, unsigned int age_s)
 
 int outgoing_closed(void)
 {
-	struct pp_handoff_key keys[2], *previous = NULL;
+	struct pp_connection_key keys[2], *previous = NULL;
 	int map = map_open("pp_outgoing"), closed = 0, count = 0;
 	struct pp_outgoing outgoing;
 
@@ -204,7 +204,7 @@ int outgoing_closed(void)
 
 void outgoing_clear(void)
 {
-	struct pp_handoff_key keys[2], *previous = NULL;
+	struct pp_connection_key keys[2], *previous = NULL;
 	int map = map_open("pp_outgoing"), count = 0;
 
 	/* each after the next has been asked for: the search for a first one is long in a map that

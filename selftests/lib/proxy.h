@@ -7,6 +7,8 @@
 #ifndef PROXY_H
 #define PROXY_H
 
+#include <pp/maps.h>
+
 #include "net.h"
 
 #define LOCAL  "127.0.0.5" /* no marked address */
@@ -45,7 +47,7 @@ void outgoing_put_closed(unsigned int count, unsigned int age_s);
 int outgoing_closed(void);
 /* Removes all of its entries. */
 void outgoing_clear(void);
-void outgoing_put(const struct pp_handoff_key *key, const struct pp_outgoing *outgoing);
+void outgoing_put(const struct pp_connection_key *key, const struct pp_outgoing *outgoing);
 
 /* A network namespace: a descriptor. */
 int netns_here(void);

@@ -317,10 +317,11 @@ static void without_root_every_command_says_so(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* abi.h, as this test was compiled with it. */
-extern const char abi[];
+/* The headers, as this test was compiled with them. */
+extern const char headers[];
 __asm__(".pushsection .rodata\n"
-	"abi: .incbin \"include/pp/abi.h\"\n"
+	"headers: .incbin \"include/pp/abi.h\"\n"
+	".incbin \"include/pp/maps.h\"\n"
 	".byte 0\n"
 	".popsection\n");
 
@@ -336,13 +337,13 @@ static void assert_has_counter(const char *status, const char *page, const char 
 		fail_msg("ppctl.8 says nothing of the counter %s", name);
 }
 
-/* Calls assert_has_counter() for each enumerator of @name in abi.h that begins with @prefix: what
+/* Calls assert_has_counter() for each enumerator of @name in them that begins with @prefix: what
  * comes after that, in small letters, is the counter's name, with @more before it. Return: how
  * many. */
 static int for_each_enumerator(const char *name, const char *prefix, const char *more,
 			       const char *status, const char *page)
 {
-	const char *at = strstr(abi, name), *end;
+	const char *at = strstr(headers, name), *end;
 	char counter_name[64];
 	size_t have;
 	int count = 0;

@@ -684,7 +684,7 @@ static void a_segment_that_overtakes_is_dropped(void **state)
  * number. The new one comes from outside of the cgroup. */
 static void an_old_record_does_not_meet_a_new_connection(void **state)
 {
-	struct pp_handoff_key key = {
+	struct pp_connection_key key = {
 		.remote = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\5",
 		.local = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1",
 		.local_port = OPEN,

@@ -127,7 +127,7 @@ static void the_same_loopback_tuple_in_two_namespaces(void **state)
 
 static void an_older_connection_on_the_same_tuple(void **state)
 {
-	struct pp_handoff_key key = {
+	struct pp_connection_key key = {
 		.remote = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\5",
 		.local = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1",
 		.remote_port = SOURCE_PORT,

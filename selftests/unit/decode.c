@@ -106,9 +106,9 @@ static void a_refused_prefix_stays_refused(void **state)
 }
 
 /* Return: as pp_decode(). */
-static int decode_line(const char *line, size_t len, uint32_t flags, char *text)
+static int decode_line(const char *line, size_t len, uint32_t v1_mixed, char *text)
 {
-	struct pp_decoder decoder = {.flags = flags};
+	struct pp_decoder decoder = {.v1_mixed = v1_mixed};
 	char *copy = malloc(len ? len : 1);
 	struct pp_record record;
 	struct pp_origin origin;
@@ -138,13 +138,13 @@ static void two_families_in_a_line_are_taken_where_they_are_allowed(void **state
 		len = strlen(test->line);
 		before = PP_MORE;
 		for (cut = 0; cut < len; cut++) {
-			result = decode_line(test->line, cut, PP_PORT_V1_MIXED, text);
+			result = decode_line(test->line, cut, 1, text);
 			if (result == PP_DONE || (before < 0 && result >= 0) ||
 			    (test->origin && result < 0))
 				fail_msg("%s: %d after %zu bytes", test->line, result, cut);
 			before = result;
 		}
-		result = decode_line(test->line, len, PP_PORT_V1_MIXED, text);
+		result = decode_line(test->line, len, 1, text);
 		if (test->origin ? result != PP_DONE : result >= 0)
 			fail_msg("%s: %d", test->line, result);
 		if (test->origin)

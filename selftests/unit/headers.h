@@ -24,7 +24,7 @@ struct header_case {
 extern const struct header_case header_cases[];
 extern const size_t header_case_count;
 
-/* v1 lines with addresses of two families, under PP_PORT_V1_MIXED. */
+/* v1 lines with addresses of two families, with v1_mixed. */
 struct mixed_case {
 	const char *line;
 	const char *origin; /* as pp_origin_print(); NULL: refused */

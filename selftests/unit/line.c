@@ -99,7 +99,7 @@ static void the_two_decoders_agree(void **state)
 		memcpy(bytes, text, len);
 		memset(&fast, 0xee, sizeof(fast));
 		is_line = line_decode((const struct line *)bytes, len, &fast);
-		decoder.flags = next_random(2) ? PP_PORT_V1_MIXED : 0;
+		decoder.v1_mixed = next_random(2);
 		result = pp_decode(&decoder, &slow, bytes, len);
 		if (result == PP_DONE && slow.family == PP_AF_INET)
 			valid++;
