@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
-UNIT_NAMES := decode line tlv read_header
+UNIT_NAMES := decode line tlv read_header array number endpoint prefix clock name
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 
@@ -20,13 +20,13 @@ $(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 
-$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(BUILD)/lib/libpp.a selftests/unit/headers.h
+$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(COMMON) $(BUILD)/lib/libpp.a selftests/unit/headers.h
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
 		-o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-$(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(LIB_SOURCES) selftests/unit/headers.h \
-		$(wildcard include/pp/*.h)
+$(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(LIB_SOURCES) $(COMMON_SOURCES) selftests/unit/headers.h \
+		$(wildcard include/pp/*.h user/common/*.h)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread

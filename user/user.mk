@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# libpp (static and shared), ppctl, ppmta.
+# libpp (static and shared), ppctl, ppmta. user/common is for ppctl and ppmta alone, never for libpp.
 
 LIB_SOURCES := $(wildcard user/lib/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
+COMMON_SOURCES := $(wildcard user/common/*.c)
+COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/%.o)
+COMMON := $(BUILD)/user/common.a
 PPCTL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppctl/*.c))
 PPMTA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppmta/*.c))
 
@@ -15,6 +18,10 @@ $(BUILD)/user/%.o: user/%.c
 	$(call say,CC,$@)$(CC) $(CFLAGS) $(BASE_CFLAGS) -fPIC -c $< -o $@
 
 $(BUILD)/lib/libpp.a: $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(COMMON): $(COMMON_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
@@ -31,11 +38,11 @@ $(BUILD)/lib/pp.pc: user/lib/pp.pc.in Makefile FORCE
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(PPCTL_OBJECTS): $(BUILD)/pp.skel.h
-$(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(BUILD)/lib/libpp.a
+$(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -ljson-c
 
-$(BUILD)/bin/ppmta: $(PPMTA_OBJECTS) $(BUILD)/lib/libpp.a
+$(BUILD)/bin/ppmta: $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ \
 		-lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread

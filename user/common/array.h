@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Arrays: how many entries one has, and arrays that grow.
+ */
+#ifndef COMMON_ARRAY_H
+#define COMMON_ARRAY_H
+
+#include <stddef.h>
+
+/* Entries of an array (not of a pointer). */
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/**
+ * array_grow - room for @more entries after the first @count of @array
+ * @array: NULL where @count is 0; else what this function returned before
+ * @size: bytes of an entry
+ *
+ * The room doubles, so that adding entries one by one copies each of them only a few times. It
+ * follows from @count, which therefore has to be the number of entries in use.
+ * Return: the array, perhaps at another address, to be freed with free(); or NULL: there is no
+ * memory, and @array is as it was.
+ */
+void *array_grow(void *array, size_t count, size_t more, size_t size);
+
+#endif
