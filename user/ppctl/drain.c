@@ -16,6 +16,7 @@
 
 #include <bpf/bpf.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 #include "drain.h"
 
@@ -40,7 +41,7 @@ static int read_iterator(int iterator, struct translated_list *list)
 			return len;
 		have += len;
 		len = have / sizeof(entries[0]);
-		all = realloc(list->sockets, (list->count + len + 1) * sizeof(entries[0]));
+		all = array_grow(list->sockets, list->count, len, sizeof(entries[0]));
 		if (!all)
 			return -1;
 		list->sockets = all;
@@ -123,8 +124,7 @@ static int for_each_port(int map,
 	struct pp_port policy;
 	size_t count = 0, i;
 
-	while (count < sizeof(ports) / sizeof(ports[0]) &&
-	       !bpf_map_get_next_key(map, previous, &ports[count]))
+	while (count < ARRAY_SIZE(ports) && !bpf_map_get_next_key(map, previous, &ports[count]))
 		previous = &ports[count++];
 	for (i = 0; i < count; i++) {
 		if (!bpf_map_lookup_elem(map, &ports[i], &policy) &&

@@ -17,6 +17,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
@@ -126,7 +127,7 @@ struct json_object *listeners_read(int ports_map, const char *inside)
 	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	size_t i;
 
-	for (i = 0; netlink >= 0 && i < 2; i++) {
+	for (i = 0; netlink >= 0 && i < ARRAY_SIZE(families); i++) {
 		if (ask(netlink, families[i]) || collect(netlink, ports_map, inside, list))
 			break;
 	}

@@ -18,6 +18,7 @@
 #include <linux/tcp.h>
 
 #include "../lib/internal.h"
+#include "../common/array.h"
 #include "ppctl.h"
 
 static const char *const state_names[] = {
@@ -59,8 +60,6 @@ static const struct {
 	{PP_TLV_AWS, "aws"},
 	{PP_TLV_AZURE, "azure"},
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *name_in(const char *const *names, size_t count, unsigned int index)
 {
@@ -114,7 +113,7 @@ static struct json_object *tlv_object(const struct pp_tlv *tlv)
 	const char *name = "other";
 	size_t i;
 
-	for (i = 0; i < COUNT(tlv_names); i++) {
+	for (i = 0; i < ARRAY_SIZE(tlv_names); i++) {
 		if (tlv_names[i].type == tlv->type)
 			name = tlv_names[i].name;
 	}
@@ -196,9 +195,9 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 		peer.ss_family = AF_UNSPEC;
 	endpoint_text(&peer, text, sizeof(text));
 	json_object_object_add(object, "peer", json_object_new_string(text));
-	json_object_object_add(
-		object, "state",
-		json_object_new_string(name_in(state_names, COUNT(state_names), record->state)));
+	json_object_object_add(object, "state",
+			       json_object_new_string(name_in(state_names, ARRAY_SIZE(state_names),
+							      record->state)));
 	if (record->state == PP_STATE_BAD)
 		add_reason(object, record->reason);
 	if (record->state == PP_STATE_FRAGMENTED)
@@ -228,7 +227,7 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 			       json_object_new_boolean(record->flags & PP_RECORD_TAKEN));
 	json_object_object_add(
 		object, "path",
-		json_object_new_string(name_in(path_names, COUNT(path_names), record->path)));
+		json_object_new_string(name_in(path_names, ARRAY_SIZE(path_names), record->path)));
 	json_object_object_add(object, "tlvs", tlvs_read(fd));
 	return object;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 
 struct options options = {
@@ -230,8 +231,6 @@ static const struct option_help {
 	{"version", NULL, print_version, "the version"},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static int print_help(const char *value)
 {
 	const char *argument;
@@ -240,11 +239,11 @@ static int print_help(const char *value)
 
 	(void)value;
 	printf("usage: ppctl [OPTIONS] COMMAND\n\n");
-	for (i = 0; i < COUNT(commands); i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %-12s %s\n               %s\n", commands[i].name, commands[i].arguments,
 		       commands[i].help);
 	printf("\n");
-	for (i = 0; i < COUNT(option_helps); i++) {
+	for (i = 0; i < ARRAY_SIZE(option_helps); i++) {
 		argument = option_helps[i].argument ? option_helps[i].argument : "";
 		snprintf(left, sizeof(left), "--%s%s%s", option_helps[i].name,
 			 *argument == '[' ? "" : " ", argument);
@@ -310,11 +309,11 @@ void print_json(struct json_object *object)
 
 static int parse_options(int argc, char **argv)
 {
-	struct option long_options[COUNT(option_helps) + 1] = {0};
+	struct option long_options[ARRAY_SIZE(option_helps) + 1] = {0};
 	int i, chosen;
 	size_t k;
 
-	for (k = 0; k < COUNT(option_helps); k++) {
+	for (k = 0; k < ARRAY_SIZE(option_helps); k++) {
 		long_options[k].name = option_helps[k].name;
 		long_options[k].has_arg = !option_helps[k].argument	     ? no_argument
 					  : *option_helps[k].argument == '[' ? optional_argument
@@ -347,7 +346,7 @@ int main(int argc, char **argv)
 		error("which command? (ppctl --help)");
 		return 1;
 	}
-	for (i = 0; i < COUNT(commands); i++) {
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(argv[optind], commands[i].name))
 			continue;
 		result = commands[i].run(argc - optind - 1, argv + optind + 1);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -62,7 +63,7 @@ static int try_once(struct tried *tried, int fd)
 		if (tried->inode[i] == st.st_ino)
 			return 0;
 	}
-	grown = realloc(tried->inode, (tried->count + 1) * sizeof(*grown));
+	grown = array_grow(tried->inode, tried->count, 1, sizeof(*grown));
 	if (!grown)
 		return 0;
 	tried->inode = grown;

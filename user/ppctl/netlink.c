@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 
 #define TRIES 10 /* of a dump that the kernel interrupts, since something has changed meanwhile */
@@ -84,7 +85,7 @@ static int is_port(const struct rtattr *info)
 	     attribute = RTA_NEXT(attribute, len)) {
 		if ((attribute->rta_type & NLA_TYPE_MASK) != IFLA_INFO_SLAVE_KIND)
 			continue;
-		for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 			if (!strcmp(RTA_DATA(attribute), kinds[i]))
 				return 1;
 		}
@@ -102,7 +103,7 @@ static void add_link(const struct nlmsghdr *message, void *context)
 
 	if (message->nlmsg_type != RTM_NEWLINK || find(list, link->ifi_index))
 		return;
-	grown = realloc(list->entry, (list->count + 1) * sizeof(*grown));
+	grown = array_grow(list->entry, list->count, 1, sizeof(*grown));
 	if (!grown)
 		return;
 	list->entry = grown;
@@ -224,7 +225,7 @@ int clsact_has_filters(unsigned int index)
 	int found = 0, result, tries;
 	size_t i;
 
-	for (i = 0; i < 2 && !found; i++) {
+	for (i = 0; i < ARRAY_SIZE(sides) && !found; i++) {
 		result = -EINTR;
 		for (tries = 0; tries < TRIES && result == -EINTR; tries++) {
 			memset(&request, 0, sizeof(request));

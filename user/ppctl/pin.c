@@ -13,6 +13,7 @@
 
 #include <bpf/bpf.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 
 void pin_path(char path[PATH_MAX], const char *kind, const char *name)
@@ -72,7 +73,7 @@ int pin_is_up(void)
 		if (!is_pinned("links", cgroup_programs[i]))
 			return 0;
 	}
-	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(maps); i++) {
 		if (!is_pinned("maps", maps[i]))
 			return 0;
 	}
@@ -81,8 +82,6 @@ int pin_is_up(void)
 
 /* In the order in which they go: a program keeps its maps. */
 static const char *const kinds[] = {"links", "progs", "maps"};
-
-#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static int lock = -1;
 
@@ -164,7 +163,7 @@ int pin_check(void)
 
 	if (check_directory(options.pin))
 		return -1;
-	for (i = 0; i < KINDS; i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		snprintf(path, sizeof(path), "%s/%s", options.pin, kinds[i]);
 		if (check_directory(path) || check_entries(path))
 			return -1;
@@ -186,7 +185,7 @@ int pin_make_directories(void)
 
 	if (make_directory(options.pin))
 		return -1;
-	for (i = 0; i < KINDS; i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pin_path(path, kinds[i], "");
 		if (make_directory(path))
 			return -1;
@@ -234,7 +233,7 @@ void pin_remove_all(void)
 		pin_remove_link(path);
 	}
 	serve_no_port();
-	for (i = 0; i < KINDS; i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pin_path(folder, kinds[i], "");
 		dir = opendir(folder);
 		while (dir && (entry = readdir(dir))) {

@@ -9,6 +9,7 @@
 
 #include <bpf/bpf.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 #include "drain.h"
 
@@ -114,8 +115,7 @@ static struct json_object *ports_read(int map)
 	int counted = 0;
 	size_t count = 0, i;
 
-	while (count < sizeof(ports) / sizeof(ports[0]) &&
-	       !bpf_map_get_next_key(map, previous, &ports[count]))
+	while (count < ARRAY_SIZE(ports) && !bpf_map_get_next_key(map, previous, &ports[count]))
 		previous = &ports[count++];
 	qsort(ports, count, sizeof(ports[0]), by_port);
 	for (i = 0; i < count; i++) {

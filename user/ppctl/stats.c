@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 
 static const struct counter_name {
@@ -74,15 +75,14 @@ static const struct counter_name {
 	{PP_STAT_BAD + PP_BAD_MPTCP, "bad_mptcp", "bad: a Multipath TCP connection"},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define BAD_NAME     "bad_"
-#define BAD_HELP     "bad: "
+#define BAD_NAME "bad_"
+#define BAD_HELP "bad: "
 
 void reason_names(unsigned int reason, const char **name, const char **meaning)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(counter_names); i++) {
+	for (i = 0; i < ARRAY_SIZE(counter_names); i++) {
 		if (!reason || counter_names[i].stat != PP_STAT_BAD + reason)
 			continue;
 		*name = counter_names[i].name + strlen(BAD_NAME);
@@ -104,7 +104,7 @@ struct json_object *stats_read(int map)
 	if (cpus <= 0)
 		return object;
 	values = calloc(cpus, sizeof(*values));
-	for (i = 0; values && i < COUNT(counter_names); i++) {
+	for (i = 0; values && i < ARRAY_SIZE(counter_names); i++) {
 		key = counter_names[i].stat;
 		sum = 0;
 		if (bpf_map_lookup_elem(map, &key, values))
@@ -123,7 +123,7 @@ void stats_print(struct json_object *stats)
 	int64_t value;
 	size_t i;
 
-	for (i = 0; i < COUNT(counter_names); i++) {
+	for (i = 0; i < ARRAY_SIZE(counter_names); i++) {
 		value = json_object_get_int64(json_object_object_get(stats, counter_names[i].name));
 		if (value)
 			printf("  %-18s %10lld  %s\n", counter_names[i].name, (long long)value,

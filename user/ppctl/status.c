@@ -11,6 +11,7 @@
 
 #include <bpf/bpf.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 #include "drain.h"
 
@@ -25,8 +26,6 @@ static const struct map_program {
 	{"pp_msg", "pp_senders", BPF_SK_MSG_VERDICT},
 	{"pp_pass", "pp_senders", BPF_SK_SKB_VERDICT},
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void add_string(struct json_object *object, const char *key, const char *value)
 {
@@ -133,7 +132,7 @@ static struct json_object *programs_read(char cgroup[PATH_MAX])
 	size_t i;
 
 	cgroup[0] = 0;
-	for (i = 0; i < COUNT(program_names); i++) {
+	for (i = 0; i < ARRAY_SIZE(program_names); i++) {
 		program = program_read(program_names[i], program_names[i], path);
 		if (program)
 			json_object_array_add(list, program);
@@ -141,7 +140,7 @@ static struct json_object *programs_read(char cgroup[PATH_MAX])
 			memcpy(cgroup, path, sizeof(path));
 	}
 	sender_links(add_sender_program, list);
-	for (i = 0; i < COUNT(map_programs); i++) {
+	for (i = 0; i < ARRAY_SIZE(map_programs); i++) {
 		program = map_program_read(&map_programs[i]);
 		if (program)
 			json_object_array_add(list, program);
@@ -213,10 +212,11 @@ static void print_unpinned(struct json_object *programs)
 {
 	size_t i, k;
 
-	for (i = 0; i < COUNT(program_names); i++) {
-		for (k = 0; k < COUNT(program_names) && !is_listed(programs, program_names[k]); k++)
+	for (i = 0; i < ARRAY_SIZE(program_names); i++) {
+		for (k = 0; k < ARRAY_SIZE(program_names) && !is_listed(programs, program_names[k]);
+		     k++)
 			;
-		if (k < COUNT(program_names) && !is_listed(programs, program_names[i]))
+		if (k < ARRAY_SIZE(program_names) && !is_listed(programs, program_names[i]))
 			printf("  %-14s NOT ATTACHED: its pin below %s/links is gone; 'ppctl up' "
 			       "with all "
 			       "its options mends that\n",

@@ -16,6 +16,7 @@
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 #include "drain.h"
 #include "upgrade.h"
@@ -36,8 +37,6 @@ static const struct {
 	{BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_setsockopt, "bpf_setsockopt", "5.8"},
 	{BPF_PROG_TYPE_SK_MSG, BPF_FUNC_sk_storage_get, "bpf_sk_storage_get", "5.9"},
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The last lines that libbpf and the verifier said, for the error. */
 static char libbpf_said[1024];
@@ -76,7 +75,7 @@ static int check_kernel(void)
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return error("this kernel has no type information (/sys/kernel/btf/vmlinux): it "
 			     "needs CONFIG_DEBUG_INFO_BTF=y, as Debian's kernels have it");
-	for (i = 0; i < COUNT(needed); i++) {
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
 		if (libbpf_probe_bpf_helper(needed[i].type, needed[i].helper, NULL) == 0)
 			return error("this kernel is too old: it has no %s, which came with Linux "
 				     "%s; ppsplit needs 6.1 or newer",

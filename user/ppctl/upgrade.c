@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../common/array.h"
 #include "ppctl.h"
 #include "drain.h"
 #include "upgrade.h"
@@ -51,8 +52,6 @@ struct replacement {
 	struct hook *hooks;
 	size_t count, done;
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 int build_write(void)
 {
@@ -91,7 +90,7 @@ static int is_scratch(const struct bpf_map *map)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(scratch_maps); i++) {
+	for (i = 0; i < ARRAY_SIZE(scratch_maps); i++) {
 		if (!strcmp(bpf_map__name(map), scratch_maps[i]))
 			return 1;
 	}
@@ -292,10 +291,10 @@ static int add_filters(struct replacement *replacement, const struct namespace *
 {
 	struct hook hook = {.kind = FILTER, .at = -1};
 	struct filter filters[256];
-	int count = filters_find(namespace->cookie, filters, COUNT(filters)), i;
+	int count = filters_find(namespace->cookie, filters, ARRAY_SIZE(filters)), i;
 
-	if (count > (int)COUNT(filters))
-		return error("a network namespace has more than %zu filters", COUNT(filters));
+	if (count > (int)ARRAY_SIZE(filters))
+		return error("a network namespace has more than %zu filters", ARRAY_SIZE(filters));
 	/* no process and no name leads there: its filters stay, on the same maps */
 	for (i = 0; i < count; i++) {
 		hook.filter = filters[i];
@@ -475,7 +474,7 @@ static int pin_new_programs(struct replacement *replacement)
 	size_t i;
 	int fd;
 
-	for (i = 0; i < COUNT(names); i++) {
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		fd = pin_open("progs", names[i]);
 		program = bpf_object__find_program_by_name(build_object(replacement->build),
 							   names[i]);
@@ -542,7 +541,7 @@ int upgrade_is_due(void)
 	int map, due;
 	size_t i;
 
-	for (i = 0; i < COUNT(maps); i++) {
+	for (i = 0; i < ARRAY_SIZE(maps); i++) {
 		map = pin_open("maps", maps[i]);
 		if (map < 0)
 			return 0;
