@@ -19,6 +19,7 @@
 
 #include "../lib/internal.h"
 #include "../common/array.h"
+#include "../common/number.h"
 #include "ppctl.h"
 
 static const char *const state_names[] = {
@@ -69,23 +70,21 @@ static const char *name_in(const char *const *names, size_t count, unsigned int 
 /* A socket of process @pid, as ours. */
 static int fetch_fd(const char *pid_text, const char *fd_text)
 {
-	char *pid_end, *fd_end;
-	long pid = strtol(pid_text, &pid_end, 10), fd = strtol(fd_text, &fd_end, 10);
+	uint64_t pid, fd;
 	int process, copy;
 
-	if (*pid_end || *fd_end || pid <= 0 || pid > INT_MAX || fd < 0 || fd > INT_MAX ||
-	    !*pid_text || !*fd_text)
+	if (number_parse(pid_text, 1, INT_MAX, &pid) || number_parse(fd_text, 0, INT_MAX, &fd))
 		return error("usage: ppctl lookup PID FD: two numbers, as in /proc/PID/fd/FD");
 	process = syscall(SYS_pidfd_open, (int)pid, 0);
 	if (process < 0)
-		return error("process %ld: %s", pid, strerror(errno));
+		return error("process %s: %s", pid_text, strerror(errno));
 	copy = syscall(SYS_pidfd_getfd, process, (int)fd, 0);
 	close(process);
 	if (copy < 0 && errno == EPERM)
-		return error("process %ld: fetching its descriptor needs root (CAP_SYS_PTRACE)",
-			     pid);
+		return error("process %s: fetching its descriptor needs root (CAP_SYS_PTRACE)",
+			     pid_text);
 	if (copy < 0)
-		return error("descriptor %ld of process %ld: %s", fd, pid, strerror(errno));
+		return error("descriptor %s of process %s: %s", fd_text, pid_text, strerror(errno));
 	return copy;
 }
 

@@ -3,7 +3,6 @@
  * ppctl: loads the programs, and looks after the proxies and ports that they serve. State is pinned
  * maps and links; there is no daemon. This file has the options, the commands and their help.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,8 @@
 #include <string.h>
 
 #include "../common/array.h"
+#include "../common/name.h"
+#include "../common/number.h"
 #include "ppctl.h"
 
 struct options options = {
@@ -40,15 +41,12 @@ static const struct command {
 	{"lookup", command_lookup, "PID FD", "what is known of a process's socket"},
 };
 
-static int set_number(const char *option, const char *value, long max, uint32_t *to)
+static int set_number(const char *option, const char *value, uint32_t max, uint32_t *to)
 {
-	char *end;
-	long number;
+	uint64_t number;
 
-	errno = 0;
-	number = strtol(value, &end, 10);
-	if (errno || *end || end == value || number < 0 || number > max)
-		return error("%s: '%s' is not a number from 0 to %ld", option, value, max);
+	if (number_parse(value, 0, max, &number))
+		return error("%s: '%s' is not a number from 0 to %u", option, value, max);
 	*to = number;
 	return 0;
 }
@@ -337,8 +335,7 @@ static int parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	size_t i;
-	int result;
+	int command, result;
 
 	if (parse_options(argc, argv))
 		return 1;
@@ -346,12 +343,11 @@ int main(int argc, char **argv)
 		error("which command? (ppctl --help)");
 		return 1;
 	}
-	for (i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (strcmp(argv[optind], commands[i].name))
-			continue;
-		result = commands[i].run(argc - optind - 1, argv + optind + 1);
-		return result < 0 ? 1 : result;
+	command = NAME_FIND(argv[optind], commands);
+	if (command < 0) {
+		error("%s: no such command (ppctl --help)", argv[optind]);
+		return 1;
 	}
-	error("%s: no such command (ppctl --help)", argv[optind]);
-	return 1;
+	result = commands[command].run(argc - optind - 1, argv + optind + 1);
+	return result < 0 ? 1 : result;
 }

@@ -10,26 +10,24 @@
 #include <bpf/bpf.h>
 
 #include "../common/array.h"
+#include "../common/number.h"
 #include "ppctl.h"
 #include "drain.h"
 
-static int port_parse(const char *text, uint16_t *port)
+/* Return: the port, or -1. */
+static int port_parse(const char *text)
 {
-	char *end;
-	long number = strtol(text, &end, 10);
+	uint64_t number;
 
-	if (*text < '0' || *text > '9' || *end || number < 1 || number > 65535)
+	if (number_parse(text, 1, 65535, &number))
 		return error("'%s' is not a port: a number from 1 to 65535", text);
-	*port = number;
-	return 0;
+	return number;
 }
 
 static int port_check(int map, const char *word)
 {
-	uint16_t port;
-
 	(void)map;
-	return port_parse(word, &port);
+	return port_parse(word) < 0 ? -1 : 0;
 }
 
 int policy_translates(const struct pp_port *policy)
@@ -53,10 +51,9 @@ int ports_have_split(int map)
 /* With the policy that the options say. */
 static int port_add(int map, const char *word)
 {
-	uint16_t port;
-	int result;
+	int port = port_parse(word), result;
 
-	if (port_parse(word, &port))
+	if (port < 0)
 		return -1;
 	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
 		return error(
@@ -69,11 +66,9 @@ static int port_add(int map, const char *word)
 
 static int port_del(int map, const char *word)
 {
-	uint16_t port;
+	int port = port_parse(word);
 
-	if (port_parse(word, &port))
-		return -1;
-	return drain_port_del(map, port);
+	return port < 0 ? -1 : drain_port_del(map, port);
 }
 
 static void add_flag(struct json_object *object, const char *key, const struct pp_port *policy,

@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "../common/array.h"
+#include "../common/name.h"
 #include "ppctl.h"
 #include "drain.h"
 #include "upgrade.h"
@@ -88,13 +89,7 @@ int build_is_same(void)
 
 static int is_scratch(const struct bpf_map *map)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(scratch_maps); i++) {
-		if (!strcmp(bpf_map__name(map), scratch_maps[i]))
-			return 1;
-	}
-	return 0;
+	return NAME_FIND(bpf_map__name(map), scratch_maps) >= 0;
 }
 
 int map_fits(const struct bpf_map *map, const struct bpf_map_info *info)
