@@ -18,6 +18,7 @@
 #include <linux/sock_diag.h>
 
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "ppctl.h"
 
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
@@ -47,8 +48,9 @@ static int is_mptcp(const struct rtattr *ulp)
 static void listener_add(struct json_object *list, const struct inet_diag_msg *socket,
 			 const struct rtattr *attribute, int len, const char *inside)
 {
-	char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16], path[PATH_MAX] = "";
+	char text[ENDPOINT_TEXT_MAX], path[PATH_MAX] = "";
 	struct json_object *object = json_object_new_object();
+	struct sockaddr_storage endpoint;
 	uint64_t cgroup_id = 0;
 	int mptcp = 0;
 
@@ -58,9 +60,9 @@ static void listener_add(struct json_object *list, const struct inet_diag_msg *s
 		if ((attribute->rta_type & NLA_TYPE_MASK) == INET_DIAG_ULP_INFO)
 			mptcp = is_mptcp(attribute);
 	}
-	inet_ntop(socket->idiag_family, socket->id.idiag_src, address, sizeof(address));
-	snprintf(text, sizeof(text), socket->idiag_family == AF_INET6 ? "[%s]:%u" : "%s:%u",
-		 address, ntohs(socket->id.idiag_sport));
+	endpoint_make(&endpoint, socket->idiag_family, socket->id.idiag_src,
+		      ntohs(socket->id.idiag_sport));
+	endpoint_text(&endpoint, text);
 	if (cgroup_path_of_id(cgroup_id, path))
 		path[0] = 0;
 	json_object_object_add(object, "address", json_object_new_string(text));

@@ -4,7 +4,6 @@
  * header stays where it is.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,6 +18,7 @@
 
 #include "../lib/internal.h"
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "../common/number.h"
 #include "ppctl.h"
 
@@ -86,22 +86,6 @@ static int fetch_fd(const char *pid_text, const char *fd_text)
 	if (copy < 0)
 		return error("descriptor %s of process %s: %s", fd_text, pid_text, strerror(errno));
 	return copy;
-}
-
-static void endpoint_text(const struct sockaddr_storage *endpoint, char *text, size_t size)
-{
-	const struct sockaddr_in6 *ip6 = (const void *)endpoint;
-	const struct sockaddr_in *ip4 = (const void *)endpoint;
-	char address[INET6_ADDRSTRLEN] = "";
-
-	text[0] = 0;
-	if (endpoint->ss_family == AF_INET) {
-		inet_ntop(AF_INET, &ip4->sin_addr, address, sizeof(address));
-		snprintf(text, size, "%s:%u", address, ntohs(ip4->sin_port));
-	} else if (endpoint->ss_family == AF_INET6) {
-		inet_ntop(AF_INET6, &ip6->sin6_addr, address, sizeof(address));
-		snprintf(text, size, "[%s]:%u", address, ntohs(ip6->sin6_port));
-	}
 }
 
 static struct json_object *tlv_object(const struct pp_tlv *tlv)
@@ -192,7 +176,7 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 
 	if (getpeername(fd, (struct sockaddr *)&peer, &len))
 		peer.ss_family = AF_UNSPEC;
-	endpoint_text(&peer, text, sizeof(text));
+	endpoint_text(&peer, text);
 	json_object_object_add(object, "peer", json_object_new_string(text));
 	json_object_object_add(object, "state",
 			       json_object_new_string(name_in(state_names, ARRAY_SIZE(state_names),
@@ -215,9 +199,9 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 			       json_object_new_string(origin.command == PP_LOCAL ? "LOCAL"
 										 : "PROXY"));
 	if (origin.family == AF_INET || origin.family == AF_INET6) {
-		endpoint_text(&origin.src, text, sizeof(text));
+		endpoint_text(&origin.src, text);
 		json_object_object_add(object, "source", json_object_new_string(text));
-		endpoint_text(&origin.dst, text, sizeof(text));
+		endpoint_text(&origin.dst, text);
 		json_object_object_add(object, "destination", json_object_new_string(text));
 	}
 	json_object_object_add(object, "header_len", json_object_new_int(origin.header_len));

@@ -2,111 +2,64 @@
 /*
  * ppctl proxy: prefixes in pp_proxies. IPv4 is kept v4-mapped, so one trie serves both.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 
+#include "../common/prefix.h"
 #include "ppctl.h"
 
-#define MAPPED_BITS 96
-
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-static int is_mapped(const struct pp_prefix *prefix)
+/* @key: receives the prefix @text, as pp_proxies has it. */
+static int key_parse(const char *text, struct pp_prefix *key)
 {
-	return prefix->length >= MAPPED_BITS && !memcmp(prefix->address, mapped, sizeof(mapped));
-}
+	struct prefix prefix;
 
-static int has_host_bits(const struct pp_prefix *prefix)
-{
-	uint32_t bit;
-
-	for (bit = prefix->length; bit < 128; bit++) {
-		if (prefix->address[bit / 8] & (0x80 >> bit % 8))
-			return 1;
-	}
-	return 0;
-}
-
-static int prefix_parse(const char *text, struct pp_prefix *prefix)
-{
-	char address[INET6_ADDRSTRLEN + 1], *end;
-	size_t len = strcspn(text, "/");
-	long bits, max;
-
-	memset(prefix, 0, sizeof(*prefix));
-	if (len >= sizeof(address))
-		return error("'%s' is not an address prefix", text);
-	memcpy(address, text, len);
-	address[len] = 0;
-	if (inet_pton(AF_INET, address, prefix->address + sizeof(mapped)) == 1) {
-		memcpy(prefix->address, mapped, sizeof(mapped));
-		max = 32;
-	} else if (inet_pton(AF_INET6, address, prefix->address) == 1) {
-		max = 128;
-	} else {
+	switch (prefix_parse(text, &prefix)) {
+	case 0:
+		break;
+	case -ERANGE:
+		return error("'%s': the prefix length is not a number from 0 to %d", text,
+			     strchr(text, ':') ? 128 : 32);
+	default:
 		return error("'%s' is not an address prefix: 192.0.2.7, 192.0.2.0/24 or "
 			     "2001:db8::/64",
 			     text);
 	}
-	bits = max;
-	if (text[len]) {
-		bits = strtol(text + len + 1, &end, 10);
-		if (text[len + 1] < '0' || text[len + 1] > '9' || *end || bits > max)
-			return error("'%s': the prefix length is not a number from 0 to %ld", text,
-				     max);
-	}
-	prefix->length = max == 32 ? MAPPED_BITS + bits : bits;
-	if (has_host_bits(prefix))
+	if (prefix_has_host_bits(&prefix))
 		return error("'%s' has bits set behind the prefix length: which network is meant?",
 			     text);
+	prefix_to_mapped(&prefix, key->address, &key->length);
 	return 0;
-}
-
-static void prefix_print(const struct pp_prefix *prefix, char *text, size_t size)
-{
-	char address[INET6_ADDRSTRLEN];
-
-	if (is_mapped(prefix)) {
-		inet_ntop(AF_INET, prefix->address + sizeof(mapped), address, sizeof(address));
-		snprintf(text, size, "%s/%u", address, prefix->length - MAPPED_BITS);
-	} else {
-		inet_ntop(AF_INET6, prefix->address, address, sizeof(address));
-		snprintf(text, size, "%s/%u", address, prefix->length);
-	}
 }
 
 static int proxy_check(int map, const char *word)
 {
-	struct pp_prefix prefix;
+	struct pp_prefix key;
 
 	(void)map;
-	return prefix_parse(word, &prefix);
+	return key_parse(word, &key);
 }
 
 static int proxy_add(int map, const char *word)
 {
 	struct pp_proxy proxy = {0};
-	struct pp_prefix prefix;
+	struct pp_prefix key;
 
-	if (prefix_parse(word, &prefix))
+	if (key_parse(word, &key))
 		return -1;
-	if (bpf_map_update_elem(map, &prefix, &proxy, BPF_ANY))
+	if (bpf_map_update_elem(map, &key, &proxy, BPF_ANY))
 		return map_update_error(MAP_PROXIES, map, word, errno);
 	return 0;
 }
 
 static int proxy_del(int map, const char *word)
 {
-	struct pp_prefix prefix;
+	struct pp_prefix key;
 
-	if (prefix_parse(word, &prefix))
+	if (key_parse(word, &key))
 		return -1;
-	if (!bpf_map_delete_elem(map, &prefix))
+	if (!bpf_map_delete_elem(map, &key))
 		return 0;
 	if (errno == ENOENT)
 		return error("%s is not in the list (ppctl proxy list)", word);
@@ -116,14 +69,16 @@ static int proxy_del(int map, const char *word)
 static struct json_object *proxies_read(int map)
 {
 	struct json_object *list = json_object_new_array();
-	struct pp_prefix prefix;
-	char text[INET6_ADDRSTRLEN + 8];
+	char text[PREFIX_TEXT_MAX];
+	struct prefix prefix;
+	struct pp_prefix key;
 	void *previous = NULL;
 
-	while (!bpf_map_get_next_key(map, previous, &prefix)) {
-		prefix_print(&prefix, text, sizeof(text));
+	while (!bpf_map_get_next_key(map, previous, &key)) {
+		prefix_from_mapped(&prefix, key.address, key.length);
+		prefix_text(&prefix, text);
 		json_object_array_add(list, json_object_new_string(text));
-		previous = &prefix;
+		previous = &key;
 	}
 	return list;
 }
