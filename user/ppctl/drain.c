@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "../common/array.h"
+#include "../common/clock.h"
 #include "ppctl.h"
 #include "drain.h"
 
@@ -469,25 +469,17 @@ static int down_now(int ports, struct translated_list *list)
 	return down_is_done();
 }
 
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
 /* Others may call ppctl meanwhile: to end it with --now, or to take it back. */
 static int down_wait(struct translated_list *list)
 {
-	double end = seconds() + options.wait_s;
+	int64_t start = clock_ms();
 	size_t left = list->count;
 	int ports, failed;
 
 	say("going down, connections to wait for: %zu", left);
 	fflush(stdout);
 	for (;;) {
-		if (options.wait_s && seconds() >= end)
+		if (options.wait_s && clock_elapsed_ms(start) >= options.wait_s * 1000LL)
 			return down_is_draining(left);
 		pin_unlock();
 		usleep(POLL_US);
