@@ -95,7 +95,7 @@ fmt:
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp \
-		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
 		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/ppsplit
 	$(Q)install -m 755 $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta $(DESTDIR)$(PREFIX)/sbin
 	$(Q)install -m 644 include/pp/pp.h include/pp/abi.h $(DESTDIR)$(PREFIX)/include/pp
@@ -107,6 +107,7 @@ install: all
 	$(Q)install -m 644 $(BPF_OBJECTS) $(DESTDIR)$(LIBDIR)/ppsplit
 	$(Q)install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
 	$(Q)install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	$(Q)install -m 644 docs/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	$(Q)install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(Q)install -m 644 docs/ppmta.service $(DESTDIR)$(PREFIX)/share/doc/ppsplit
 
@@ -120,6 +121,7 @@ uninstall:
 		$(addprefix $(DESTDIR)$(LIBDIR)/ppsplit/,$(notdir $(BPF_OBJECTS))) \
 		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man3/,$(notdir $(wildcard docs/man/*.3))) \
 		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man5/,$(notdir $(wildcard docs/man/*.5))) \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man7/,$(notdir $(wildcard docs/man/*.7))) \
 		$(DESTDIR)$(PREFIX)/share/doc/ppsplit/ppmta.service \
 		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
 	$(Q)-rmdir $(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/share/doc/ppsplit $(DESTDIR)$(PREFIX)/include/pp 2>/dev/null
