@@ -36,6 +36,7 @@ endif
 include user/user.mk
 include bpf/bpf.mk
 include selftests/selftests.mk
+include docs/docs.mk
 
 ## all: build libpp, the BPF object, ppctl and ppmta
 all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS)
