@@ -169,6 +169,17 @@ each_reference_has_a_page() {
 	done <"$tap_work/references"
 }
 
+each_map_is_named() {
+	maps=$(sed -n 's/^} \(pp_.*\) SEC("\.maps").*/\1/p' bpf/*.h)
+	[ "$(echo "$maps" | wc -l)" -ge 30 ] || return 1
+	for map in $maps; do
+		grep -q "\<$map\>" docs/man/ppctl.8 && grep -q "^| .*\<$map\>" docs/architecture.md || {
+			echo "ppctl(8) or the table in docs/architecture.md lacks $map"
+			return 1
+		}
+	done
+}
+
 check make_install make -s install PREFIX="$prefix"
 check the_clients_program_compiles make_client
 check the_readmes_program_compiles build server $(pkg-config --cflags --libs pp)
@@ -183,6 +194,7 @@ check getsockopt_in_python_greets_each_client_by_its_origin \
 	greets_by_getsockopt /usr/bin/python3 "$tap_work/pp_getsockopt.7-2.py"
 check what_the_manual_says_of_the_record_is_so the_numbers_are_so
 check each_function_has_a_page each_function_has_a_page
+check each_map_is_in_the_manual_and_in_the_architecture each_map_is_named
 check each_page_that_is_named_is_there each_reference_has_a_page
 check it_links_with_the_static_library \
 	build server $(pkg-config --cflags pp) "$prefix/lib/libpp.a"
