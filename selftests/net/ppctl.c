@@ -96,7 +96,7 @@ static void bad_prefixes_are_refused(void **state)
 	up();
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_says(run(1, PPCTL "proxy add %s", bad[i]), bad[i]);
-	assert_says(run(1, PPCTL "proxy add 1.2.3.4/8"), "bits set behind the prefix length");
+	assert_says(run(1, PPCTL "proxy add 1.2.3.4/8"), "bits set after the prefix length");
 }
 
 static void ports_are_added_listed_and_deleted(void **state)
@@ -129,9 +129,9 @@ static void split_and_transparency_go_together(void **state)
 		    "28    split yes, transparent, gate 3000 ms, on bad header drop\n");
 	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
 	assert_says(run(1, PPCTL "port add 29 --split no --transparent"), "needs a split");
-	assert_says(run(1, PPCTL "port add 29 --local"), "--local goes with --transparent");
+	assert_says(run(1, PPCTL "port add 29 --local"), "--local needs --transparent");
 	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --transparent"),
-		    "say which, with --port");
+		    "name the port with --port");
 	assert_says(run(1, PPCTL "port add 29 --split x"), "neither yes nor no");
 }
 

@@ -297,7 +297,7 @@ reload() {
 	sed -i 's/no relay to/not to/' "$conf"
 	chmod 644 "$conf"
 	kill -HUP $ppmta
-	wait_log 'SIGHUP received: configuration read anew' || return 1
+	wait_log 'SIGHUP received: configuration read again' || return 1
 	talk --from 127.0.0.2 --header "$header" 127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@c.example>' 'RCPT TO:<a@elsewhere.example>' QUIT
 	says "$say" '^550 not to elsewhere\.example' || return 1
 	echo 'nonsense' >>"$conf"

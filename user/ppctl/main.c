@@ -33,12 +33,13 @@ static const struct command {
 	 "detach the programs, remove maps and links; with a split, when its connections are gone"},
 	{"upgrade", command_upgrade, "",
 	 "replace the programs by those of this ppctl; connections and lists stay"},
-	{"proxy", command_proxy, "add|del PREFIX... | list", "the proxies that are believed"},
+	{"proxy", command_proxy, "add|del PREFIX... | list",
+	 "change or show the proxies that are believed"},
 	{"proxy-cgroup", command_proxy_cgroup, "add|del PATH... | list",
-	 "the cgroups of proxies on this host"},
-	{"port", command_port, "add|del PORT... | list", "the ports that are served"},
-	{"status", command_status, "", "programs, links, maps, listeners, counters"},
-	{"lookup", command_lookup, "PID FD", "what is known of a process's socket"},
+	 "change or show the cgroups of proxies on this host"},
+	{"port", command_port, "add|del PORT... | list", "change or show the served ports"},
+	{"status", command_status, "", "show programs, links, maps, listeners, counters"},
+	{"lookup", command_lookup, "PID FD", "show the record of a process's socket"},
 };
 
 static int set_number(const char *option, const char *value, uint32_t max, uint32_t *to)
@@ -146,7 +147,7 @@ static int set_local(const char *value)
 static int complete_policy(void)
 {
 	if (options.policy.flags & PP_PORT_LOCAL && !(options.policy.flags & PP_PORT_TRANSPARENT))
-		return error("--local goes with --transparent");
+		return error("--local needs --transparent");
 	if (!(options.policy.flags & PP_PORT_TRANSPARENT))
 		return 0;
 	if (options.split_given && options.policy.split == PP_SPLIT_NO)
@@ -212,18 +213,19 @@ static const struct option_help {
 	{"proxy-cgroup", "PATH[,PATH]", set_senders,
 	 "cgroups of proxies on this host: over loopback, only they are believed"},
 	{"split", "yes|no", set_split,
-	 "take the header out of the stream, or leave that to libpp (no)"},
+	 "take the header out of the stream in the kernel, or leave it to libpp (no)"},
 	{"interface", "NAME[,NAME]", set_interfaces,
-	 "where alone the split takes place (lo, and all that have an address); repeatable"},
+	 "attach the split's programs only here (lo, and all that have an address); repeatable"},
 	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
-	{"local", NULL, set_local, "and getsockname() with the header's destination"},
-	{"gate", "MS", set_gate, "hold the handshake back so long for a header; 0: not (3000)"},
+	{"local", NULL, set_local, "getsockname() answers with the header's destination"},
+	{"gate", "MS", set_gate,
+	 "hold the handshake back for a header, at most so long; 0: not at all (3000)"},
 	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", NULL, set_v1_mixed, "accept a v1 line with addresses of two families (nginx)"},
-	{"wait", "[=SECONDS]", set_wait, "down: wait for the last connection, so long at most"},
+	{"wait", "[=SECONDS]", set_wait, "down: wait for the last connection, at most so long"},
 	{"now", NULL, set_now, "down: reset the connections that are left"},
-	{"allow-root-cgroup", NULL, set_allow_root_cgroup, "let --cgroup be the root cgroup"},
-	{"pin", "DIR", set_pin, "where maps and links are pinned (" DEFAULT_PIN ")"},
+	{"allow-root-cgroup", NULL, set_allow_root_cgroup, "accept the root cgroup for --cgroup"},
+	{"pin", "DIR", set_pin, "directory for the pins (" DEFAULT_PIN ")"},
 	{"json", NULL, set_json, "answer in JSON, errors too"},
 	{"help", NULL, print_help, "this text"},
 	{"version", NULL, print_version, "the version"},

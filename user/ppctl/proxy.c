@@ -27,7 +27,7 @@ static int key_parse(const char *text, struct pp_prefix *key)
 			     text);
 	}
 	if (prefix_has_host_bits(&prefix))
-		return error("'%s' has bits set behind the prefix length: which network is meant?",
+		return error("'%s' has bits set after the prefix length: which network is meant?",
 			     text);
 	prefix_to_mapped(&prefix, key->address, &key->length);
 	return 0;

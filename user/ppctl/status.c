@@ -219,7 +219,7 @@ static void print_unpinned(struct json_object *programs)
 		if (k < ARRAY_SIZE(program_names) && !is_listed(programs, program_names[i]))
 			printf("  %-14s NOT ATTACHED: its pin below %s/links is gone; 'ppctl up' "
 			       "with all "
-			       "its options mends that\n",
+			       "its options repairs that\n",
 			       program_names[i], options.pin);
 	}
 }
@@ -235,7 +235,7 @@ static void print_attachment(struct json_object *program)
 	cgroup = string_of(program, "cgroup");
 	printf("link %d%s", number_of(program, "link_id"),
 	       cgroup && cgroup[0] ? ""
-				   : ", DETACHED: its cgroup is gone, or another tool did that");
+				   : ", DETACHED: its cgroup is gone, or another tool detached it");
 }
 
 static void print_programs(struct json_object *list)

@@ -443,7 +443,7 @@ int command_up(int argc, char **argv)
 		return error("usage: ppctl up --cgroup PATH [--port N[,N]] [--proxy "
 			     "PREFIX[,PREFIX]] [--proxy-cgroup PATH[,PATH]]");
 	if (!options.ports && options.policy_given)
-		return error("%s is of the policy of ports: say which, with --port",
+		return error("%s belongs to the policy of a port: name the port with --port",
 			     options.policy_given);
 	libbpf_set_print(remember_print);
 	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path) ||

@@ -328,7 +328,7 @@ static char *parse_condition(struct acl_parser *parser, int line, char *text)
 		return unknown(parser->pool, "condition or modifier", name,
 			       nearest_name(name, &kinds[0].name, COUNT(kinds), sizeof(kinds[0])));
 	if (condition->kind->is_modifier && condition->negated)
-		return pool_printf(parser->pool, "'!' in front of %s means nothing", name);
+		return pool_printf(parser->pool, "'!' before %s means nothing", name);
 	condition->line = line;
 	if (condition->kind->test == do_set) {
 		condition->variable = pool_string(kept, read_word(parser->pool, &text));
@@ -341,7 +341,7 @@ static char *parse_condition(struct acl_parser *parser, int line, char *text)
 	}
 	text += strspn(text, " \t");
 	if (*text != '=')
-		return pool_printf(parser->pool, "'=' is missing behind %s", name);
+		return pool_printf(parser->pool, "'=' is missing after %s", name);
 	text += 1 + strspn(text + 1, " \t");
 	condition->value = pool_string(kept, text);
 	*parser->next_condition = condition;

@@ -199,7 +199,7 @@ static int test_all(struct expansion *expansion, int is_and)
 
 	expand_space(expansion);
 	if (*expansion->at != '{') {
-		expand_fail(expansion, "'{' is missing behind %s", is_and ? "and" : "or");
+		expand_fail(expansion, "'{' is missing after %s", is_and ? "and" : "or");
 		return -1;
 	}
 	expansion->at++;
@@ -218,7 +218,7 @@ static int test_all(struct expansion *expansion, int is_and)
 			return -1;
 		expand_space(expansion);
 		if (*expansion->at != '}') {
-			expand_fail(expansion, "'}' is missing in front of '%.20s'", expansion->at);
+			expand_fail(expansion, "'}' is missing before '%.20s'", expansion->at);
 			return -1;
 		}
 		expansion->at++;

@@ -279,7 +279,7 @@ static void reload(void)
 	current = config;
 	queue_reload(config);
 	config_put(before);
-	log_line("SIGHUP received: configuration read anew");
+	log_line("SIGHUP received: configuration read again");
 }
 
 static void stop(void)

@@ -90,7 +90,7 @@ char *expand_braced(struct expansion *expansion)
 
 	expand_space(expansion);
 	if (*expansion->at != '{')
-		return expand_fail(expansion, "'{' is missing in front of '%.20s'", expansion->at);
+		return expand_fail(expansion, "'{' is missing before '%.20s'", expansion->at);
 	expansion->at++;
 	value = expand_until(expansion, '}');
 	if (!value)
@@ -281,7 +281,7 @@ static void expand_item(struct expansion *expansion, struct text *text)
 		return;
 	expand_space(expansion);
 	if (*expansion->at != '}') {
-		expand_fail(expansion, "'}' is missing in front of '%.20s'", expansion->at);
+		expand_fail(expansion, "'}' is missing before '%.20s'", expansion->at);
 		return;
 	}
 	expansion->at++;

@@ -80,17 +80,18 @@ static const struct shorthand {
 	enum shorthand_kind kind;
 	const char *help;
 } shorthands[] = {
-	{"listen", "ADDR:PORT", "local_interfaces", LISTEN, "listen there: 0.0.0.0:25, [::]:25"},
-	{"maildir", "DIR", "delivery", MAILDIR, "store mail there"},
-	{"user", "NAME", "user", PLAIN, "run as, once the ports are bound"},
-	{"hostname", "NAME", "primary_hostname", PLAIN, "in the banner (this host's name)"},
-	{"log", "FILE", "log_file_path", PLAIN, "log there, or \"syslog\" (standard error)"},
+	{"listen", "ADDR:PORT", "local_interfaces", LISTEN,
+	 "listen on this address: 0.0.0.0:25, [::]:25"},
+	{"maildir", "DIR", "delivery", MAILDIR, "store mail in DIR"},
+	{"user", "NAME", "user", PLAIN, "user to become after the ports are bound"},
+	{"hostname", "NAME", "primary_hostname", PLAIN, "name in the banner (this host's name)"},
+	{"log", "FILE", "log_file_path", PLAIN, "log to FILE, or \"syslog\" (standard error)"},
 	{"proxy-timeout", "MS", "proxy_protocol_timeout", MILLISECONDS,
-	 "wait so long for a header (3000)"},
+	 "time limit for a header (3000)"},
 	{"command-timeout", "MS", "smtp_receive_timeout", MILLISECONDS,
-	 "and for a command (300000)"},
+	 "time limit for a command (300000)"},
 	{"max-size", "BYTES", "message_size_limit", PLAIN, "largest message (52428800)"},
-	{"max-sessions", "N", "smtp_accept_max", PLAIN, "at once (2000)"},
+	{"max-sessions", "N", "smtp_accept_max", PLAIN, "connections at one time (2000)"},
 	{"verbose", NULL, "log_selector", VERBOSE, "log each proxied connection"},
 };
 
@@ -105,9 +106,10 @@ static void print_help(void)
 	       "       ppmta -bV | -bP [OPTION]           version; options of the configuration\n"
 	       "       ppmta -be [STRING...]              expand strings, or lines of standard "
 	       "input\n"
-	       "       ppmta -bh ADDRESS                  a session here, as if from there\n\n"
+	       "       ppmta -bh ADDRESS                  a session on standard input, as if from "
+	       "ADDRESS\n\n"
 	       "  -C FILE                  configuration, see ppmta.conf(5)\n"
-	       "  -d                       say what is done\n"
+	       "  -d                       write what is done to standard error\n"
 	       "  --set NAME=VALUE         an option of the configuration\n");
 	for (i = 0; i < SHORTHANDS; i++) {
 		snprintf(left, sizeof(left), "--%s %s", shorthands[i].name,
