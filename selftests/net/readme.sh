@@ -180,6 +180,32 @@ each_map_is_named() {
 	done
 }
 
+# Habits that a reader stumbles over: "behind the header" for after it, "Who sends ..." for a client that does.
+the_words_are_plain() {
+	stream='(header|payload|stream|banner|greeting|SYN|FIN|segment|byte|TLV)'
+	! grep -nE "\\<(anew|told from|be had|comes? again|nobody's|no proxy's)\\>|(in front of|behind) (a|the|its) $stream|^(Who|What) [^?]*\$" \
+		README.md CHANGELOG.md docs/*.md docs/man/*
+}
+
+# Links between the pages: to files, and to headings in them.
+each_link_leads_somewhere() {
+	grep -oE '\]\([^)]*\)' README.md docs/*.md | sed 's/:\](/ /; s/)$//' >"$tap_work/links"
+	[ "$(wc -l <"$tap_work/links")" -ge 40 ] || return 1
+	while read -r page link; do
+		file=$(dirname "$page")/${link%%#*}
+		[ -n "${link%%#*}" ] || file=$page
+		[ -f "$file" ] || {
+			echo "$page: no file $link"
+			return 1
+		}
+		case $link in *#*) ;; *) continue ;; esac
+		sed -n 's/^##* //p' "$file" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-' | grep -qx -- "${link#*#}" || {
+			echo "$page: no heading $link"
+			return 1
+		}
+	done <"$tap_work/links"
+}
+
 check make_install make -s install PREFIX="$prefix"
 check the_clients_program_compiles make_client
 check the_readmes_program_compiles build server $(pkg-config --cflags --libs pp)
@@ -208,5 +234,7 @@ check libpp_needs_nothing_but_libc sh -c "test \"\$(ldd '$prefix/lib/libpp.so' |
 check the_manual_pages_are_well_formed sh -c "for page in docs/man/*; do
 	man --warnings -l \$page 2>&1 >/dev/null | grep . && exit 1; done
 	mandoc -T lint docs/man/*"
+check the_words_are_plain the_words_are_plain
+check each_link_leads_somewhere each_link_leads_somewhere
 check make_uninstall sh -c "make -s uninstall PREFIX='$prefix' && test -z \"\$(find '$prefix' -type f)\""
 tap_end
