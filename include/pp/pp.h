@@ -71,8 +71,8 @@ int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
  * After -EAGAIN wait until the socket is readable (level- or edge-triggered, with epoll, poll,
  * select or io_uring), and call it again. A look-up takes the part of a header that has arrived, so
  * the socket is not readable again before more arrives: a server is woken once for each segment.
- * Until a look-up says 0 or -ENOENT, nobody may read from @fd: not the caller, and no other thread
- * or process. Several of them may call pp_lookup() and pp_lookup_wait() at once; one of them takes
+ * Until a look-up returns 0 or -ENOENT, neither the caller nor another thread or process may read
+ * from @fd. Several of them may call pp_lookup() and pp_lookup_wait() at once; one of them takes
  * the header, and all get the answer.
  *
  * Leaves every option of the socket as the application has set it, SO_RCVLOWAT and SO_PEEK_OFF
@@ -81,12 +81,12 @@ int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
  *
  * Return: 0;
  * -EAGAIN: a marked proxy, but its header is not there yet, or not complete; or another thread or
- * process is taking it in this moment;
+ * process is taking it at this moment;
  * -ETIMEDOUT: a marked proxy, and the gate's time ran out without a header; that is final;
  * -ENOENT: the peer is not a marked proxy, or the port is not served: an ordinary connection;
  * -EBADMSG: a marked proxy sent something that is not a valid header, or closed before it was
- * complete, or its connection was not recorded; origin->reason says which of these. What has been
- * sent stays in the stream, but for the part that an earlier look-up took;
+ * complete, or its connection was not recorded; origin->reason says which of these. The bytes
+ * stay in the stream, except the part that an earlier look-up took;
  * -EBUSY: the application has read bytes of the header from the socket itself;
  * -ENOPROTOOPT: no ppsplit programs on this socket's cgroup;
  * -ENOTCONN: a listening socket;
@@ -116,7 +116,7 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * @origin: filled on success
  * @timeout_ms: as for pp_lookup_wait()
  *
- * The caller has to know that the peer is a proxy that sends headers, and nobody else may read from
+ * The caller has to know that the peer is a proxy that sends headers, and no one else may read from
  * @fd meanwhile. Takes exactly the header, never a byte more: two system calls for a header that is
  * there, and one more if payload follows it. While it waits it takes the parts as they arrive. It
  * leaves the socket's options alone as pp_lookup() does.
@@ -127,7 +127,7 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * SO_PEEK_OFF is set).
  *
  * Return: 0; -EBADMSG not a valid header, or the peer closed first: origin->reason says which;
- * -ETIMEDOUT; -EINTR when a signal came before any byte of the header; -EIO somebody else read from
+ * -ETIMEDOUT; -EINTR when a signal came before any byte of the header; -EIO another one read from
  * @fd, or SO_PEEK_OFF pointed at what looks like another, longer header; any error of recv(2), such
  * as -ECONNRESET.
  */
@@ -152,8 +152,8 @@ int pp_read_header_tlvs(int fd, struct pp_origin *origin, void *tlvs, size_t siz
  * @buf: receives the TLVs as they were sent, for pp_tlv_next()
  * @size: bytes in @buf; PP_HEADER_MAX (16,384) is enough for any
  *
- * Never blocks. The kernel keeps the TLVs as long as the socket lives, so they can be had before
- * and after pp_lookup(). Costs one getsockopt(); for TLVs of 4,096 bytes and more, one for each
+ * Never blocks. The kernel keeps the TLVs as long as the socket lives, so call this before
+ * pp_lookup() or after it. Costs one getsockopt(); for TLVs of 4,096 bytes and more, one for each
  * 4,096 bytes and one more.
  *
  * Return: bytes written, 0 when the header has no TLVs; -ENOBUFS @buf is too small;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of libpp share, and ppctl with them (it links libpp.a).
+ * Shared by the files of libpp, and by ppctl, which links libpp.a.
  */
 #ifndef PP_INTERNAL_H
 #define PP_INTERNAL_H
@@ -10,12 +10,12 @@
 #include <pp/header.h>
 #include <pp/pp.h>
 
-/* Fills @origin from a decoded record. @header: the raw header, for AF_UNIX; else not looked at. */
+/* Fills @origin from a decoded record. @header: the raw header, used for AF_UNIX only. */
 void pp_origin_from_record(struct pp_origin *origin, const struct pp_record *record,
 			   const uint8_t *header);
 
-/* pp_parse() that also says, on 0, how many bytes of stream are needed before it helps to ask
- * again. */
+/* pp_parse() that also says, on 0, how many bytes of stream are needed before another call helps.
+ */
 int pp_parse_need(const void *buf, size_t len, struct pp_origin *origin, uint32_t *need);
 
 /* -EBADMSG, with @reason (enum pp_reason) in @origin. */
@@ -24,13 +24,13 @@ int pp_bad(struct pp_origin *origin, uint8_t reason);
 /* getsockopt(SOL_PP, @option). Return: bytes of @buf filled, or a negative errno. */
 int pp_sockopt(int fd, int option, void *buf, size_t size);
 
-/* recv(MSG_DONTWAIT | @flags) that treats an urgent byte as any other byte. It may end in front of
- * that byte. @buf may be NULL with MSG_TRUNC. Return: bytes; 0 at the stream's end; or a negative
- * errno. */
+/* recv(MSG_DONTWAIT | @flags) that treats an urgent byte as any other byte. It may end before that
+ * byte. @buf may be NULL with MSG_TRUNC. Return: bytes; 0 at the stream's end; or a negative errno.
+ */
 ssize_t pp_receive(int fd, void *buf, size_t len, int flags);
 
-/* Takes exactly @len bytes, which are there, out of the stream. @urgent: one of them may be urgent.
- * Return: 0; -EPIPE, the stream ends before; or a negative errno. */
+/* Takes exactly @len bytes, which have arrived, out of the stream. @urgent: one of them may be
+ * urgent. Return: 0; -EPIPE, the stream ends before; or a negative errno. */
 int pp_discard(int fd, uint32_t len, int urgent);
 
 /* A wait for input: set the deadline, and zero the rest. */
@@ -38,7 +38,7 @@ struct pp_wait {
 	int64_t deadline;   /* CLOCK_MONOTONIC, ms; -1: none */
 	unsigned int pause; /* ms, where poll() sees input and the caller found none */
 	uint8_t ready;	    /* the last wait ended with input, or the stream's end */
-	uint8_t quiet;	    /* the last wait ended without */
+	uint8_t quiet;	    /* the last wait ended without input */
 	uint8_t closed;	    /* nothing more will come */
 };
 

@@ -6,11 +6,11 @@
 
 #include "internal.h"
 
-/* What a look-up that says -EAGAIN came to. */
+/* Why a look-up returns -EAGAIN. */
 enum step {
-	STEP_NOTHING, /* no byte of the header that was not there before */
+	STEP_NOTHING, /* no new byte of the header has arrived */
 	STEP_PIECE,   /* a piece of the header was taken */
-	STEP_BUSY,    /* somebody else is taking the header */
+	STEP_BUSY,    /* another thread or process is taking the header */
 };
 
 static int fill_unix(int fd, const struct pp_record *record, struct pp_origin *origin)
@@ -37,7 +37,7 @@ static int lookup_complete(int fd, const struct pp_record *record, struct pp_ori
 	*step = STEP_BUSY;
 	if (!gone && !record->take)
 		return -EAGAIN;
-	/* Any other error: the stream is gone, and with it what was left of the header. */
+	/* After any other error the stream is gone, with the rest of the header. */
 	if (!gone && discard(fd, record) == -EAGAIN)
 		return -EAGAIN;
 	if (record->state == PP_STATE_VALID && record->family == AF_UNIX)

@@ -31,7 +31,8 @@ static void endpoint_print(const struct sockaddr_storage *endpoint, char *buf, s
 		snprintf(buf, size, "[%s]:%u", address, ntohs(ip6->sin6_port));
 		break;
 	default:
-		/* An abstract name begins with a zero; nothing a sender chose may break a log line.
+		/* An abstract name begins with a zero. A sender must not be able to break a log
+		 * line.
 		 */
 		snprintf(buf, size, "%s%.*s", un->sun_path[0] ? "" : "@",
 			 (int)sizeof(un->sun_path) - !un->sun_path[0],

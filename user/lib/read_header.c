@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pp_read_header(): the job of the programs in user space.
+ * pp_read_header(): does the job of the programs in user space.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,8 +18,8 @@ struct reader {
 };
 
 /* Linux 6.9 honours SO_PEEK_OFF on TCP sockets: MSG_PEEK then begins at that offset, and moves it.
- * Undoes what a look at @len bytes has done to it, and looks no more. Asked only where it matters:
- * a system call costs more than a header. Return: 0, or a negative errno. */
+ * Undoes the effect of a look at @len bytes, and looks no more. Called only where it matters,
+ * because a system call costs more than a header. Return: 0, or a negative errno. */
 static int undo_peek(struct reader *reader, ssize_t len)
 {
 	int offset = -1;
@@ -32,8 +32,8 @@ static int undo_peek(struct reader *reader, ssize_t len)
 	return setsockopt(reader->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, size) ? -errno : 0;
 }
 
-/* The first @len bytes of the stream have been taken, and are not what was seen: SO_PEEK_OFF showed
- * something behind them, which the client may have made up. */
+/* The first @len bytes of the stream have been taken, and differ from the bytes that were seen:
+ * SO_PEEK_OFF showed later ones, which the client may have made up. */
 static int start_over(struct reader *reader, struct pp_origin *origin, const uint8_t *bytes,
 		      uint32_t len)
 {
@@ -70,9 +70,9 @@ static int read_whole(struct reader *reader, struct pp_origin *origin, int *seen
 	return start_over(reader, origin, bytes, result);
 }
 
-/* Takes what is there of the header: bytes of an incomplete one are all its own. When no time is
- * left for the rest, takes nothing. Return: the header's length, when it is complete; 0; or a
- * negative errno. @piece: becomes 1 when bytes are new. */
+/* Takes the bytes of the header that have arrived: while it is incomplete, all bytes belong to it.
+ * If no time is left for the rest, takes nothing. Return: the header's length, when it is complete;
+ * 0; or a negative errno. @piece: becomes 1 when bytes are new. */
 static int read_piece(struct reader *reader, struct pp_origin *origin, int *piece)
 {
 	uint8_t *at = reader->header + reader->taken;
@@ -129,7 +129,8 @@ static int read_header(struct reader *reader, struct pp_origin *origin)
 		if (result)
 			break;
 		result = pp_wait_input(reader->fd, &reader->wait, piece);
-		/* The caller could not go on from here: who has taken bytes stays. */
+		/* The caller could not continue from here, so the function stays after it has taken
+		 * bytes. */
 		if (result == -EINTR && reader->taken)
 			result = 0;
 	}

@@ -20,7 +20,7 @@ int pp_sockopt(int fd, int option, void *buf, size_t size)
 
 	if (getsockopt(fd, SOL_PP, option, buf, &len) == 0)
 		return len;
-	/* What the kernel itself says of an unknown level: EOPNOTSUPP on AF_INET and AF_UNIX,
+	/* The kernel's own answer for an unknown level: EOPNOTSUPP on AF_INET and AF_UNIX,
 	 * ENOPROTOOPT on AF_INET6. */
 	return errno == EOPNOTSUPP ? -ENOPROTOOPT : -errno;
 }
@@ -58,7 +58,7 @@ ssize_t pp_receive(int fd, void *buf, size_t len, int flags)
 {
 	int queued;
 
-	/* SIOCINQ counts up to the urgent byte. What is queued cannot become urgent any more. */
+	/* SIOCINQ counts up to the urgent byte. A queued byte cannot become urgent any more. */
 	if (ioctl(fd, SIOCINQ, &queued) || queued <= 0)
 		return receive_urgent(fd, buf, len, flags);
 	return receive_now(fd, buf, len < (size_t)queued ? len : (size_t)queued, flags);
@@ -124,9 +124,9 @@ int pp_pause(struct pp_wait *wait)
 	return nanosleep(&(struct timespec){.tv_nsec = left * 1000000}, NULL) ? -errno : 0;
 }
 
-/* An application's own SO_RCVLOWAT can keep poll() quiet while a whole header is there. It is the
- * application's: two waiters, or one that is killed, could not set it back. Asked after the first
- * slice, since most headers are there before. */
+/* An application's own SO_RCVLOWAT can keep poll() quiet while a whole header is there. It belongs
+ * to the application: two waiters, or one that is killed, could not restore it. It is read only
+ * after the first slice, since most headers have arrived by then. */
 static int64_t longest_wait(int fd, const struct pp_wait *wait)
 {
 	int low_water = 1;
@@ -140,7 +140,7 @@ static int64_t longest_wait(int fd, const struct pp_wait *wait)
 
 int pp_wait_input(int fd, struct pp_wait *wait, int progress)
 {
-	/* POLLPRI: a single urgent byte is not "readable" where it is the next one. */
+	/* POLLPRI: a single urgent byte is not "readable" if it is the next byte. */
 	struct pollfd input = {.fd = fd, .events = POLLIN | POLLRDHUP | POLLPRI};
 	int64_t left;
 	int result;

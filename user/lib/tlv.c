@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pp_tlvs() and pp_tlv_next(): what a v2 header says besides the addresses.
+ * pp_tlvs() and pp_tlv_next(): the TLVs of a v2 header.
  */
 #include <errno.h>
 
