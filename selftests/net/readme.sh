@@ -148,6 +148,29 @@ the_numbers_are_so() {
 	cc $(pkg-config --cflags pp) -c "$tap_work/numbers.c" -o "$tap_work/numbers.o"
 }
 
+# The structures that libpp(3) and pp_tlvs(3) show, each member at its place.
+the_structures_are_so() {
+	awk 'BEGIN { print "#include <stddef.h>\n#include <pp/pp.h>" }
+		/^struct pp_[a-z]* {$/ { name = $2; print "struct manual_" name " {"; members = ""; next }
+		name && /^};/ {
+			print "};\n_Static_assert(sizeof(struct manual_" name ") == sizeof(struct " name "), \"" name "\");"
+			print members
+			name = ""
+			count++
+		}
+		name {
+			print
+			line = $0
+			sub(/;.*/, "", line); gsub(/[*,]|\[.*\]/, " ", line)
+			for (i = split(line, word, " "); word[i] !~ /_t$|^sockaddr_storage$/; i--)
+				members = members "_Static_assert(offsetof(struct manual_" name ", " word[i] \
+					") == offsetof(struct " name ", " word[i] "), \"" word[i] "\");\n"
+		}
+		END { if (count != 2) print "#error only " count " structures found" }' \
+		docs/man/libpp.3 docs/man/pp_tlvs.3 >"$tap_work/structures.c"
+	cc $(pkg-config --cflags pp) -c "$tap_work/structures.c" -o "$tap_work/structures.o"
+}
+
 each_function_has_a_page() {
 	for name in libpp ppsplit pp_getsockopt $(sed -n 's/^\t\(pp_.*\);/\1/p' user/lib/libpp.map); do
 		page=$(man -M "$prefix/share/man" -w "$name") && man -l "$page" | sed -n '/^NAME/,/^[A-Z]*$/p' |
@@ -219,6 +242,7 @@ check getsockopt_in_c_greets_each_client_by_its_origin greets_by_getsockopt "$ta
 check getsockopt_in_python_greets_each_client_by_its_origin \
 	greets_by_getsockopt /usr/bin/python3 "$tap_work/pp_getsockopt.7-2.py"
 check what_the_manual_says_of_the_record_is_so the_numbers_are_so
+check what_the_manual_says_of_structures_is_so the_structures_are_so
 check each_function_has_a_page each_function_has_a_page
 check each_map_is_in_the_manual_and_in_the_architecture each_map_is_named
 check each_page_that_is_named_is_there each_reference_has_a_page
