@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppctl lookup PID FD: what the programs know of a socket of another process. Looks only: the
- * header stays where it is.
+ * ppctl lookup PID FD: what the programs know of a socket of another process. Does not modify the
+ * socket: the header stays where it is.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -128,7 +128,7 @@ static struct json_object *tlvs_read(int fd)
 	return list;
 }
 
-/* Who sent it, where that was a proxy on this host. */
+/* The process that sent the header, if it was a proxy on this host. */
 static void add_sender(struct json_object *object, const struct pp_record *record)
 {
 	struct json_object *sender = json_object_new_object();

@@ -73,7 +73,7 @@ static struct interface *find(struct interfaces *list, unsigned int index)
 	return NULL;
 }
 
-/* An interface under another one: whose packets go on as that one's, except for a VRF's. */
+/* An interface under another one: its packets continue as that one's, except for a VRF's. */
 static int is_port(const struct rtattr *info)
 {
 	static const char *const kinds[] = {"bridge", "bond", "team"};

@@ -22,7 +22,7 @@
 #include "upgrade.h"
 #include "pp.skel.h"
 
-/* What a kernel may lack, and since when it has it. */
+/* Features that a kernel may lack, and the version that brought each. */
 static const struct {
 	enum bpf_prog_type type;
 	enum bpf_func_id helper;
@@ -368,7 +368,7 @@ void build_close(struct pp_bpf *build)
 	pp_bpf__destroy(build);
 }
 
-/* Interfaces may have come, and hooks may have gone. */
+/* There may be new interfaces, and hooks may have gone. */
 static int look_at_interfaces(void)
 {
 	int map = pin_open_map(MAP_PORTS), result = 0;
@@ -451,8 +451,7 @@ int command_up(int argc, char **argv)
 		return -1;
 	if (pin_is_up())
 		return already_up(path) ? -1 : report_up(path, 1);
-	/* fewer programs, as another build has them, or links that are gone: but its connections
-	 * live */
+	/* another build may have fewer programs, or links are gone; but its connections live */
 	if (upgrade_is_due()) {
 		if (upgrade(path))
 			return -1;
