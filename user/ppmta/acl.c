@@ -37,7 +37,7 @@ struct acl {
 	struct acl_verb *verbs, **end;
 };
 
-/* What a run of an ACL has gathered. */
+/* The state of a run of an ACL. */
 struct run {
 	struct session *session;
 	const char *message, *log_message; /* expanded */
@@ -509,7 +509,8 @@ static enum acl_result refuse(struct run *run, enum acl_point point, enum acl_re
 	return result;
 }
 
-/* What a verb says, whose conditions are @yes. Return: an acl_result, or -1: go on. */
+/* The result of a verb whose conditions are @yes. Return: an acl_result, or -1: continue with the
+ * next verb. */
 static int decide(struct run *run, const struct acl_verb *verb, int yes, enum acl_point point,
 		  char **message)
 {
@@ -576,7 +577,7 @@ enum acl_result acl_run(struct session *session, enum acl_point point, char **me
 		if (result >= 0)
 			return result;
 	}
-	/* what no verb has accepted; a QUIT needs no consent */
+	/* denied if no verb has accepted it; a QUIT needs no consent */
 	run.message = run.log_message = NULL;
 	return point == ACL_QUIT ? ACL_ACCEPT : refuse(&run, point, ACL_DENY, message);
 }

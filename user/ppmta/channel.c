@@ -32,7 +32,7 @@ static int wait_for(struct channel *channel, short events)
 	return waited[0].revents ? 0 : CHANNEL_STOPPED;
 }
 
-/* What an SSL call needs to go on. Return: 0 when it may be tried again, or CHANNEL_*. */
+/* Waits until an SSL call can continue. Return: 0 when it may be tried again, or CHANNEL_*. */
 static int wait_for_tls(struct channel *channel, int result)
 {
 	int error = SSL_get_error(channel->ssl, result);
@@ -68,7 +68,7 @@ int channel_flush(struct channel *channel)
 	size_t sent = 0;
 	ssize_t now = 0;
 
-	channel->stop_fd = -1; /* what was said is sent to its end */
+	channel->stop_fd = -1; /* replies that are queued are sent completely */
 	while (sent < channel->queued && now >= 0) {
 		now = send_some(channel, channel->reply + sent, channel->queued - sent);
 		if (now > 0)
@@ -211,8 +211,8 @@ int channel_start_tls(struct channel *channel, SSL_CTX *context, int as_client)
 {
 	int result = 0, failed;
 
-	/* what came in front of the handshake, and in the clear, is not to be taken for what is
-	 * said under it */
+	/* bytes that came before the handshake, in the clear, must not be taken for protected ones
+	 */
 	channel->start = channel->end = 0;
 	failed = channel_flush(channel);
 	if (failed)

@@ -127,7 +127,7 @@ static int begin(struct client *client)
 	return hello(client) == 250 ? 0 : -1;
 }
 
-/* A line each, with CR LF, and a dot more in front of a dot. */
+/* Sends each line with CR LF, and one more dot before a dot at its start. */
 static void send_data(struct client *client, FILE *data)
 {
 	char *line = NULL;

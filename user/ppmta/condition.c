@@ -222,7 +222,7 @@ static int test_all(struct expansion *expansion, int is_and)
 			return -1;
 		}
 		expansion->at++;
-		if (!expansion->skip && one != is_and) { /* decided: the rest is read only */
+		if (!expansion->skip && one != is_and) { /* decided: the rest is only read */
 			result = one;
 			expansion->skip = 1;
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The configuration file, in Exim's syntax: main options, macros, named lists, and behind "begin
- * acl" the access control lists. A line that ends in a backslash goes on with the next one; a line
+ * The configuration file, in Exim's syntax: main options, macros and named lists, and after "begin
+ * acl" the access control lists. A line that ends in a backslash continues on the next one; a line
  * that begins with # is a comment, also between such lines.
  */
 #include <ctype.h>
@@ -351,7 +351,7 @@ int config_complete(struct config *config, struct pool *pool, char **error)
 
 	if (!wrong)
 		return 0;
-	/* what an ACL says has its line already */
+	/* an error of an ACL names its line already */
 	*error = config->file && strncmp(wrong, config->file, strlen(config->file))
 			 ? pool_printf(pool, "%s: %s", config->file, wrong)
 			 : wrong;

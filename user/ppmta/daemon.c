@@ -260,8 +260,8 @@ static void accept_all(int listener, const pthread_attr_t *attr)
 	}
 }
 
-/* Sessions that are under way keep the configuration that they began with. Sockets stay as they
- * are: there is no privilege left to bind others. */
+/* Sessions keep the configuration with which they began. Listening sockets stay as they are: there
+ * is no privilege left to bind others. */
 static void reload(void)
 {
 	struct config *before = current, *config;
@@ -297,7 +297,7 @@ static void stop(void)
 	queue_stop();
 	if (current->pid_file_path)
 		unlink(current->pid_file_path);
-	/* What got no 250 yet, the client sends again. */
+	/* A message that got no 250 is sent again by the client. */
 	log_line("ppmta stopped");
 	_exit(0);
 }

@@ -4,11 +4,11 @@
 
 #include "ppmta.h"
 
-/* Listens, gives up its privileges, starts a thread for each connection, until SIGTERM. Return:
- * what is wrong; does not return when it could start. */
+/* Listens, gives up its privileges, and starts a thread for each connection, until SIGTERM. Return:
+ * an error; does not return if it could start. */
 char *daemon_run(struct config *config);
 
-/* main.c: reads the configuration anew. Return: NULL with @error set. */
+/* main.c: reads the configuration again. Return: NULL with @error set. */
 struct config *load_config(char **error);
 
 #endif

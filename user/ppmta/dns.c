@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * DNS by c-ares. Each look-up has a channel of its own, in the thread that asks: it blocks nobody
- * else, and ends after config->dns_timeout.
+ * DNS by c-ares. Each look-up has a channel of its own, in the thread that asks: it blocks no other
+ * thread, and ends after config->dns_timeout.
  */
 #include <arpa/inet.h>
 #include <arpa/nameser.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * String expansion, in Exim's syntax: $name, ${name}, ${if ...}, ${lc:...}, ${lookup ...}. Reads
- * from left to right; what a condition leaves out is read and not done.
+ * from left to right; the branch that a condition does not choose is read, but not evaluated.
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -257,7 +257,7 @@ static void unknown_item(struct expansion *expansion, const char *name)
 		expand_fail(expansion, "unknown expansion item '${%s'", name);
 }
 
-/* Behind "${", up to its "}". */
+/* Reads the text after "${", up to its "}". */
 static void expand_item(struct expansion *expansion, struct text *text)
 {
 	char *name = read_name(expansion);
@@ -287,7 +287,7 @@ static void expand_item(struct expansion *expansion, struct text *text)
 	expansion->at++;
 }
 
-/* Behind a backslash. */
+/* Reads the character after a backslash. */
 static void add_escape(struct expansion *expansion, struct text *text)
 {
 	const char *end;

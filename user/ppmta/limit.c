@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What is counted for each origin: its connections, and its rates. Both tables are small: an entry
+ * Counts the connections and the rates of each origin. Both tables are small: an entry
  * goes when its connections are closed, or its rate has died away.
  */
 #include <math.h>
@@ -149,7 +149,7 @@ double limit_rate(const char *key, double limit, double period, double count, in
 		if (value < count)
 			value = count;
 	}
-	/* leaky: what was refused does not keep the sender out */
+	/* leaky: refused events do not keep the sender out */
 	if (strict || value <= limit) {
 		rate->value = value;
 		rate->time = time;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Lists: hosts, domains, local parts, addresses. Items are separated by colons, a colon in an item
- * is doubled; "<;" in front makes the separator a semicolon. An item with ! in front decides that
- * it is not in the list. The last item decides for what none matches: it is in when that one is
- * negated.
+ * is doubled; "<;" at the start makes the separator a semicolon. The first item that matches
+ * decides: yes, or no if it begins with !. If none matches, the answer is no, or yes if the last
+ * item begins with !.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <arpa/inet.h>
@@ -53,7 +53,7 @@ char *list_next(struct pool *pool, const char **list, char *separator)
 	return item;
 }
 
-/* What a list is about, and what is looked for in it. */
+/* The subject of a list, and the thing to look for in it. */
 struct search {
 	struct session *session;
 	const char *kind; /* of named lists */

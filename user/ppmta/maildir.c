@@ -17,7 +17,7 @@ int make_folder(const char *path, unsigned int mode, unsigned int uid, unsigned 
 {
 	if (mkdir(path, mode))
 		return errno == EEXIST ? 0 : errno;
-	/* who is not root has made it its own, and may not even be allowed to ask */
+	/* a process that is not root owns it already, and may not be allowed to ask */
 	return uid != geteuid() && chown(path, uid, gid) ? errno : 0;
 }
 

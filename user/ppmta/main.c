@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppmta, the reference MTA: shows how a mail server uses libpp. This file has the command line, and
- * what runs once: checking the configuration, -bV, -bP, -be, -bh, or the daemon of daemon.c.
+ * the parts that run once: checking the configuration, -bV, -bP, -be, -bh, or the daemon of
+ * daemon.c.
  */
 #define _GNU_SOURCE
 #include <ares.h>
@@ -160,7 +161,7 @@ static void set_named(const char *text)
 	add_setting(pool_copy(&command_line.pool, text, equals - text), equals + 1);
 }
 
-/* -bV and the like: -b takes the letters behind it. */
+/* -bV and the like: -b takes the letters after it. */
 static void set_mode(const char *letters)
 {
 	if (strlen(letters) > 2 || !strchr("VPehd", letters[0]) ||
@@ -224,7 +225,7 @@ struct config *load_config(char **error)
 	return config;
 }
 
-/* ---- what is not a daemon ---- */
+/* ---- modes without a daemon ---- */
 
 static void print_version(void)
 {

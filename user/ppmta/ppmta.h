@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of ppmta share.
+ * Shared by the files of ppmta.
  *
  *   main.c     command line, privileges, listening, signals
  *   config.c   the configuration file; option.c its options
- *   session.c  one client: who it is, then SMTP;  origin.c  who it is
+ *   session.c  one client: its origin, then SMTP;  origin.c its origin
  *   acl.c      access control lists, expand.c string expansion, condition.c its conditions,
  *              variable.c its variables, list.c host and domain lists
  *   dns.c      look-ups by c-ares, spf.c SPF by libspf2, tls.c TLS by OpenSSL
  *   channel.c  a byte stream with time limits; address.c RFC 5321's syntax
- *   maildir.c  delivery into a Maildir; spool.c the queue on disk; queue.c who empties it;
+ *   maildir.c  delivery into a Maildir; spool.c the queue on disk; queue.c its thread;
  *              client.c SMTP and LMTP to the next hop
  *
- * A session is a thread: it may block, in poll(), fsync() or pp_lookup_wait(), and nobody waits.
+ * A session is a thread: it may block, in poll(), fsync() or pp_lookup_wait(), without holding up
+ * others.
  */
 #ifndef PPMTA_H
 #define PPMTA_H
@@ -293,8 +294,8 @@ struct acl_parser {
 char *acl_parse_line(struct acl_parser *parser, int line, char *text);
 /* Checks all strings and references. Return: NULL, or what is wrong, in @pool. */
 char *acl_check(struct config *config, struct pool *pool);
-/* Runs the ACL for @point; without one: ACL_ACCEPT. @message: what the client is to be told, with a
- * code in front of it. */
+/* Runs the ACL for @point; without one: ACL_ACCEPT. @message: what the client is to be told, after
+ * a code. */
 enum acl_result acl_run(struct session *session, enum acl_point point, char **message);
 
 /* ---- look-ups ---- */
@@ -453,14 +454,14 @@ struct envelope {
 };
 
 int spool_make(const char *directory, unsigned int uid, unsigned int gid);
-/* Removes what was never answered with 250. */
+/* Removes messages that were never answered with 250. */
 void spool_clean(const char *directory);
 int spool_write_envelope(const char *directory, const struct session *session, const char *id);
 int spool_read_envelope(const char *directory, const char *id, struct envelope *envelope);
 /* Notes that @recipients of message @id are done. Return: 0, or an errno. */
 int spool_done(const char *directory, const char *id, char *const *recipients, int count);
 int spool_freeze(const char *directory, const char *id);
-/* Return: 0, or an errno: the message is there still. */
+/* Return: 0, or an errno: the message still exists. */
 int spool_remove(const char *directory, const char *id);
 /* Calls @each with each message's id. */
 void spool_list(const char *directory, void (*each)(const char *id, void *context), void *context);

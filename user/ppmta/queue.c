@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The thread that empties the spool: each message once when it comes, and what is left again every
+ * The thread that empties the spool: each message once when it comes, and the rest again every
  * retry_interval.
  */
 #define _GNU_SOURCE

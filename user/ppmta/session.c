@@ -86,7 +86,7 @@ void session_free(struct session *session)
 	free(session);
 }
 
-/* What the command before has expanded is gone. */
+/* Frees the strings that the command before has expanded. */
 static void clear_pool(struct session *session)
 {
 	pool_free(&session->pool);
@@ -125,14 +125,14 @@ static void reset_transaction(struct session *session)
 	forget_variables(session, 'm');
 }
 
-/* Replies what an ACL said. */
+/* Sends the reply of an ACL. */
 static int reply_refusal(struct session *session, enum acl_result result, const char *message)
 {
 	channel_reply(session->channel, "%s", message);
 	return result == ACL_DROP ? CLOSE : 0;
 }
 
-/* A client that goes on talking where it has to wait is no mail client. Return: CLOSE when it did.
+/* A client that sends although it has to wait is no mail client. Return: CLOSE if it did.
  */
 static int check_sync(struct session *session, const char *where)
 {
@@ -223,7 +223,7 @@ static int command_starttls(struct session *session, const char *arguments)
 	return 0;
 }
 
-/* SIZE= and BODY= behind MAIL FROM:<...>. Return: 0, or -1 after a reply. */
+/* SIZE= and BODY= after MAIL FROM:<...>. Return: 0, or -1 after a reply. */
 static int mail_parameters(struct session *session, char *parameters)
 {
 	char *next, *end;
@@ -699,7 +699,7 @@ static void quit(struct session *session)
 		      session->config->primary_hostname);
 }
 
-/* How a session ended that did not end with QUIT. A probe that says nothing is not worth a line. */
+/* Logs the end of a session that did not end with QUIT. A probe that sends nothing gets no line. */
 static void lost(struct session *session, int why)
 {
 	if (why == CHANNEL_STOPPED)

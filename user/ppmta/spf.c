@@ -214,7 +214,7 @@ const char *spf_variable(struct session *session, const char *name)
 {
 	const struct spf *spf = session->spf;
 
-	if (!spf) /* nobody has asked yet */
+	if (!spf) /* not checked yet */
 		return "";
 	if (!strcmp(name, "result"))
 		return spf->result;

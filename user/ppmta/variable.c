@@ -113,7 +113,7 @@ GETTER(spf_header_comment, spf_variable(session, "header_comment"))
 GETTER(spf_smtp_comment, spf_variable(session, "smtp_comment"))
 GETTER(spf_received, spf_variable(session, "received"))
 
-/* What the proxy's process is, where it is one of this host. */
+/* The proxy's process, if it is one of this host. */
 GETTER(proxy_pid, port(session, session->origin.sender_pid))
 GETTER(proxy_uid, session->origin.sender_cgroup ? number(session, session->origin.sender_uid) : "")
 
@@ -134,7 +134,7 @@ GETTER(pp_tlv_ssl_version, tlv_text(session, PP_TLV_SSL_VERSION, 0))
 GETTER(pp_tlv_ssl_cn, tlv_text(session, PP_TLV_SSL_CN, 0))
 GETTER(pp_tlv_ssl_cipher, tlv_text(session, PP_TLV_SSL_CIPHER, 0))
 
-/* Amazon's TLV has a subtype in front: 1 is the VPC endpoint's id */
+/* Amazon's TLV begins with a subtype: 1 is the VPC endpoint's id */
 static char *get_pp_tlv_aws_vpce_id(struct session *session)
 {
 	size_t len = 0;
