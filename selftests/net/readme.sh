@@ -229,6 +229,21 @@ each_link_leads_somewhere() {
 	done <"$tap_work/links"
 }
 
+# Files of the sources that the pages name, and tests (the table of promises says NAME.c).
+each_file_is_there() {
+	{
+		grep -ohE '\<(bpf|user|include|selftests|docs)/[a-zA-Z0-9_/.-]+\.[a-z0-9]+' README.md docs/*.md docs/man/*
+		sed -n 's/^|.*|.*| \(.*\.c.*\) |$/\1/p' docs/architecture.md | grep -oE '[a-z_/0-9]+\.c' | sed '/\//!s|^|net/|; s|^|selftests/|'
+	} | sort -u >"$tap_work/named"
+	[ "$(wc -l <"$tap_work/named")" -ge 50 ] || return 1
+	while read -r file; do
+		[ -e "$file" ] || {
+			echo "the pages name $file, which is not there"
+			return 1
+		}
+	done <"$tap_work/named"
+}
+
 check make_install make -s install PREFIX="$prefix"
 check the_clients_program_compiles make_client
 check the_readmes_program_compiles build server $(pkg-config --cflags --libs pp)
@@ -260,5 +275,6 @@ check the_manual_pages_are_well_formed sh -c "for page in docs/man/*; do
 	mandoc -T lint docs/man/*"
 check the_words_are_plain the_words_are_plain
 check each_link_leads_somewhere each_link_leads_somewhere
+check each_file_that_is_named_is_there each_file_is_there
 check make_uninstall sh -c "make -s uninstall PREFIX='$prefix' && test -z \"\$(find '$prefix' -type f)\""
 tap_end
