@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# README.md, docs/ and the manual pages: their numbers, structures, maps, links and names of files are those of the
+# sources; manual pages are well formed.
+# check: native
+. selftests/lib/tap.sh
+
+each_manual_page_is_well_formed() {
+	for page in docs/man/*; do
+		! man --warnings -l "$page" 2>&1 >/dev/null | grep . || return 1
+	done
+	mandoc -T lint docs/man/*
+}
+
+# Each number in pp_getsockopt(7), and the order of the reasons in pp_strerror(3), as the compiler sees them.
+the_numbers_are_so() {
+	awk 'BEGIN { print "#include <stddef.h>\n#include <pp/abi.h>" }
+		function same(what, number) { print "_Static_assert((" what ") == " number ", \"" what "\");"; count++ }
+		/^\.RI "[0-9]+ " / {
+			size = substr($2, 2)
+			same("offsetof(struct pp_record, " $4 ")", at)
+			same("sizeof(((struct pp_record *)0)->" $4 ")", size)
+			sum += size
+		}
+		/^(0x)?[0-9]+, PP_/ { sub(/,$/, "", $1); same($2, $1) }
+		/^\.BR PP_.* " \(/ {
+			number = $0
+			sub(/.* "./, "", number); sub(/"$/, "", number); sub(/n\)/, "3)", number); sub(/n/, "3", $2)
+			same($2, number)
+		}
+		/^PP_BAD_[A-Z_]*$/ { same($1, ++reason) }
+		{ at = $1 }
+		END {
+			same("sizeof(struct pp_record)", sum)
+			same("PP_REASON_COUNT", reason + 1)
+			if (count < 74) print "#error only " count " numbers found"
+		}' docs/man/pp_getsockopt.7 docs/man/pp_strerror.3 >"$tap_work/numbers.c"
+	cc -Iinclude -c "$tap_work/numbers.c" -o "$tap_work/numbers.o"
+}
+
+# The structures that libpp(3) and pp_tlvs(3) show, each member at its place.
+the_structures_are_so() {
+	awk 'BEGIN { print "#include <stddef.h>\n#include <pp/pp.h>" }
+		/^struct pp_[a-z]* {$/ { name = $2; print "struct manual_" name " {"; members = ""; next }
+		name && /^};/ {
+			print "};\n_Static_assert(sizeof(struct manual_" name ") == sizeof(struct " name "), \"" name "\");"
+			print members
+			name = ""
+			count++
+		}
+		name {
+			print
+			line = $0
+			sub(/;.*/, "", line); gsub(/[*,]|\[.*\]/, " ", line)
+			for (i = split(line, word, " "); word[i] !~ /_t$|^sockaddr_storage$/; i--)
+				members = members "_Static_assert(offsetof(struct manual_" name ", " word[i] \
+					") == offsetof(struct " name ", " word[i] "), \"" word[i] "\");\n"
+		}
+		END { if (count != 2) print "#error only " count " structures found" }' \
+		docs/man/libpp.3 docs/man/pp_tlvs.3 >"$tap_work/structures.c"
+	cc -Iinclude -c "$tap_work/structures.c" -o "$tap_work/structures.o"
+}
+
+each_reference_has_a_page() {
+	sed -n 's/^\.BR .*\<\(pp[a-z_.]*\)\\*f*R* *"*(\([3578]\).*/\1.\2/p' docs/man/* | sort -u >"$tap_work/references"
+	[ "$(wc -l <"$tap_work/references")" -ge 10 ] || return 1
+	while read -r page; do
+		[ -e "docs/man/$page" ] || {
+			echo "no page $page"
+			return 1
+		}
+	done <"$tap_work/references"
+}
+
+each_map_is_named() {
+	maps=$(sed -n 's/^} \(pp_.*\) SEC("\.maps").*/\1/p' bpf/*.h)
+	[ "$(echo "$maps" | wc -l)" -ge 30 ] || return 1
+	for map in $maps; do
+		grep -q "\<$map\>" docs/man/ppctl.8 && grep -q "^| .*\<$map\>" docs/architecture.md || {
+			echo "ppctl(8) or the table in docs/architecture.md lacks $map"
+			return 1
+		}
+	done
+}
+
+# Habits that a reader stumbles over: "behind the header" for after it, "Who sends ..." for a client that does.
+the_words_are_plain() {
+	stream='(header|payload|stream|banner|greeting|SYN|FIN|segment|byte|TLV)'
+	! grep -nE "\\<(anew|told from|be had|comes? again|nobody's|no proxy's)\\>|(in front of|behind) (a|the|its) $stream|^(Who|What) [^?]*\$" \
+		README.md CHANGELOG.md docs/*.md docs/man/*
+}
+
+# Links between the pages: to files, and to headings in them.
+each_link_leads_somewhere() {
+	grep -oE '\]\([^)]*\)' README.md docs/*.md | sed 's/:\](/ /; s/)$//' >"$tap_work/links"
+	[ "$(wc -l <"$tap_work/links")" -ge 40 ] || return 1
+	while read -r page link; do
+		file=$(dirname "$page")/${link%%#*}
+		[ -n "${link%%#*}" ] || file=$page
+		[ -f "$file" ] || {
+			echo "$page: no file $link"
+			return 1
+		}
+		case $link in *#*) ;; *) continue ;; esac
+		sed -n 's/^##* //p' "$file" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-' | grep -qx -- "${link#*#}" || {
+			echo "$page: no heading $link"
+			return 1
+		}
+	done <"$tap_work/links"
+}
+
+# Files of the sources that the pages name, and tests (the table of promises says NAME.c).
+each_file_is_there() {
+	{
+		grep -ohE '\<(bpf|user|include|selftests|docs)/[a-zA-Z0-9_/.-]+\.[a-z0-9]+' README.md docs/*.md docs/man/*
+		sed -n 's/^|.*|.*| \(.*\.c.*\) |$/\1/p' docs/architecture.md | grep -oE '[a-z_/0-9]+\.c' | sed '/\//!s|^|net/|; s|^|selftests/|'
+	} | sort -u >"$tap_work/named"
+	[ "$(wc -l <"$tap_work/named")" -ge 50 ] || return 1
+	while read -r file; do
+		[ -e "$file" ] || {
+			echo "the pages name $file, which is not there"
+			return 1
+		}
+	done <"$tap_work/named"
+}
+
+check each_manual_page_is_well_formed each_manual_page_is_well_formed
+check what_the_manual_says_of_the_record_is_so the_numbers_are_so
+check what_the_manual_says_of_structures_is_so the_structures_are_so
+check each_map_is_in_the_manual_and_in_the_architecture each_map_is_named
+check each_page_that_is_named_is_there each_reference_has_a_page
+check the_words_are_plain the_words_are_plain
+check each_link_leads_somewhere each_link_leads_somewhere
+check each_file_that_is_named_is_there each_file_is_there
+tap_end
