@@ -91,7 +91,7 @@ enum pp_path {
 #define PP_TLV_NOOP	       0x04
 #define PP_TLV_UNIQUE_ID       0x05 /* at most 128 bytes */
 #define PP_TLV_SSL	       0x20 /* client bits, 4 bytes of verify result, sub-TLVs */
-#define PP_TLV_SSL_FIXED       5    /* bytes in front of the sub-TLVs */
+#define PP_TLV_SSL_FIXED       5    /* bytes before the sub-TLVs */
 #define PP_TLV_SSL_VERSION     0x21
 #define PP_TLV_SSL_CN	       0x22
 #define PP_TLV_SSL_CIPHER      0x23
@@ -102,8 +102,8 @@ enum pp_path {
 #define PP_TLV_SSL_CLIENT_CERT 0x28
 #define PP_TLV_NETNS	       0x30
 #define PP_TLV_GCP_CONNECTION  0xe0 /* Google Cloud: connection id */
-#define PP_TLV_AWS	       0xea /* Amazon: VPC endpoint id, behind a subtype byte of 1 */
-#define PP_TLV_AZURE	       0xee /* Azure: private link id, behind a subtype byte of 1 */
+#define PP_TLV_AWS	       0xea /* Amazon: VPC endpoint id, after a subtype byte of 1 */
+#define PP_TLV_AZURE	       0xee /* Azure: private link id, after a subtype byte of 1 */
 
 /* Command and family of a record and of struct pp_origin (pp.h). Families are Linux' AF_ numbers,
  * transports are SOCK_STREAM, SOCK_DGRAM or 0. */

@@ -104,8 +104,8 @@ struct pp_scan {
 	struct pp_record *record;
 	const __u8 *bytes;
 	__u32 start;	/* offset of the first byte that the loop looks at */
-	__u32 end;	/* offset behind the last one */
-	__u32 consumed; /* offset behind the last one looked at */
+	__u32 end;	/* offset after the last one */
+	__u32 consumed; /* offset after the last one looked at */
 	int result;	/* PP_MORE while the loop goes on */
 };
 
@@ -309,8 +309,8 @@ static inline int pp_v1_byte(struct pp_decoder *d, struct pp_record *record, __u
 struct pp_v1_gap {
 	__u8 *to;
 	const __u8 *from;
-	__u32 gap;  /* bytes in front of the "::" */
-	__u32 tail; /* where the bytes behind it go to */
+	__u32 gap;  /* bytes before the "::" */
+	__u32 tail; /* where the bytes after it go to */
 	__u32 used; /* bytes in all */
 };
 
@@ -329,7 +329,7 @@ static long pp_v1_ip6_step(__u32 i, void *context)
 	return 0;
 }
 
-/* Moves the bytes behind "::" to the end of the address, and zeroes what lies between. */
+/* Moves the bytes after "::" to the end of the address, and zeroes what lies between. */
 static inline void pp_v1_ip6_expand(__u8 *to, const __u8 *from, __u8 gap, __u8 used)
 {
 	struct pp_v1_gap move = {to, from, gap, 16U - used + gap, used};
@@ -358,7 +358,7 @@ static inline int pp_match(const __u8 *bytes, __u32 len, __u32 at, const __u8 *w
 	return PP_DONE;
 }
 
-/* The word behind "PROXY ". @start: where the fields that pp_v1_byte() reads begin. */
+/* The word after "PROXY ". @start: where the fields that pp_v1_byte() reads begin. */
 static inline int pp_v1_family(struct pp_decoder *d, struct pp_record *record, const __u8 *bytes,
 			       __u32 len, __u32 *start)
 {
@@ -451,7 +451,7 @@ static inline int pp_decode_v1(struct pp_decoder *d, struct pp_record *record, c
 	return PP_DONE;
 }
 
-/* Checks what a TLV's type says of its size, and moves the walk behind it or, for SSL, into it. */
+/* Checks a TLV's size by its type, and moves the walk after it or, for SSL, into it. */
 static inline int pp_tlv_enter(struct pp_decoder *d, __u32 type, __u32 len)
 {
 	__u32 value = d->at + PP_TLV_HEAD;
