@@ -12,11 +12,11 @@
 
 /**
  * array_grow - room for @more entries after the first @count of @array
- * @array: NULL where @count is 0; else what this function returned before
+ * @array: NULL at first; then what this function has returned, also after entries were taken out
  * @size: bytes of an entry
  *
  * The room doubles, so that adding entries one by one copies each of them only a few times. It
- * follows from @count, which therefore has to be the number of entries in use.
+ * follows from @count alone: no number of its own has to be kept.
  * Return: the array, perhaps at another address, to be freed with free(); or NULL: there is no
  * memory, and @array is as it was.
  */

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 enum verb { ACCEPT, DEFER, DENY, DISCARD, DROP, REQUIRE, WARN };
@@ -51,8 +52,6 @@ struct kind {
 	int (*test)(struct run *run, const struct acl_condition *condition, char *value);
 	char *(*check)(const char *value, struct pool *pool);
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int test_condition(struct run *run, const struct acl_condition *condition, char *value)
 {
@@ -126,7 +125,7 @@ static int is_unit(const char *word)
 					    "per_byte"};
 	size_t i;
 
-	for (i = 0; i < COUNT(units); i++) {
+	for (i = 0; i < ARRAY_SIZE(units); i++) {
 		if (!strcmp(units[i], word))
 			return 1;
 	}
@@ -287,7 +286,7 @@ static const struct kind *find_kind(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(kinds); i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (!strcmp(kinds[i].name, name))
 			return &kinds[i];
 	}
@@ -326,7 +325,8 @@ static char *parse_condition(struct acl_parser *parser, int line, char *text)
 	condition->kind = find_kind(name);
 	if (!condition->kind)
 		return unknown(parser->pool, "condition or modifier", name,
-			       nearest_name(name, &kinds[0].name, COUNT(kinds), sizeof(kinds[0])));
+			       nearest_name(name, &kinds[0].name, ARRAY_SIZE(kinds),
+					    sizeof(kinds[0])));
 	if (condition->kind->is_modifier && condition->negated)
 		return pool_printf(parser->pool, "'!' before %s means nothing", name);
 	condition->line = line;
@@ -379,9 +379,9 @@ char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 				   "'%s' belongs to no ACL: its name and a colon "
 				   "come first",
 				   text);
-	for (i = 0; i < COUNT(verb_names) && strcmp(verb_names[i], word); i++)
+	for (i = 0; i < ARRAY_SIZE(verb_names) && strcmp(verb_names[i], word); i++)
 		;
-	if (i < COUNT(verb_names) && rest[strspn(rest, " \t")] != '=') {
+	if (i < ARRAY_SIZE(verb_names) && rest[strspn(rest, " \t")] != '=') {
 		parser->verb = pool_alloc(&parser->config->pool, sizeof(*parser->verb));
 		parser->verb->verb = i;
 		parser->verb->line = line;
@@ -393,7 +393,7 @@ char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 	}
 	if (rest[strspn(rest, " \t")] != '=' && *word && !find_kind(word))
 		return unknown(parser->pool, "verb", word,
-			       nearest_name(word, verb_names, COUNT(verb_names),
+			       nearest_name(word, verb_names, ARRAY_SIZE(verb_names),
 					    sizeof(verb_names[0])));
 	if (!parser->verb)
 		return pool_printf(parser->pool, "'%s' comes before any verb", text);

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 int truth(const char *text)
@@ -303,11 +304,10 @@ static const struct condition {
 	{"or", test_or},
 };
 
-#define COUNT (sizeof(conditions) / sizeof(conditions[0]))
-
 static int unknown(struct expansion *expansion, const char *name)
 {
-	const char *near = nearest_name(name, &conditions[0].name, COUNT, sizeof(conditions[0]));
+	const char *near = nearest_name(name, &conditions[0].name, ARRAY_SIZE(conditions),
+					sizeof(conditions[0]));
 
 	expand_fail(expansion, "unknown condition '%s'%s%s%s", name, near ? " (did you mean " : "",
 		    near ? near : "", near ? "?)" : "");
@@ -336,9 +336,9 @@ int condition_test(struct expansion *expansion)
 	while (isalnum((unsigned char)*expansion->at) || *expansion->at == '_')
 		expansion->at++;
 	name = pool_copy(expansion->pool, start, expansion->at - start);
-	for (i = 0; i < COUNT && strcmp(conditions[i].name, name); i++)
+	for (i = 0; i < ARRAY_SIZE(conditions) && strcmp(conditions[i].name, name); i++)
 		;
-	if (i == COUNT)
+	if (i == ARRAY_SIZE(conditions))
 		return unknown(expansion, name);
 	result = conditions[i].test(expansion);
 	if (expansion->error)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 struct macro {
@@ -28,8 +29,6 @@ struct reader {
 };
 
 static const char *const list_kinds[] = {"hostlist", "domainlist", "addresslist"};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define NAME_MAX_LEN 64
 
@@ -166,13 +165,13 @@ static int parse_list(struct reader *reader, char *line)
 	char *name, *end;
 	size_t i;
 
-	for (i = 0; i < COUNT(list_kinds); i++) {
+	for (i = 0; i < ARRAY_SIZE(list_kinds); i++) {
 		size_t len = strlen(list_kinds[i]);
 
 		if (!strncmp(line, list_kinds[i], len) && isblank((unsigned char)line[len]))
 			break;
 	}
-	if (i == COUNT(list_kinds))
+	if (i == ARRAY_SIZE(list_kinds))
 		return 0;
 	name = line + strlen(list_kinds[i]);
 	name += strspn(name, " \t");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 #define DEPTH_MAX 50
@@ -245,8 +246,7 @@ static int is_operator(const char *name)
 
 static void unknown_item(struct expansion *expansion, const char *name)
 {
-	const char *near =
-		nearest_name(name, items, sizeof(items) / sizeof(items[0]), sizeof(items[0]));
+	const char *near = nearest_name(name, items, ARRAY_SIZE(items), sizeof(items[0]));
 
 	if (!strcmp(name, "run") || !strcmp(name, "perl") || !strcmp(name, "readsocket"))
 		expand_fail(expansion, "${%s is not supported: it would run programs", name);

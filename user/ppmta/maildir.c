@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 #define LMTP_PORT 24
@@ -28,7 +29,7 @@ int maildir_make(const char *path, unsigned int uid, unsigned int gid)
 	int failed;
 	size_t i;
 
-	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(folders); i++) {
 		snprintf(folder, sizeof(folder), "%s%s", path, folders[i]);
 		failed = make_folder(folder, 0700, uid, gid);
 		if (failed)

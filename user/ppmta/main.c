@@ -20,6 +20,7 @@
 #include <spf2/spf.h>
 
 #include "daemon.h"
+#include "../common/array.h"
 #include "ppmta.h"
 
 #define PUMP_BYTES 4096
@@ -96,8 +97,6 @@ static const struct shorthand {
 	{"verbose", NULL, "log_selector", VERBOSE, "log each proxied connection"},
 };
 
-#define SHORTHANDS (sizeof(shorthands) / sizeof(shorthands[0]))
-
 static void print_help(void)
 {
 	char left[64];
@@ -112,7 +111,7 @@ static void print_help(void)
 	       "  -C FILE                  configuration, see ppmta.conf(5)\n"
 	       "  -d                       write what is done to standard error\n"
 	       "  --set NAME=VALUE         an option of the configuration\n");
-	for (i = 0; i < SHORTHANDS; i++) {
+	for (i = 0; i < ARRAY_SIZE(shorthands); i++) {
 		snprintf(left, sizeof(left), "--%s %s", shorthands[i].name,
 			 shorthands[i].argument ? shorthands[i].argument : "");
 		printf("  %-24s %s\n", left, shorthands[i].help);
@@ -172,11 +171,11 @@ static void set_mode(const char *letters)
 
 static void parse_command_line(int argc, char **argv)
 {
-	struct option options[SHORTHANDS + 3] = {0};
+	struct option options[ARRAY_SIZE(shorthands) + 3] = {0};
 	int option, chosen;
 	size_t i;
 
-	for (i = 0; i < SHORTHANDS; i++) {
+	for (i = 0; i < ARRAY_SIZE(shorthands); i++) {
 		options[i].name = shorthands[i].name;
 		options[i].has_arg = shorthands[i].argument ? required_argument : no_argument;
 		options[i].val = 1000 + i;

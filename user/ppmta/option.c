@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 enum option_type {
@@ -65,8 +66,6 @@ static const struct option {
 #undef FIELD
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const char *const lookup_names[] = {"auto", "kernel", "userspace"};
 
 static const struct {
@@ -87,7 +86,7 @@ static const struct option *find(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(options); i++) {
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		if (!strcmp(options[i].name, name) ||
 		    (options[i].other_name && !strcmp(options[i].other_name, name)))
 			return &options[i];
@@ -109,7 +108,7 @@ int option_is_boolean(const char *name)
 
 const char *option_nearest(const char *name)
 {
-	return nearest_name(name, &options[0].name, COUNT(options), sizeof(options[0]));
+	return nearest_name(name, &options[0].name, ARRAY_SIZE(options), sizeof(options[0]));
 }
 
 static char *set_integer(const char *value, int *to, struct pool *pool)
@@ -183,7 +182,7 @@ static char *set_lookup(const char *value, int *to, struct pool *pool)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(lookup_names); i++) {
+	for (i = 0; i < ARRAY_SIZE(lookup_names); i++) {
 		if (!strcmp(value, lookup_names[i])) {
 			*to = i;
 			return NULL;
@@ -203,11 +202,11 @@ static char *set_selectors(struct config *config, struct pool *pool)
 		return NULL;
 	words = pool_string(pool, config->log_selector);
 	for (word = strtok_r(words, " \t", &next); word; word = strtok_r(NULL, " \t", &next)) {
-		for (i = 0; i < COUNT(selectors) && strcmp(selectors[i].name, word + 1); i++)
+		for (i = 0; i < ARRAY_SIZE(selectors) && strcmp(selectors[i].name, word + 1); i++)
 			;
-		if ((*word != '+' && *word != '-') || i == COUNT(selectors)) {
+		if ((*word != '+' && *word != '-') || i == ARRAY_SIZE(selectors)) {
 			near = nearest_name(word + strspn(word, "+-"), &selectors[0].name,
-					    COUNT(selectors), sizeof(selectors[0]));
+					    ARRAY_SIZE(selectors), sizeof(selectors[0]));
 			return pool_printf(pool, "unknown log selector '%s'%s%s%s", word,
 					   near ? " (did you mean +" : "", near ? near : "",
 					   near ? "?)" : "");
@@ -266,7 +265,7 @@ struct config *config_new(void)
 	if (!config)
 		abort();
 	config->references = 1;
-	for (i = 0; i < COUNT(options); i++) {
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		if (options[i].standard)
 			set(config, &options[i], options[i].standard, &pool);
 	}
@@ -315,7 +314,7 @@ int option_print(const struct config *config, const char *name)
 			print_value(config, option);
 		return option ? 0 : -1;
 	}
-	for (i = 0; i < COUNT(options); i++)
+	for (i = 0; i < ARRAY_SIZE(options); i++)
 		print_value(config, &options[i]);
 	return 0;
 }
@@ -326,7 +325,7 @@ char *option_check_expansions(struct config *config, struct pool *pool)
 	char *wrong;
 	size_t i;
 
-	for (i = 0; i < COUNT(options); i++) {
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		string = *(char **)((char *)config + options[i].offset);
 		if (options[i].type != OPTION_EXPANDED || !string)
 			continue;

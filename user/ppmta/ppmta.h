@@ -173,7 +173,7 @@ struct session {
 	int has_sender;
 	char sender[PATH_LINE_MAX];
 	char **recipients;
-	int recipient_count, recipient_room;
+	int recipient_count;
 	char recipient[PATH_LINE_MAX]; /* the one that an ACL is asked about */
 	int discard;
 	char message_id[MESSAGE_ID_LEN + 1];

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 #define REFUSED "503 Command refused, required Proxy negotiation failed"
@@ -290,17 +291,11 @@ static int command_mail(struct session *session, const char *arguments)
 
 static int add_recipient(struct session *session, const char *address)
 {
-	char **more;
-	int room;
+	char **more = array_grow(session->recipients, session->recipient_count, 1, sizeof(*more));
 
-	if (session->recipient_count == session->recipient_room) {
-		room = session->recipient_room ? 2 * session->recipient_room : 4;
-		more = realloc(session->recipients, room * sizeof(*more));
-		if (!more)
-			return -1;
-		session->recipients = more;
-		session->recipient_room = room;
-	}
+	if (!more)
+		return -1;
+	session->recipients = more;
 	session->recipients[session->recipient_count] = strdup(address);
 	if (!session->recipients[session->recipient_count])
 		return -1;
@@ -591,7 +586,7 @@ static int run_command(struct session *session, char *line, int len)
 	while (len && line[len - 1] == ' ')
 		line[--len] = 0;
 	arguments = line + strcspn(line, " ");
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		size_t name = strlen(commands[i].name);
 
 		if (arguments == line + name && !strncasecmp(line, commands[i].name, name))

@@ -12,6 +12,7 @@
 #include <spf2/spf_dns.h>
 #include <spf2/spf_dns_rr.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 struct spf {
@@ -21,8 +22,6 @@ struct spf {
 
 static const char *const results[] = {"pass",	 "fail",      "softfail", "none",
 				      "neutral", "permerror", "temperror"};
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- the layer of DNS that libspf2 asks ---- */
 
@@ -236,11 +235,11 @@ char *spf_check_list(const char *list, struct pool *pool)
 		if (!strcmp(item, "err_perm") || !strcmp(item, "err_temp"))
 			return pool_printf(pool, "'%s' has been called %s since Exim 4.83", item,
 					   item[4] == 'p' ? "permerror" : "temperror");
-		for (i = 0; i < COUNT(results) && strcmp(results[i], item); i++)
+		for (i = 0; i < ARRAY_SIZE(results) && strcmp(results[i], item); i++)
 			;
-		if (i < COUNT(results))
+		if (i < ARRAY_SIZE(results))
 			continue;
-		near = nearest_name(item, results, COUNT(results), sizeof(results[0]));
+		near = nearest_name(item, results, ARRAY_SIZE(results), sizeof(results[0]));
 		return pool_printf(pool, "'%s' is not an SPF result%s%s%s", item,
 				   near ? " (did you mean " : "", near ? near : "",
 				   near ? "?)" : "");

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "ppmta.h"
 
 static char *number(struct session *session, unsigned long long value)
@@ -206,13 +207,11 @@ static const struct variable {
 	{"version_number", get_version_number},
 };
 
-#define COUNT (sizeof(variables) / sizeof(variables[0]))
-
 static const struct variable *find(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT; i++) {
+	for (i = 0; i < ARRAY_SIZE(variables); i++) {
 		if (!strcmp(variables[i].name, name))
 			return &variables[i];
 	}
@@ -233,7 +232,7 @@ int variable_exists(const char *name)
 
 const char *variable_nearest(const char *name)
 {
-	return nearest_name(name, &variables[0].name, COUNT, sizeof(variables[0]));
+	return nearest_name(name, &variables[0].name, ARRAY_SIZE(variables), sizeof(variables[0]));
 }
 
 void variable_set(struct session *session, const char *name, const char *value)
