@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 enum verb { ACCEPT, DEFER, DENY, DISCARD, DROP, REQUIRE, WARN };
@@ -123,13 +123,8 @@ static int is_unit(const char *word)
 {
 	static const char *const units[] = {"per_conn", "per_mail", "per_rcpt", "per_cmd",
 					    "per_byte"};
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(units); i++) {
-		if (!strcmp(units[i], word))
-			return 1;
-	}
-	return 0;
+	return NAME_FIND(word, units) >= 0;
 }
 
 static double seconds(const char *text, char **end)
@@ -284,20 +279,16 @@ static const struct kind kinds[] = {
 
 static const struct kind *find_kind(const char *name)
 {
-	size_t i;
+	int kind = NAME_FIND(name, kinds);
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (!strcmp(kinds[i].name, name))
-			return &kinds[i];
-	}
-	return NULL;
+	return kind < 0 ? NULL : &kinds[kind];
 }
 
 static char *unknown(struct pool *pool, const char *what, const char *name, const char *near)
 {
-	if (near)
-		return pool_printf(pool, "unknown %s '%s' (did you mean %s?)", what, name, near);
-	return pool_printf(pool, "unknown %s '%s'", what, name);
+	char hint[SUGGESTION_MAX];
+
+	return pool_printf(pool, "unknown %s '%s'%s", what, name, name_suggestion(hint, "", near));
 }
 
 static char *read_word(struct pool *pool, char **text)
@@ -325,8 +316,7 @@ static char *parse_condition(struct acl_parser *parser, int line, char *text)
 	condition->kind = find_kind(name);
 	if (!condition->kind)
 		return unknown(parser->pool, "condition or modifier", name,
-			       nearest_name(name, &kinds[0].name, ARRAY_SIZE(kinds),
-					    sizeof(kinds[0])));
+			       NAME_NEAREST(name, kinds));
 	if (condition->kind->is_modifier && condition->negated)
 		return pool_printf(parser->pool, "'!' before %s means nothing", name);
 	condition->line = line;
@@ -370,7 +360,7 @@ static char *begin_acl(struct acl_parser *parser, const char *name)
 char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 {
 	char *rest = text, *word = read_word(parser->pool, &rest);
-	size_t i;
+	int verb;
 
 	if (*word && *rest == ':')
 		return begin_acl(parser, word);
@@ -379,11 +369,10 @@ char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 				   "'%s' belongs to no ACL: its name and a colon "
 				   "come first",
 				   text);
-	for (i = 0; i < ARRAY_SIZE(verb_names) && strcmp(verb_names[i], word); i++)
-		;
-	if (i < ARRAY_SIZE(verb_names) && rest[strspn(rest, " \t")] != '=') {
+	verb = NAME_FIND(word, verb_names);
+	if (verb >= 0 && rest[strspn(rest, " \t")] != '=') {
 		parser->verb = pool_alloc(&parser->config->pool, sizeof(*parser->verb));
-		parser->verb->verb = i;
+		parser->verb->verb = verb;
 		parser->verb->line = line;
 		*parser->acl->end = parser->verb;
 		parser->acl->end = &parser->verb->next;
@@ -392,9 +381,7 @@ char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 		return *rest ? parse_condition(parser, line, rest) : NULL;
 	}
 	if (rest[strspn(rest, " \t")] != '=' && *word && !find_kind(word))
-		return unknown(parser->pool, "verb", word,
-			       nearest_name(word, verb_names, ARRAY_SIZE(verb_names),
-					    sizeof(verb_names[0])));
+		return unknown(parser->pool, "verb", word, NAME_NEAREST(word, verb_names));
 	if (!parser->verb)
 		return pool_printf(parser->pool, "'%s' comes before any verb", text);
 	return parse_condition(parser, line, text);

@@ -10,7 +10,7 @@
 
 #include <arpa/inet.h>
 
-#include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 int truth(const char *text)
@@ -181,10 +181,10 @@ static int test_def(struct expansion *expansion)
 		expansion->at++;
 	name = pool_copy(expansion->pool, start, expansion->at - start);
 	if (!variable_exists(name)) {
-		const char *near = variable_nearest(name);
+		char hint[SUGGESTION_MAX];
 
-		expand_fail(expansion, "unknown variable '$%s'%s%s%s", name,
-			    near ? " (did you mean $" : "", near ? near : "", near ? "?)" : "");
+		expand_fail(expansion, "unknown variable '$%s'%s", name,
+			    name_suggestion(hint, "$", variable_nearest(name)));
 		return -1;
 	}
 	if (!evaluates(expansion))
@@ -306,20 +306,18 @@ static const struct condition {
 
 static int unknown(struct expansion *expansion, const char *name)
 {
-	const char *near = nearest_name(name, &conditions[0].name, ARRAY_SIZE(conditions),
-					sizeof(conditions[0]));
+	char hint[SUGGESTION_MAX];
 
-	expand_fail(expansion, "unknown condition '%s'%s%s%s", name, near ? " (did you mean " : "",
-		    near ? near : "", near ? "?)" : "");
+	expand_fail(expansion, "unknown condition '%s'%s", name,
+		    name_suggestion(hint, "", NAME_NEAREST(name, conditions)));
 	return -1;
 }
 
 int condition_test(struct expansion *expansion)
 {
 	const char *start;
-	int negated = 0, result;
+	int negated = 0, condition, result;
 	char *name;
-	size_t i;
 
 	for (;;) {
 		expand_space(expansion);
@@ -336,11 +334,10 @@ int condition_test(struct expansion *expansion)
 	while (isalnum((unsigned char)*expansion->at) || *expansion->at == '_')
 		expansion->at++;
 	name = pool_copy(expansion->pool, start, expansion->at - start);
-	for (i = 0; i < ARRAY_SIZE(conditions) && strcmp(conditions[i].name, name); i++)
-		;
-	if (i == ARRAY_SIZE(conditions))
+	condition = NAME_FIND(name, conditions);
+	if (condition < 0)
 		return unknown(expansion, name);
-	result = conditions[i].test(expansion);
+	result = conditions[condition].test(expansion);
 	if (expansion->error)
 		return -1;
 	return result < 0 ? -1 : result ^ negated;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 struct macro {
@@ -29,51 +30,6 @@ struct reader {
 };
 
 static const char *const list_kinds[] = {"hostlist", "domainlist", "addresslist"};
-
-#define NAME_MAX_LEN 64
-
-static int distance(const char *left, const char *right)
-{
-	int row[NAME_MAX_LEN + 1], before, above, i, k, l, r;
-
-	l = strlen(left);
-	r = strlen(right);
-	if (l > NAME_MAX_LEN || r > NAME_MAX_LEN)
-		return NAME_MAX_LEN;
-	for (k = 0; k <= r; k++)
-		row[k] = k;
-	for (i = 1; i <= l; i++) {
-		before = row[0];
-		row[0] = i;
-		for (k = 1; k <= r; k++) {
-			above = row[k];
-			row[k] = before + (left[i - 1] != right[k - 1]);
-			if (above + 1 < row[k])
-				row[k] = above + 1;
-			if (row[k - 1] + 1 < row[k])
-				row[k] = row[k - 1] + 1;
-			before = above;
-		}
-	}
-	return row[r];
-}
-
-const char *nearest_name(const char *name, const void *names, size_t count, size_t stride)
-{
-	const char *nearest = NULL, *candidate;
-	int best = strlen(name) / 2 + 1, far;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		candidate = *(const char *const *)((const char *)names + i * stride);
-		far = distance(name, candidate);
-		if (far < best) {
-			best = far;
-			nearest = candidate;
-		}
-	}
-	return nearest;
-}
 
 /* The line's text with macros put in. The longest name that fits counts. */
 static char *replace_macros(struct reader *reader, const char *line)
@@ -194,11 +150,10 @@ static int parse_list(struct reader *reader, char *line)
 
 static void unknown_option(struct reader *reader, const char *name)
 {
-	const char *near = option_nearest(name);
+	char hint[SUGGESTION_MAX];
 
-	reader->wrong = near ? pool_printf(reader->pool, "unknown option '%s' (did you mean %s?)",
-					   name, near)
-			     : pool_printf(reader->pool, "unknown option '%s'", name);
+	reader->wrong = pool_printf(reader->pool, "unknown option '%s'%s", name,
+				    name_suggestion(hint, "", option_nearest(name)));
 }
 
 static void parse_main(struct reader *reader, char *line)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 #define DEPTH_MAX 50
@@ -53,12 +53,10 @@ static char *read_name(struct expansion *expansion)
 
 static void unknown_variable(struct expansion *expansion, const char *name)
 {
-	const char *near = variable_nearest(name);
+	char hint[SUGGESTION_MAX];
 
-	if (near)
-		expand_fail(expansion, "unknown variable '$%s' (did you mean $%s?)", name, near);
-	else
-		expand_fail(expansion, "unknown variable '$%s'", name);
+	expand_fail(expansion, "unknown variable '$%s'%s", name,
+		    name_suggestion(hint, "$", variable_nearest(name)));
 }
 
 static void add_variable(struct expansion *expansion, struct text *text, const char *name)
@@ -240,21 +238,24 @@ static void expand_operator(struct expansion *expansion, struct text *text, cons
 
 static int is_operator(const char *name)
 {
-	return !strcmp(name, "lc") || !strcmp(name, "uc") || !strcmp(name, "domain") ||
-	       !strcmp(name, "local_part") || !strcmp(name, "strlen");
+	static const char *const operators[] = {"lc", "uc", "domain", "local_part", "strlen"};
+
+	return NAME_FIND(name, operators) >= 0;
 }
 
 static void unknown_item(struct expansion *expansion, const char *name)
 {
-	const char *near = nearest_name(name, items, ARRAY_SIZE(items), sizeof(items[0]));
+	const char *near = NAME_NEAREST(name, items);
+	char hint[SUGGESTION_MAX];
 
-	if (!strcmp(name, "run") || !strcmp(name, "perl") || !strcmp(name, "readsocket"))
+	if (!strcmp(name, "run") || !strcmp(name, "perl") || !strcmp(name, "readsocket")) {
 		expand_fail(expansion, "${%s is not supported: it would run programs", name);
-	else if (near && strcmp(near, "run"))
-		expand_fail(expansion, "unknown expansion item '${%s' (did you mean ${%s?)", name,
-			    near);
-	else
-		expand_fail(expansion, "unknown expansion item '${%s'", name);
+		return;
+	}
+	if (near && !strcmp(near, "run"))
+		near = NULL;
+	expand_fail(expansion, "unknown expansion item '${%s'%s", name,
+		    name_suggestion(hint, "${", near));
 }
 
 /* Reads the text after "${", up to its "}". */

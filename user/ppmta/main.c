@@ -21,6 +21,7 @@
 
 #include "daemon.h"
 #include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 #define PUMP_BYTES 4096
@@ -319,8 +320,8 @@ static int talk_here(struct config *config, const char *address)
 
 int main(int argc, char **argv)
 {
+	char *error = NULL, hint[SUGGESTION_MAX];
 	struct config *config;
-	char *error = NULL;
 
 	parse_command_line(argc, argv);
 	if (command_line.mode == 'V') {
@@ -338,10 +339,8 @@ int main(int argc, char **argv)
 		return 0;
 	case 'P':
 		if (option_print(config, argv[optind]))
-			fail("unknown option '%s'%s%s%s", argv[optind],
-			     option_nearest(argv[optind]) ? " (did you mean " : "",
-			     option_nearest(argv[optind]) ? option_nearest(argv[optind]) : "",
-			     option_nearest(argv[optind]) ? "?)" : "");
+			fail("unknown option '%s'%s", argv[optind],
+			     name_suggestion(hint, "", option_nearest(argv[optind])));
 		return 0;
 	case 'e':
 		return expand_strings(config, argc - optind, argv + optind);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 enum option_type {
@@ -108,7 +109,7 @@ int option_is_boolean(const char *name)
 
 const char *option_nearest(const char *name)
 {
-	return nearest_name(name, &options[0].name, ARRAY_SIZE(options), sizeof(options[0]));
+	return NAME_NEAREST(name, options);
 }
 
 static char *set_integer(const char *value, int *to, struct pool *pool)
@@ -180,41 +181,35 @@ static char *set_boolean(const char *value, int *to, struct pool *pool)
 
 static char *set_lookup(const char *value, int *to, struct pool *pool)
 {
-	size_t i;
+	int lookup = NAME_FIND(value, lookup_names);
 
-	for (i = 0; i < ARRAY_SIZE(lookup_names); i++) {
-		if (!strcmp(value, lookup_names[i])) {
-			*to = i;
-			return NULL;
-		}
-	}
-	return pool_printf(pool, "'%s' is neither auto, kernel nor userspace", value);
+	if (lookup < 0)
+		return pool_printf(pool, "'%s' is neither auto, kernel nor userspace", value);
+	*to = lookup;
+	return NULL;
 }
 
 static char *set_selectors(struct config *config, struct pool *pool)
 {
-	char *words, *word, *next;
+	char *words, *word, *next, hint[SUGGESTION_MAX];
 	const char *near;
-	size_t i;
+	int selector;
 
 	config->selected = STANDARD_SELECTORS;
 	if (!config->log_selector)
 		return NULL;
 	words = pool_string(pool, config->log_selector);
 	for (word = strtok_r(words, " \t", &next); word; word = strtok_r(NULL, " \t", &next)) {
-		for (i = 0; i < ARRAY_SIZE(selectors) && strcmp(selectors[i].name, word + 1); i++)
-			;
-		if ((*word != '+' && *word != '-') || i == ARRAY_SIZE(selectors)) {
-			near = nearest_name(word + strspn(word, "+-"), &selectors[0].name,
-					    ARRAY_SIZE(selectors), sizeof(selectors[0]));
-			return pool_printf(pool, "unknown log selector '%s'%s%s%s", word,
-					   near ? " (did you mean +" : "", near ? near : "",
-					   near ? "?)" : "");
+		selector = NAME_FIND(word + 1, selectors);
+		if ((*word != '+' && *word != '-') || selector < 0) {
+			near = NAME_NEAREST(word + strspn(word, "+-"), selectors);
+			return pool_printf(pool, "unknown log selector '%s'%s", word,
+					   name_suggestion(hint, "+", near));
 		}
 		if (*word == '+')
-			config->selected |= selectors[i].bit;
+			config->selected |= selectors[selector].bit;
 		else
-			config->selected &= ~selectors[i].bit;
+			config->selected &= ~selectors[selector].bit;
 	}
 	return NULL;
 }

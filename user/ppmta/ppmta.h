@@ -133,10 +133,6 @@ struct named_list {
 	const char *value;
 };
 
-/* The nearest of @count @names by edit distance, or NULL when none is near. @stride: bytes from one
- * to the next. */
-const char *nearest_name(const char *name, const void *names, size_t count, size_t stride);
-
 /* ---- sessions ---- */
 
 struct spf;

@@ -12,7 +12,7 @@
 #include <spf2/spf_dns.h>
 #include <spf2/spf_dns_rr.h>
 
-#include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 struct spf {
@@ -224,9 +224,7 @@ const char *spf_variable(struct session *session, const char *name)
 
 char *spf_check_list(const char *list, struct pool *pool)
 {
-	char separator = 0, *item;
-	const char *near;
-	size_t i;
+	char separator = 0, *item, hint[SUGGESTION_MAX];
 
 	if (strchr(list, '$'))
 		return NULL;
@@ -235,14 +233,10 @@ char *spf_check_list(const char *list, struct pool *pool)
 		if (!strcmp(item, "err_perm") || !strcmp(item, "err_temp"))
 			return pool_printf(pool, "'%s' has been called %s since Exim 4.83", item,
 					   item[4] == 'p' ? "permerror" : "temperror");
-		for (i = 0; i < ARRAY_SIZE(results) && strcmp(results[i], item); i++)
-			;
-		if (i < ARRAY_SIZE(results))
+		if (NAME_FIND(item, results) >= 0)
 			continue;
-		near = nearest_name(item, results, ARRAY_SIZE(results), sizeof(results[0]));
-		return pool_printf(pool, "'%s' is not an SPF result%s%s%s", item,
-				   near ? " (did you mean " : "", near ? near : "",
-				   near ? "?)" : "");
+		return pool_printf(pool, "'%s' is not an SPF result%s", item,
+				   name_suggestion(hint, "", NAME_NEAREST(item, results)));
 	}
 	return NULL;
 }

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/array.h"
+#include "../common/name.h"
 #include "ppmta.h"
 
 static char *number(struct session *session, unsigned long long value)
@@ -209,13 +209,9 @@ static const struct variable {
 
 static const struct variable *find(const char *name)
 {
-	size_t i;
+	int variable = NAME_FIND(name, variables);
 
-	for (i = 0; i < ARRAY_SIZE(variables); i++) {
-		if (!strcmp(variables[i].name, name))
-			return &variables[i];
-	}
-	return NULL;
+	return variable < 0 ? NULL : &variables[variable];
 }
 
 /* acl_c_NAME lives with the connection, acl_m_NAME with the message */
@@ -232,7 +228,7 @@ int variable_exists(const char *name)
 
 const char *variable_nearest(const char *name)
 {
-	return nearest_name(name, &variables[0].name, ARRAY_SIZE(variables), sizeof(variables[0]));
+	return NAME_NEAREST(name, variables);
 }
 
 void variable_set(struct session *session, const char *name, const char *value)
