@@ -11,8 +11,6 @@
 #include "endpoint.h"
 #include "number.h"
 
-#define PORT_MAX 65535
-
 void endpoint_text(const struct sockaddr_storage *endpoint, char text[ENDPOINT_TEXT_MAX])
 {
 	const struct sockaddr_in6 *ip6 = (const void *)endpoint;

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#define PORT_MAX	  65535
 #define ENDPOINT_TEXT_MAX (INET6_ADDRSTRLEN + sizeof("[]:65535"))
 
 /* "192.0.2.7:25", "[2001:db8::7]:25", and a v4-mapped address as it is: "[::ffff:192.0.2.7]:25" */

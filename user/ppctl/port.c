@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "../common/number.h"
 #include "ppctl.h"
 #include "drain.h"
@@ -19,7 +20,7 @@ static int port_parse(const char *text)
 {
 	uint64_t number;
 
-	if (number_parse(text, 1, 65535, &number))
+	if (number_parse(text, 1, PORT_MAX, &number))
 		return error("'%s' is not a port: a number from 1 to 65535", text);
 	return number;
 }

@@ -2,11 +2,11 @@
 /*
  * Mailbox syntax of RFC 5321, section 4.1.2; addresses of sockets.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/endpoint.h"
 #include "ppmta.h"
 
 static int is_atom(unsigned char c)
@@ -35,25 +35,24 @@ static size_t local_part(const char *text)
 
 static int is_literal(const char *text, size_t len)
 {
-	char address[INET6_ADDRSTRLEN + 1];
+	char address[INET6_ADDRSTRLEN];
 	unsigned char binary[16];
+	int family = AF_INET;
 
-	if (len < 4 || len >= sizeof(address) + 7 || text[0] != '[' || text[len - 1] != ']')
+	if (len < 4 || text[0] != '[' || text[len - 1] != ']')
 		return 0;
 	text++;
 	len -= 2;
 	if (len > 5 && !strncasecmp(text, "IPv6:", 5)) {
-		if (len - 5 >= sizeof(address))
-			return 0;
-		memcpy(address, text + 5, len - 5);
-		address[len - 5] = 0;
-		return inet_pton(AF_INET6, address, binary) == 1;
+		text += 5;
+		len -= 5;
+		family = AF_INET6;
 	}
 	if (len >= sizeof(address))
 		return 0;
 	memcpy(address, text, len);
 	address[len] = 0;
-	return inet_pton(AF_INET, address, binary) == 1;
+	return address_parse(address, family, binary) != 0;
 }
 
 int address_is_domain(const char *text, size_t len)
@@ -125,47 +124,4 @@ const char *address_domain(const char *address)
 	const char *at = strrchr(address, '@');
 
 	return at ? at + 1 : "";
-}
-
-int address_parse_endpoint(const char *text, unsigned int default_port,
-			   struct sockaddr_storage *endpoint, socklen_t *len)
-{
-	struct sockaddr_in6 *ip6 = (void *)endpoint;
-	struct sockaddr_in *ip4 = (void *)endpoint;
-	char host[INET6_ADDRSTRLEN], *end;
-	const char *port = NULL, *stop = text + strlen(text), *close;
-	unsigned long number = default_port;
-
-	memset(endpoint, 0, sizeof(*endpoint));
-	if (*text == '[') {
-		close = strchr(++text, ']');
-		if (!close || (close[1] && close[1] != ':'))
-			return -1;
-		port = close[1] ? close + 2 : NULL;
-		stop = close;
-	} else if (strchr(text, ':') == strrchr(text, ':') && strchr(text, ':')) {
-		stop = strchr(text, ':');
-		port = stop + 1;
-	}
-	if (stop - text >= (int)sizeof(host))
-		return -1;
-	memcpy(host, text, stop - text);
-	host[stop - text] = 0;
-	if (port) {
-		number = strtoul(port, &end, 10);
-		if (*end || end == port || *port < '0' || *port > '9' || number > 65535)
-			return -1;
-	}
-	if (inet_pton(AF_INET, host, &ip4->sin_addr) == 1) {
-		ip4->sin_family = AF_INET;
-		ip4->sin_port = htons(number);
-		*len = sizeof(*ip4);
-		return 0;
-	}
-	if (inet_pton(AF_INET6, host, &ip6->sin6_addr) != 1)
-		return -1;
-	ip6->sin6_family = AF_INET6;
-	ip6->sin6_port = htons(number);
-	*len = sizeof(*ip6);
-	return 0;
 }

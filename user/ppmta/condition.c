@@ -8,8 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
-
+#include "../common/endpoint.h"
 #include "../common/name.h"
 #include "ppmta.h"
 
@@ -142,14 +141,14 @@ static int is_address(const char *text, int family)
 {
 	unsigned char binary[16];
 
-	return inet_pton(family, text, binary) == 1;
+	return address_parse(text, family, binary) != 0;
 }
 
 static int test_isip(struct expansion *expansion)
 {
 	char *text = expand_braced(expansion);
 
-	return text ? is_address(text, AF_INET) || is_address(text, AF_INET6) : -1;
+	return text ? is_address(text, AF_UNSPEC) : -1;
 }
 
 static int test_isip4(struct expansion *expansion)

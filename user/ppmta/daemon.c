@@ -17,6 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../common/endpoint.h"
+#include "../common/number.h"
 #include "daemon.h"
 
 #define LISTENERS_MAX  64
@@ -54,44 +56,33 @@ static char *listen_at(const struct sockaddr_storage *address, socklen_t len, co
 	return NULL;
 }
 
-static void set_port(struct sockaddr_storage *address, unsigned int port)
-{
-	if (address->ss_family == AF_INET)
-		((struct sockaddr_in *)address)->sin_port = htons(port);
-	else
-		((struct sockaddr_in6 *)address)->sin6_port = htons(port);
-}
-
 /* An interface with a port, "192.0.2.1.25" or "[192.0.2.1]:25", or without one: then on all of
  * daemon_smtp_ports. */
 static char *listen_on(const struct config *config, const char *item)
 {
 	struct sockaddr_storage address;
 	const char *ports = config->daemon_smtp_ports;
-	char separator = 0, *port, *end, *error, *dot, *text;
-	unsigned int own;
-	char host[INET6_ADDRSTRLEN];
+	char separator = 0, *port, *error, *dot, *text;
+	uint64_t own;
 	socklen_t len;
 
-	if (address_parse_endpoint(item, 0, &address, &len)) {
+	if (endpoint_parse(item, 0, &address, &len)) {
 		text = pool_string(&pool, item);
 		dot = strrchr(text, '.');
 		if (!dot)
 			return pool_printf(&pool, "local_interfaces: '%s' is not an address", item);
 		*dot = 0;
-		own = strtoul(dot + 1, &end, 10);
-		if (*end || own > 65535 || address_parse_endpoint(text, own, &address, &len))
+		if (number_parse(dot + 1, 0, PORT_MAX, &own) ||
+		    endpoint_parse(text, own, &address, &len))
 			return pool_printf(&pool, "local_interfaces: '%s' is not an address", item);
 	}
-	endpoint_text(&address, host, &own);
-	if (own)
+	if (endpoint_port(&address))
 		return listen_at(&address, len, item);
 	while ((port = list_next(&pool, &ports, &separator))) {
-		own = strtoul(port, &end, 10);
-		if (*end || !own || own > 65535)
+		if (number_parse(port, 1, PORT_MAX, &own))
 			return pool_printf(&pool, "daemon_smtp_ports: '%s' is not a port", port);
-		set_port(&address, own);
-		error = listen_at(&address, len, pool_printf(&pool, "%s port %u", item, own));
+		endpoint_set_port(&address, own);
+		error = listen_at(&address, len, pool_printf(&pool, "%s port %s", item, port));
 		if (error)
 			return error;
 	}

@@ -3,7 +3,6 @@
  * DNS by c-ares. Each look-up has a channel of its own, in the thread that asks: it blocks no other
  * thread, and ends after config->dns_timeout.
  */
-#include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <errno.h>
 #include <netdb.h>
@@ -14,6 +13,7 @@
 
 #include <ares.h>
 
+#include "../common/endpoint.h"
 #include "ppmta.h"
 
 #define TRIES	  3
@@ -189,7 +189,6 @@ static void addresses_done(void *context, int status, int timeouts, struct ares_
 	struct dns_addresses *addresses = resolution->addresses;
 	struct ares_addrinfo_node *node;
 	struct sockaddr_storage endpoint;
-	unsigned int port;
 
 	(void)timeouts;
 	resolution->done = 1;
@@ -198,7 +197,7 @@ static void addresses_done(void *context, int status, int timeouts, struct ares_
 	     node = node->ai_next) {
 		memset(&endpoint, 0, sizeof(endpoint));
 		memcpy(&endpoint, node->ai_addr, node->ai_addrlen);
-		endpoint_text(&endpoint, addresses->text[addresses->count++], &port);
+		endpoint_address(&endpoint, addresses->text[addresses->count++]);
 	}
 	if (result)
 		ares_freeaddrinfo(result);
@@ -261,12 +260,12 @@ enum dns_status dns_name_of(const struct config *config, const char *address, st
 	ares_channel channel = channel_new(config);
 	enum dns_status status = DNS_NONE, one;
 	unsigned char binary[16];
-	int family = strchr(address, ':') ? AF_INET6 : AF_INET, i;
+	int family = address_parse(address, AF_UNSPEC, binary), i;
 
 	*name = NULL;
 	if (!channel)
 		return DNS_DEFER;
-	if (inet_pton(family, address, binary) != 1) {
+	if (!family) {
 		ares_destroy(channel);
 		return DNS_NONE;
 	}

@@ -6,7 +6,6 @@
  * item begins with !.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
@@ -15,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../common/endpoint.h"
+#include "../common/prefix.h"
 #include "ppmta.h"
 
 #define NESTING_MAX 10
@@ -163,60 +164,23 @@ static int run_search(struct search *search, const char *list, char **error)
 
 /* ---- hosts ---- */
 
-struct ip {
-	int bits; /* 32 or 128 */
-	unsigned char bytes[16];
-};
-
-static int ip_parse(const char *text, struct ip *ip)
-{
-	if (inet_pton(AF_INET, text, ip->bytes) == 1) {
-		ip->bits = 32;
-		return 0;
-	}
-	ip->bits = 128;
-	return inet_pton(AF_INET6, text, ip->bytes) == 1 ? 0 : -1;
-}
-
-static int same_network(const struct ip *one, const struct ip *other, int bits)
-{
-	int i;
-
-	if (one->bits != other->bits)
-		return 0;
-	for (i = 0; i < bits; i++) {
-		if ((one->bytes[i / 8] ^ other->bytes[i / 8]) & (0x80 >> i % 8))
-			return 0;
-	}
-	return 1;
-}
-
 /* Return: 1, 0, or -1 when @item is no address or network. */
 static int match_network(const char *item, const char *address)
 {
-	char text[INET6_ADDRSTRLEN + 8], *slash, *end;
-	struct ip network, ip;
-	long bits;
+	char text[PREFIX_TEXT_MAX + 2], *close;
+	struct prefix network;
 
 	if (strlen(item) >= sizeof(text))
 		return -1;
 	strcpy(text, item);
-	slash = strchr(text, '/');
-	if (slash)
-		*slash = 0;
-	if (*text == '[' && strlen(text) > 2) {
-		text[strlen(text) - 1] = 0;
+	if (*text == '[') {
+		close = strchr(text, ']');
+		if (!close)
+			return -1;
+		memmove(close, close + 1, strlen(close));
 		memmove(text, text + 1, strlen(text));
 	}
-	if (ip_parse(text, &network))
-		return -1;
-	bits = network.bits;
-	if (slash) {
-		bits = strtol(slash + 1, &end, 10);
-		if (*end || end == slash + 1 || bits < 0 || bits > network.bits)
-			return -1;
-	}
-	return ip_parse(address, &ip) == 0 && same_network(&network, &ip, bits);
+	return prefix_parse(text, &network) ? -1 : prefix_matches(&network, address);
 }
 
 /* @[]: this host's own addresses */
@@ -224,7 +188,6 @@ static int is_own_address(const char *address)
 {
 	char text[INET6_ADDRSTRLEN];
 	struct ifaddrs *list, *one;
-	unsigned int port;
 	int found = 0;
 
 	if (getifaddrs(&list))
@@ -238,7 +201,7 @@ static int is_own_address(const char *address)
 		memcpy(&storage, one->ifa_addr,
 		       one->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
 							   : sizeof(struct sockaddr_in6));
-		endpoint_text(&storage, text, &port);
+		endpoint_address(&storage, text);
 		found = !strcmp(text, address);
 	}
 	freeifaddrs(list);
@@ -258,7 +221,7 @@ static int match_name_pattern(const char *pattern, const char *name)
 static int match_host_name(struct search *search, const char *item)
 {
 	struct dns_addresses addresses;
-	struct ip one, other;
+	struct prefix prefix;
 	int i;
 
 	if (*item == '*' || !strcmp(item, "@"))
@@ -275,8 +238,8 @@ static int match_host_name(struct search *search, const char *item)
 		break;
 	}
 	for (i = 0; i < addresses.count; i++) {
-		if (!ip_parse(addresses.text[i], &one) && !ip_parse(search->subject, &other) &&
-		    same_network(&one, &other, one.bits))
+		if (!prefix_parse(addresses.text[i], &prefix) &&
+		    prefix_matches(&prefix, search->subject))
 			return 1;
 	}
 	return 0;

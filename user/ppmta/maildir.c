@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "ppmta.h"
 
 #define LMTP_PORT 24
@@ -47,7 +48,7 @@ static char *parse_endpoint(const char *text, unsigned int port, struct delivery
 		target->path = text;
 		return NULL;
 	}
-	if (address_parse_endpoint(text, port, &target->endpoint, &target->endpoint_len))
+	if (endpoint_parse(text, port, &target->endpoint, &target->endpoint_len))
 		return pool_printf(pool, "delivery: '%s' is not an address: 192.0.2.1:25, [::1]:24",
 				   text);
 	return NULL;

@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <ares.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 
 #include "daemon.h"
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "../common/name.h"
 #include "ppmta.h"
 
@@ -290,8 +290,7 @@ static int talk_here(struct config *config, const char *address)
 	int pair[2];
 	pthread_t thread;
 
-	if (!address ||
-	    (inet_pton(AF_INET, address, binary) != 1 && inet_pton(AF_INET6, address, binary) != 1))
+	if (!address || !address_parse(address, AF_UNSPEC, binary))
 		fail("-bh: '%s' is not an address", address ? address : "");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		fail("%s", strerror(errno));

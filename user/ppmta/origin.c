@@ -4,33 +4,12 @@
  * This is where ppmta uses libpp.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/endpoint.h"
 #include "ppmta.h"
-
-/* Where a client's address has to be text: v4-mapped addresses are the IPv4 ones they hold. */
-void endpoint_text(const struct sockaddr_storage *endpoint, char address[INET6_ADDRSTRLEN],
-		   unsigned int *port)
-{
-	const struct sockaddr_in6 *ip6 = (const void *)endpoint;
-	const struct sockaddr_in *ip4 = (const void *)endpoint;
-
-	strcpy(address, "");
-	*port = 0;
-	if (endpoint->ss_family == AF_INET) {
-		inet_ntop(AF_INET, &ip4->sin_addr, address, INET6_ADDRSTRLEN);
-		*port = ntohs(ip4->sin_port);
-	} else if (endpoint->ss_family == AF_INET6) {
-		if (IN6_IS_ADDR_V4MAPPED(&ip6->sin6_addr))
-			inet_ntop(AF_INET, ip6->sin6_addr.s6_addr + 12, address, INET6_ADDRSTRLEN);
-		else
-			inet_ntop(AF_INET6, &ip6->sin6_addr, address, INET6_ADDRSTRLEN);
-		*port = ntohs(ip6->sin6_port);
-	}
-}
 
 static void keep_tlvs(struct session *session, const uint8_t *tlvs, int len)
 {
@@ -102,7 +81,8 @@ void origin_find(struct session *session)
 	const struct pp_origin *origin = &session->origin;
 	int required, result;
 
-	endpoint_text(&session->peer, session->sender_host_address, &session->sender_host_port);
+	endpoint_address(&session->peer, session->sender_host_address);
+	session->sender_host_port = endpoint_port(&session->peer);
 	/* a list that cannot be expanded requires everybody */
 	required = list_option_matches(session, "proxy_required_hosts",
 				       session->config->proxy_required_hosts) != 0;
@@ -118,10 +98,10 @@ void origin_find(struct session *session)
 	strcpy(session->proxy_host_address, session->sender_host_address);
 	session->proxy_host_port = session->sender_host_port;
 	if (origin->family == AF_INET || origin->family == AF_INET6) {
-		endpoint_text(&origin->src, session->sender_host_address,
-			      &session->sender_host_port);
-		endpoint_text(&origin->dst, session->proxy_external_address,
-			      &session->proxy_external_port);
+		endpoint_address(&origin->src, session->sender_host_address);
+		session->sender_host_port = endpoint_port(&origin->src);
+		endpoint_address(&origin->dst, session->proxy_external_address);
+		session->proxy_external_port = endpoint_port(&origin->dst);
 	}
 	log_negotiation(session, 0);
 }

@@ -197,8 +197,6 @@ char *session_host(struct session *session);
 void origin_find(struct session *session);
 /* TLV @type's value, or NULL; sub-TLVs of PP_TLV_SSL by their type. */
 const uint8_t *origin_tlv(const struct session *session, int type, size_t *len);
-void endpoint_text(const struct sockaddr_storage *endpoint, char address[INET6_ADDRSTRLEN],
-		   unsigned int *port);
 /* The client's name, looked up once, or "". */
 const char *sender_host_name(struct session *session);
 
@@ -376,9 +374,6 @@ const char *address_parse_path(const char *text, int empty, char address[PATH_LI
 int address_is_domain(const char *text, size_t len);
 /* The domain of @address, or "". */
 const char *address_domain(const char *address);
-/* "ADDR", "ADDR:PORT", "[ADDR]:PORT". Return: 0, or -1. */
-int address_parse_endpoint(const char *text, unsigned int default_port,
-			   struct sockaddr_storage *endpoint, socklen_t *len);
 
 /* ---- log.c: lines as Exim writes them, "2013-11-04 09:25:06 TEXT", one write(2) each ---- */
 

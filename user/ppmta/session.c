@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "ppmta.h"
 
 #define REFUSED "503 Command refused, required Proxy negotiation failed"
@@ -44,8 +45,10 @@ struct session *session_new(struct config *config, int fd, const struct sockaddr
 	session->channel->timeout_ms = config->smtp_receive_timeout;
 	if (peer)
 		session->peer = *peer;
-	if (fd >= 0 && !getsockname(fd, (struct sockaddr *)&own, &len))
-		endpoint_text(&own, session->received_ip_address, &session->received_port);
+	if (fd >= 0 && !getsockname(fd, (struct sockaddr *)&own, &len)) {
+		endpoint_address(&own, session->received_ip_address);
+		session->received_port = endpoint_port(&own);
+	}
 	return session;
 }
 
