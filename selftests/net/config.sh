@@ -118,6 +118,25 @@ CONF
 check a_bad_time refuses "'soon' is not a time" <<'CONF'
 proxy_protocol_timeout = soon
 CONF
+check a_bad_delay refuses "$conf:4: delay: '1h30' is not a time" <<'CONF'
+acl_smtp_rcpt = a
+begin acl
+a:
+  accept delay = 1h30
+CONF
+takes() {
+	cat >"$conf"
+	build/bin/ppmta -C "$conf" -bV >"$say" 2>&1
+}
+check a_time_is_written_the_same_way_everywhere takes <<'CONF'
+acl_smtp_rcpt = a
+dns_timeout = 1m30.5s
+begin acl
+a:
+  deny   ratelimit = 10 / 1h30m
+  accept delay = 1h30m
+  accept delay = 0.5
+CONF
 check a_bad_selector refuses 'did you mean \+proxy' <<'CONF'
 log_selector = +prxy
 CONF

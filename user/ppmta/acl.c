@@ -9,7 +9,10 @@
 #include <time.h>
 
 #include "../common/name.h"
+#include "../common/number.h"
 #include "ppmta.h"
+
+#define DELAY_MAX_MS (24 * 3600 * 1000)
 
 enum verb { ACCEPT, DEFER, DENY, DISCARD, DROP, REQUIRE, WARN };
 
@@ -127,27 +130,11 @@ static int is_unit(const char *word)
 	return NAME_FIND(word, units) >= 0;
 }
 
-static double seconds(const char *text, char **end)
-{
-	double value = strtod(text, end);
-
-	switch (**end) {
-	case 'd':
-		value *= 24; /* fall through */
-	case 'h':
-		value *= 60; /* fall through */
-	case 'm':
-		value *= 60; /* fall through */
-	case 's':
-		(*end)++;
-	}
-	return value;
-}
-
 /* LIMIT / PERIOD / OPTION... / KEY */
 static char *rate_parse(char *text, struct rate *rate, struct pool *pool)
 {
 	char *word, *next, *end;
+	uint64_t period;
 	int place = 0;
 
 	memset(rate, 0, sizeof(*rate));
@@ -162,9 +149,9 @@ static char *rate_parse(char *text, struct rate *rate, struct pool *pool)
 			if (end == word || *end || rate->limit < 0)
 				return pool_printf(pool, "ratelimit: '%s' is not a limit", word);
 		} else if (place == 1) {
-			rate->period = seconds(word, &end);
-			if (end == word || *end || rate->period <= 0)
+			if (time_parse(word, INT64_MAX, &period) || !period)
 				return pool_printf(pool, "ratelimit: '%s' is not a time", word);
+			rate->period = period / 1000.0;
 		} else if (!strcmp(word, "strict") || !strcmp(word, "leaky")) {
 			rate->strict = *word == 's';
 		} else if (is_unit(word)) {
@@ -219,18 +206,16 @@ static int do_logwrite(struct run *run, const struct acl_condition *condition, c
 static int do_delay(struct run *run, const struct acl_condition *condition, char *value)
 {
 	struct timespec time;
-	double wanted;
-	char *end;
+	uint64_t wanted;
 
 	(void)condition;
-	wanted = seconds(value, &end);
-	if (end == value || *end || wanted < 0 || wanted > 3600) {
+	if (time_parse(value, DELAY_MAX_MS, &wanted)) {
 		run->error = pool_printf(&run->session->pool, "delay: '%s' is not a time", value);
 		return -1;
 	}
 	channel_flush(run->session->channel);
-	time.tv_sec = wanted;
-	time.tv_nsec = (wanted - time.tv_sec) * 1e9;
+	time.tv_sec = wanted / 1000;
+	time.tv_nsec = wanted % 1000 * 1000000;
 	nanosleep(&time, NULL);
 	return 1;
 }
@@ -249,6 +234,15 @@ static int do_log_message(struct run *run, const struct acl_condition *condition
 	return 1;
 }
 
+static char *check_delay(const char *value, struct pool *pool)
+{
+	uint64_t ms;
+
+	if (strchr(value, '$') || !time_parse(value, DELAY_MAX_MS, &ms))
+		return NULL;
+	return pool_printf(pool, "'%s' is not a time", value);
+}
+
 static char *check_rate(const char *value, struct pool *pool)
 {
 	struct rate rate;
@@ -260,7 +254,7 @@ static char *check_rate(const char *value, struct pool *pool)
 
 static const struct kind kinds[] = {
 	{"condition", 0, test_condition, NULL},
-	{"delay", 1, do_delay, NULL},
+	{"delay", 1, do_delay, check_delay},
 	{"domains", 0, test_domains, NULL},
 	{"encrypted", 0, test_encrypted, NULL},
 	{"hosts", 0, test_hosts, NULL},

@@ -10,6 +10,7 @@
 
 #include "../common/endpoint.h"
 #include "../common/name.h"
+#include "../common/number.h"
 #include "ppmta.h"
 
 int truth(const char *text)
@@ -242,24 +243,21 @@ static int test_or(struct expansion *expansion)
 	return test_all(expansion, 0);
 }
 
+/* A size with a sign, perhaps, and blanks around it; "" is 0. */
 static int to_number(struct expansion *expansion, const char *text, long long *number)
 {
-	char *end;
+	const char *at = text + strspn(text, " \t");
+	int negative = *at == '-', is_signed = negative || *at == '+';
+	uint64_t size = 0;
 
-	text += strspn(text, " \t");
-	*number = strtoll(text, &end, 0);
-	if (*end == 'K' || *end == 'k')
-		*number <<= 10, end++;
-	else if (*end == 'M' || *end == 'm')
-		*number <<= 20, end++;
-	else if (*end == 'G' || *end == 'g')
-		*number <<= 30, end++;
-	end += strspn(end, " \t");
-	if (*end) {
-		expand_fail(expansion, "'%s' is not a number", text);
+	at += is_signed;
+	if ((*at || is_signed) &&
+	    (size_read(&at, 0, &size) || size > INT64_MAX || at[strspn(at, " \t")])) {
+		expand_fail(expansion, "'%s' is not a number", text + strspn(text, " \t"));
 		return -1;
 	}
-	return 0; /* "" is 0 */
+	*number = negative ? -(long long)size : (long long)size;
+	return 0;
 }
 
 /* < <= = == > >= */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../common/name.h"
+#include "../common/number.h"
 #include "ppmta.h"
 
 #define DEPTH_MAX 50
@@ -186,15 +187,16 @@ static void add_bytes(struct text *text, const uint8_t *bytes, size_t len)
 static void expand_tlv(struct expansion *expansion, struct text *text)
 {
 	const uint8_t *value;
-	char *type, *end;
+	uint64_t number;
+	const char *at;
+	char *type;
 	size_t len;
-	long number;
 
 	type = expand_until(expansion, '}');
 	if (!type)
 		return;
-	number = strtol(type, &end, 0);
-	if (end == type || *end || number < 0 || number > 255) {
+	at = type;
+	if (number_read(&at, 0, &number) || *at || number > 255) {
 		expand_fail(expansion, "pp_tlv: '%s' is not a TLV type: 0x00 to 0xff", type);
 		return;
 	}

@@ -18,10 +18,11 @@
 #include <openssl/crypto.h>
 #include <spf2/spf.h>
 
-#include "daemon.h"
 #include "../common/array.h"
 #include "../common/endpoint.h"
 #include "../common/name.h"
+#include "../common/number.h"
+#include "daemon.h"
 #include "ppmta.h"
 
 #define PUMP_BYTES 4096
@@ -124,8 +125,7 @@ static void set_shorthand(const struct shorthand *shorthand, const char *value)
 {
 	struct pool *pool = &command_line.pool;
 	const char *before = find_setting(shorthand->option);
-	char *end;
-	long ms;
+	uint64_t ms;
 
 	switch (shorthand->kind) {
 	case MAILDIR:
@@ -138,10 +138,9 @@ static void set_shorthand(const struct shorthand *shorthand, const char *value)
 			       : pool_printf(pool, "<; %s", value);
 		break;
 	case MILLISECONDS:
-		ms = strtol(value, &end, 10);
-		if (*end || *value < '0' || *value > '9')
+		if (number_parse(value, 0, INT_MAX, &ms))
 			fail("--%s: '%s' is not a number", shorthand->name, value);
-		value = pool_printf(pool, "%ld.%03lds", ms / 1000, ms % 1000);
+		value = pool_printf(pool, "%" PRIu64 ".%03" PRIu64 "s", ms / 1000, ms % 1000);
 		break;
 	case VERBOSE:
 		value = "+proxy +proxy_negotiation";

@@ -2,13 +2,13 @@
 /*
  * Main options of the configuration: names, types, defaults.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "../common/array.h"
 #include "../common/name.h"
+#include "../common/number.h"
 #include "ppmta.h"
 
 enum option_type {
@@ -114,12 +114,9 @@ const char *option_nearest(const char *name)
 
 static char *set_integer(const char *value, int *to, struct pool *pool)
 {
-	char *end;
-	long number;
+	uint64_t number;
 
-	errno = 0;
-	number = strtol(value, &end, 10);
-	if (errno || *end || *value < '0' || *value > '9' || number > INT_MAX)
+	if (number_parse(value, 0, INT_MAX, &number))
 		return pool_printf(pool, "'%s' is not a number from 0 to %d", value, INT_MAX);
 	*to = number;
 	return NULL;
@@ -127,44 +124,19 @@ static char *set_integer(const char *value, int *to, struct pool *pool)
 
 static char *set_size(const char *value, uint64_t *to, struct pool *pool)
 {
-	unsigned long long number;
-	unsigned int shift = 0;
-	char *end;
-
-	errno = 0;
-	number = strtoull(value, &end, 10);
-	if (*end == 'K' || *end == 'k')
-		shift = 10;
-	else if (*end == 'M' || *end == 'm')
-		shift = 20;
-	else if (*end == 'G' || *end == 'g')
-		shift = 30;
-	if (shift)
-		end++;
-	if (errno || *end || *value < '0' || *value > '9' || number > UINT64_MAX / 2 >> shift)
+	if (size_parse(value, INT64_MAX, to))
 		return pool_printf(pool, "'%s' is not a size: a number, or one with K, M or G",
 				   value);
-	*to = number << shift;
 	return NULL;
 }
 
 static char *set_time(const char *value, int *to, struct pool *pool)
 {
-	static const char units[] = "smhdw";
-	static const long seconds[] = {1, 60, 3600, 86400, 604800};
-	const char *at = value, *unit;
-	double total = 0, number;
-	char *end;
+	uint64_t ms;
 
-	do {
-		number = strtod(at, &end);
-		unit = *end ? strchr(units, *end) : NULL;
-		if (end == at || *at < '0' || *at > '9' || !unit ||
-		    (total += number * seconds[unit - units]) > INT_MAX / 1000)
-			return pool_printf(pool, "'%s' is not a time: 30s, 5m, 1h30m", value);
-		at = end + 1;
-	} while (*at);
-	*to = total * 1000;
+	if (time_parse(value, INT_MAX, &ms))
+		return pool_printf(pool, "'%s' is not a time: 30s, 5m, 1h30m", value);
+	*to = ms;
 	return NULL;
 }
 

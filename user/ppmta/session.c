@@ -13,6 +13,7 @@
 
 #include "../common/array.h"
 #include "../common/endpoint.h"
+#include "../common/number.h"
 #include "ppmta.h"
 
 #define REFUSED "503 Command refused, required Proxy negotiation failed"
@@ -230,18 +231,20 @@ static int command_starttls(struct session *session, const char *arguments)
 /* SIZE= and BODY= after MAIL FROM:<...>. Return: 0, or -1 after a reply. */
 static int mail_parameters(struct session *session, char *parameters)
 {
-	char *next, *end;
+	uint64_t max = session->config->message_size_limit;
+	char *next;
 
 	for (parameters = strtok_r(parameters, " ", &next); parameters;
 	     parameters = strtok_r(NULL, " ", &next)) {
 		if (!strncasecmp(parameters, "SIZE=", 5)) {
-			unsigned long long size = strtoull(parameters + 5, &end, 10);
+			uint64_t size = 0;
+			int wrong = number_parse(parameters + 5, 0, max, &size);
 
-			if (end == parameters + 5 || *end || parameters[5] == '-') {
+			if (wrong == -EINVAL) {
 				channel_reply(session->channel, "501 Syntax error in SIZE");
 				return -1;
 			}
-			if (size > session->config->message_size_limit) {
+			if (wrong) {
 				channel_reply(session->channel,
 					      "552 Message size exceeds maximum permitted");
 				return -1;
@@ -621,9 +624,10 @@ static void send_banner(struct session *session)
 static int is_in_ports(struct session *session, const char *list)
 {
 	char separator = 0, *item;
+	uint64_t port;
 
 	while (list && (item = list_next(&session->pool, &list, &separator))) {
-		if (strtoul(item, NULL, 10) == session->received_port)
+		if (!number_parse(item, 0, PORT_MAX, &port) && port == session->received_port)
 			return 1;
 	}
 	return 0;

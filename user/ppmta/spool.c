@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/number.h"
 #include "ppmta.h"
 
 static void path_of(char path[PATH_MAX], const char *directory, const char *id, const char *what)
@@ -169,6 +170,7 @@ int spool_read_envelope(const char *directory, const char *id, struct envelope *
 {
 	char path[PATH_MAX], *line = NULL, *value;
 	size_t room = 0;
+	uint64_t received;
 	FILE *stream;
 	int recipients = 0;
 
@@ -180,7 +182,8 @@ int spool_read_envelope(const char *directory, const char *id, struct envelope *
 		return errno;
 	while (getline(&line, &room, stream) > 0) {
 		if ((value = value_of(line, "received")))
-			envelope->received = strtol(value, NULL, 10);
+			envelope->received =
+				number_parse(value, 0, INT64_MAX, &received) ? 0 : received;
 		else if ((value = value_of(line, "sender")))
 			envelope->sender = pool_string(&envelope->pool, value);
 		else if ((value = value_of(line, "frozen")))
