@@ -263,7 +263,7 @@ static int to_number(struct expansion *expansion, const char *text, long long *n
 /* < <= = == > >= */
 static int test_numbers(struct expansion *expansion)
 {
-	const char *operator= expansion->at;
+	const char *relation = expansion->at;
 	long long left, right;
 	char *texts[2];
 
@@ -274,11 +274,11 @@ static int test_numbers(struct expansion *expansion)
 		return 0;
 	if (to_number(expansion, texts[0], &left) || to_number(expansion, texts[1], &right))
 		return -1;
-	if (operator[0] == '=')
+	if (relation[0] == '=')
 		return left == right;
-	if (operator[1] == '=' && left == right)
+	if (relation[1] == '=' && left == right)
 		return 1;
-	return operator[0] == '<' ? left < right : left> right;
+	return relation[0] == '<' ? left < right : left > right;
 }
 
 static const struct condition {
