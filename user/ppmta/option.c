@@ -73,15 +73,15 @@ static const struct {
 	const char *name;
 	unsigned int bit;
 } selectors[] = {
-	{"proxy", LOG_PROXY},
-	{"smtp_connection", LOG_SMTP_CONNECTION},
-	{"proxy_negotiation", LOG_PROXY_NEGOTIATION},
-	{"tls_cipher", LOG_TLS_CIPHER},
-	{"lost_incoming_connection", LOG_LOST_CONNECTION},
+	{"proxy", SELECT_PROXY},
+	{"smtp_connection", SELECT_SMTP_CONNECTION},
+	{"proxy_negotiation", SELECT_PROXY_NEGOTIATION},
+	{"tls_cipher", SELECT_TLS_CIPHER},
+	{"lost_incoming_connection", SELECT_LOST_CONNECTION},
 	{"all", ~0U},
 };
 
-#define STANDARD_SELECTORS (LOG_TLS_CIPHER | LOG_LOST_CONNECTION)
+#define STANDARD_SELECTORS (SELECT_TLS_CIPHER | SELECT_LOST_CONNECTION)
 
 static const struct option *find(const char *name)
 {

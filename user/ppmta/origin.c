@@ -57,7 +57,7 @@ static void log_negotiation(const struct session *session, int result)
 	const char *reason = pp_reason_text(session->origin.reason);
 	char text[PP_ORIGIN_PRINT_MAX], sender[64] = "";
 
-	if (!(session->config->selected & LOG_PROXY_NEGOTIATION))
+	if (!(session->config->selected & SELECT_PROXY_NEGOTIATION))
 		return;
 	if (result) {
 		log_line("proxy negotiation with [%s]:%u failed: %s%s%s",

@@ -57,11 +57,11 @@ enum acl_point {
 };
 
 enum log_selector {
-	LOG_PROXY = 1,		   /* PRX= in reception lines */
-	LOG_SMTP_CONNECTION = 2,   /* connections that begin and end */
-	LOG_PROXY_NEGOTIATION = 4, /* each origin, and each failure */
-	LOG_TLS_CIPHER = 8,	   /* X= */
-	LOG_LOST_CONNECTION = 16,
+	SELECT_PROXY = 1,	      /* PRX= in reception lines */
+	SELECT_SMTP_CONNECTION = 2,   /* connections that begin and end */
+	SELECT_PROXY_NEGOTIATION = 4, /* each origin, and each failure */
+	SELECT_TLS_CIPHER = 8,	      /* X= */
+	SELECT_LOST_CONNECTION = 16,
 };
 
 struct config {

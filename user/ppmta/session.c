@@ -418,13 +418,13 @@ static void log_reception(struct session *session)
 {
 	const struct config *config = session->config;
 	const SSL *ssl = session->channel->ssl;
-	int proxied = config->selected & LOG_PROXY && session->proxy_host_address[0];
+	int proxied = config->selected & SELECT_PROXY && session->proxy_host_address[0];
 
 	log_line("%s <= %s H=%s P=%s%s%s%s%s%s S=%llu", session->message_id,
 		 session->sender[0] ? session->sender : "<>", session_host(session),
 		 session->extended ? "esmtp" : "smtp", ssl ? "s" : "",
-		 ssl && config->selected & LOG_TLS_CIPHER ? " X=" : "",
-		 ssl && config->selected & LOG_TLS_CIPHER
+		 ssl && config->selected & SELECT_TLS_CIPHER ? " X=" : "",
+		 ssl && config->selected & SELECT_TLS_CIPHER
 			 ? tls_cipher(session->channel->ssl, &session->pool)
 			 : "",
 		 proxied ? " PRX=" : "", proxied ? session->proxy_host_address : "",
@@ -662,7 +662,7 @@ static int greet(struct session *session)
 		origin_find(session);
 	if (too_many(session))
 		return CLOSE;
-	if (session->config->selected & LOG_SMTP_CONNECTION)
+	if (session->config->selected & SELECT_SMTP_CONNECTION)
 		log_line("SMTP connection from [%s]:%u", session->sender_host_address,
 			 session->sender_host_port);
 	if (is_in_ports(session, session->config->tls_on_connect_ports) && !session->proxy_failed) {
@@ -714,7 +714,7 @@ static void lost(struct session *session, int why)
 		log_line("SMTP command timeout on connection from H=%s", session_host(session));
 	}
 	if (why == CHANNEL_EOF && session->helo[0] &&
-	    session->config->selected & LOG_LOST_CONNECTION)
+	    session->config->selected & SELECT_LOST_CONNECTION)
 		log_line("unexpected disconnection while reading SMTP command from H=%s",
 			 session_host(session));
 }
@@ -738,7 +738,7 @@ void session_run(struct session *session)
 		closing = run_command(session, line, len);
 	}
 	channel_flush(session->channel);
-	if (session->config->selected & LOG_SMTP_CONNECTION)
+	if (session->config->selected & SELECT_SMTP_CONNECTION)
 		log_line("SMTP connection from [%s]:%u closed", session->sender_host_address,
 			 session->sender_host_port);
 }
