@@ -21,7 +21,7 @@ enum option_type {
 	OPTION_LOOKUP,
 };
 
-static const struct option {
+static const struct main_option {
 	const char *name;
 	enum option_type type;
 	size_t offset;
@@ -83,7 +83,7 @@ static const struct {
 
 #define STANDARD_SELECTORS (SELECT_TLS_CIPHER | SELECT_LOST_CONNECTION)
 
-static const struct option *find(const char *name)
+static const struct main_option *find(const char *name)
 {
 	size_t i;
 
@@ -102,7 +102,7 @@ int option_exists(const char *name)
 
 int option_is_boolean(const char *name)
 {
-	const struct option *option = find(name);
+	const struct main_option *option = find(name);
 
 	return option && option->type == OPTION_BOOLEAN;
 }
@@ -186,7 +186,7 @@ static char *set_selectors(struct config *config, struct pool *pool)
 	return NULL;
 }
 
-static char *set(struct config *config, const struct option *option, const char *value,
+static char *set(struct config *config, const struct main_option *option, const char *value,
 		 struct pool *pool)
 {
 	void *field = (char *)config + option->offset;
@@ -212,7 +212,7 @@ static char *set(struct config *config, const struct option *option, const char 
 
 char *option_set(struct config *config, const char *name, const char *value, struct pool *pool)
 {
-	const struct option *option = find(name);
+	const struct main_option *option = find(name);
 	char *wrong;
 
 	if (!option)
@@ -241,7 +241,7 @@ struct config *config_new(void)
 	return config;
 }
 
-static void print_value(const struct config *config, const struct option *option)
+static void print_value(const struct config *config, const struct main_option *option)
 {
 	const void *field = (const char *)config + option->offset;
 	const char *string;
@@ -272,7 +272,7 @@ static void print_value(const struct config *config, const struct option *option
 
 int option_print(const struct config *config, const char *name)
 {
-	const struct option *option;
+	const struct main_option *option;
 	size_t i;
 
 	if (name) {
