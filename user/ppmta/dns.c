@@ -13,6 +13,7 @@
 
 #include <ares.h>
 
+#include "../common/clock.h"
 #include "../common/endpoint.h"
 #include "ppmta.h"
 
@@ -80,11 +81,11 @@ static void wait_for_answer(ares_channel channel, int timeout_ms, const int *don
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
 	struct pollfd fds[ARES_GETSOCK_MAXNUM];
 	struct timeval limit, *wait;
-	int64_t end = now_ms() + timeout_ms;
+	int64_t start = clock_ms();
 	int bits, i, count;
 
 	while (!*done) {
-		if (now_ms() >= end) {
+		if (clock_elapsed_ms(start) >= timeout_ms) {
 			ares_cancel(channel);
 			return;
 		}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/clock.h"
 #include "ppmta.h"
 
 #define BUCKETS	     4096
@@ -129,7 +130,7 @@ static struct rate *get_rate(const char *key, double period, double time)
 /* Exim's: an exponentially weighted moving average, with events per period. */
 double limit_rate(const char *key, double limit, double period, double count, int strict)
 {
-	double time = now_ms() / 1000.0, interval, old, value;
+	double time = clock_ms() / 1000.0, interval, old, value;
 	struct rate *rate;
 
 	pthread_mutex_lock(&lock);

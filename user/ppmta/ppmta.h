@@ -39,9 +39,6 @@
 
 #define MESSAGE_ID_LEN 16 /* 1VdNti-0001OY-1V */
 
-/* clock.c: of a clock that is never set */
-int64_t now_ms(void);
-
 /* ---- configuration ---- */
 
 enum proxy_lookup { LOOKUP_AUTO, LOOKUP_KERNEL, LOOKUP_USERSPACE };
