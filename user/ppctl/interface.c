@@ -9,7 +9,6 @@
  * is one that ppctl has made. A filter is known by the map of ports that its program reads.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -481,24 +480,6 @@ static void only_clear(void)
 	close(map);
 }
 
-/* Calls @each for the pins in the folder @kind. */
-static void each_pin(const char *kind,
-		     void (*each)(const char *name, const char *path, void *context), void *context)
-{
-	char folder[PATH_MAX], path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
-
-	pin_path(folder, kind, "");
-	dir = opendir(folder);
-	while (dir && (entry = readdir(dir))) {
-		pin_path(path, kind, entry->d_name);
-		each(entry->d_name, path, context);
-	}
-	if (dir)
-		closedir(dir);
-}
-
 static int parse_tcx(const char *name, uint64_t *cookie, unsigned int *index)
 {
 	unsigned long long number;
@@ -552,7 +533,7 @@ static int is_there(const struct interfaces *list, unsigned int index)
 	return 0;
 }
 
-static void sweep_link(const char *name, const char *path, void *context)
+static int sweep_link(const char *name, const char *path, void *context)
 {
 	const struct sweep *sweep = context;
 	__u32 program, on;
@@ -567,9 +548,10 @@ static void sweep_link(const char *name, const char *path, void *context)
 		if (cookie == sweep->cookie && !is_there(sweep->list, index))
 			unlink(path);
 	}
+	return 0;
 }
 
-static void see_link(const char *name, const char *path, void *context)
+static int see_link(const char *name, const char *path, void *context)
 {
 	struct sweep *sweep = context;
 	unsigned int index;
@@ -578,6 +560,7 @@ static void see_link(const char *name, const char *path, void *context)
 	(void)path;
 	if (!parse_tcx(name, &cookie, &index) && cookie == sweep->looked_for)
 		sweep->found = 1;
+	return 0;
 }
 
 static int do_nothing(uint64_t cookie)
@@ -586,21 +569,22 @@ static int do_nothing(uint64_t cookie)
 	return 0;
 }
 
-static void sweep_program(const char *name, const char *path, void *context)
+static int sweep_program(const char *name, const char *path, void *context)
 {
 	struct sweep *sweep = context;
 	uint64_t cookie;
 
 	if (parse_program(name, &cookie) || cookie == sweep->cookie)
-		return;
+		return 0;
 	sweep->looked_for = cookie;
 	sweep->found = 0;
 	if (has_tcx())
-		each_pin("links", see_link, sweep);
+		pin_each("links", see_link, sweep);
 	else
 		sweep->found = !netns_run(cookie, do_nothing);
 	if (!sweep->found)
 		unlink(path);
+	return 0;
 }
 
 static int has_programs(uint64_t cookie)
@@ -613,16 +597,17 @@ static int has_programs(uint64_t cookie)
 }
 
 /* Of a namespace whose programs are gone with it. */
-static void sweep_mark(const char *name, const char *path, void *context)
+static int sweep_mark(const char *name, const char *path, void *context)
 {
 	const struct sweep *sweep = context;
 	unsigned int index;
 	uint64_t cookie;
 
 	if (parse_clsact(name, &cookie, &index) || cookie == sweep->cookie)
-		return;
+		return 0;
 	if (!has_programs(cookie))
 		unlink(path);
+	return 0;
 }
 
 static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list)
@@ -649,7 +634,7 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 	return 0;
 }
 
-static void hooked_put(const char *name, const char *path, void *context)
+static int hooked_put(const char *name, const char *path, void *context)
 {
 	const int *map = context;
 	__u32 yes = 1;
@@ -658,6 +643,7 @@ static void hooked_put(const char *name, const char *path, void *context)
 	(void)path;
 	if (!parse_program(name, &cookie))
 		bpf_map_update_elem(*map, &cookie, &yes, BPF_ANY);
+	return 0;
 }
 
 /* pp_hooked is what the pinned programs say. */
@@ -673,7 +659,7 @@ static int hooked_follow(void)
 		close(map);
 		return -1;
 	}
-	each_pin("progs", hooked_put, &map);
+	pin_each("progs", hooked_put, &map);
 	while (!bpf_map_get_next_key(map, previous, &next)) {
 		if (previous && !has_programs(key))
 			bpf_map_delete_elem(map, &key);
@@ -708,9 +694,9 @@ int interfaces_attach(void)
 	}
 	sweep.cookie = cookie;
 	sweep.list = &list;
-	each_pin("links", sweep_link, &sweep);
-	each_pin("progs", sweep_program, &sweep);
-	each_pin("links", sweep_mark, &sweep);
+	pin_each("links", sweep_link, &sweep);
+	pin_each("progs", sweep_program, &sweep);
+	pin_each("links", sweep_mark, &sweep);
 	result =
 		only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) || hooked_follow()
 			? -1
@@ -721,11 +707,12 @@ int interfaces_attach(void)
 	return result;
 }
 
-static void detach_link(const char *name, const char *path, void *context)
+static int detach_link(const char *name, const char *path, void *context)
 {
 	(void)context;
 	if (!strncmp(name, PIN_TCX, strlen(PIN_TCX)))
 		pin_remove_link(path);
+	return 0;
 }
 
 static int detach_filters(uint64_t cookie)
@@ -742,7 +729,7 @@ static int detach_filters(uint64_t cookie)
 }
 
 /* Once for each program of it: the second time there is nothing left to do. */
-static void detach_namespace(const char *name, const char *path, void *context)
+static int detach_namespace(const char *name, const char *path, void *context)
 {
 	uint64_t cookie;
 
@@ -750,22 +737,25 @@ static void detach_namespace(const char *name, const char *path, void *context)
 	(void)context;
 	if (!parse_program(name, &cookie))
 		netns_run(cookie, detach_filters);
+	return 0;
 }
 
-static void remove_program(const char *name, const char *path, void *context)
+static int remove_program(const char *name, const char *path, void *context)
 {
 	uint64_t cookie;
 
 	(void)context;
 	if (!parse_program(name, &cookie))
 		unlink(path);
+	return 0;
 }
 
-static void remove_mark(const char *name, const char *path, void *context)
+static int remove_mark(const char *name, const char *path, void *context)
 {
 	(void)context;
 	if (!strncmp(name, PIN_CLSACT, strlen(PIN_CLSACT)))
 		unlink(path);
+	return 0;
 }
 
 void interfaces_detach(void)
@@ -774,15 +764,15 @@ void interfaces_detach(void)
 	uint64_t here;
 
 	libbpf_set_print(NULL);
-	each_pin("links", detach_link, NULL);
+	pin_each("links", detach_link, NULL);
 	/* the programs' pins last: they say in which namespaces there are filters */
 	if (!has_tcx()) {
 		if (!netns_cookie(&here))
 			detach_filters(here);
-		each_pin("progs", detach_namespace, NULL);
+		pin_each("progs", detach_namespace, NULL);
 	}
-	each_pin("links", remove_mark, NULL);
-	each_pin("progs", remove_program, NULL);
+	pin_each("links", remove_mark, NULL);
+	pin_each("progs", remove_program, NULL);
 	pin_path(path, "maps", MAP_HOOKED);
 	if (!access(path, F_OK))
 		hooked_follow();
@@ -956,7 +946,7 @@ static struct json_object *other_namespace(const struct others *others, uint64_t
 	return object;
 }
 
-static void add_namespace(const char *name, const char *path, void *context)
+static int add_namespace(const char *name, const char *path, void *context)
 {
 	struct others *others = context;
 	struct json_object *object;
@@ -964,9 +954,10 @@ static void add_namespace(const char *name, const char *path, void *context)
 
 	(void)path;
 	if (parse_program(name, &cookie) || cookie == others->cookie)
-		return;
+		return 0;
 	object = other_namespace(others, cookie);
 	json_object_object_add(object, "loaded", json_object_new_boolean(1));
+	return 0;
 }
 
 static void add_guarded(struct others *others, int map)
@@ -1006,7 +997,7 @@ struct json_object *interfaces_read(void)
 	for (i = 0; i < list.count; i++)
 		add_interface(here, only, drops, others.cookie, &list.entry[i]);
 	add_absent(here, only, others.cookie, &list);
-	each_pin("progs", add_namespace, &others);
+	pin_each("progs", add_namespace, &others);
 	add_guarded(&others, drops);
 	free(list.entry);
 out:

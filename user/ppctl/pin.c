@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -54,6 +55,31 @@ int pin_open_map(const char *name)
  * pp_sockops no connection has an origin any more, and the names, which then refuse, go last. */
 const char *const cgroup_programs[] = {"pp_gate",     "pp_sockops",  "pp_getsockopt", "pp_getsock4",
 				       "pp_getsock6", "pp_getpeer4", "pp_getpeer6",   NULL};
+
+static int is_own(const struct dirent *entry)
+{
+	return !strncmp(entry->d_name, OWN_PREFIX, strlen(OWN_PREFIX));
+}
+
+int pin_each(const char *kind, int (*each)(const char *name, const char *path, void *context),
+	     void *context)
+{
+	char folder[PATH_MAX], path[PATH_MAX];
+	struct dirent **entries;
+	int count, i, result = 0;
+
+	pin_path(folder, kind, "");
+	count = scandir(folder, &entries, is_own, alphasort);
+	for (i = 0; i < count; i++) {
+		pin_path(path, kind, entries[i]->d_name);
+		if (!result)
+			result = each(entries[i]->d_name, path, context);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return result;
+}
 
 static int is_pinned(const char *kind, const char *name)
 {
@@ -146,8 +172,7 @@ static int check_entries(const char *folder)
 	int result = 0;
 
 	while (dir && !result && (entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' &&
-		    strncmp(entry->d_name, OWN_PREFIX, strlen(OWN_PREFIX)))
+		if (entry->d_name[0] != '.' && !is_own(entry))
 			result = error("%s/%s is not of ppsplit: name another directory with --pin",
 				       folder, entry->d_name);
 	}
@@ -218,12 +243,20 @@ static void serve_no_port(void)
 	close(map);
 }
 
+static int remove_pin(const char *name, const char *path, void *kind)
+{
+	(void)name;
+	if (!strcmp(kind, "links"))
+		pin_remove_link(path);
+	else
+		unlink(path);
+	return 0;
+}
+
 void pin_remove_all(void)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
-	struct dirent *entry;
 	size_t i;
-	DIR *dir;
 
 	/* without the gate, which is the guard too, what pp_in does not translate gets into a
 	 * stream */
@@ -235,18 +268,7 @@ void pin_remove_all(void)
 	serve_no_port();
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pin_path(folder, kinds[i], "");
-		dir = opendir(folder);
-		while (dir && (entry = readdir(dir))) {
-			if (strncmp(entry->d_name, OWN_PREFIX, strlen(OWN_PREFIX)))
-				continue;
-			pin_path(path, kinds[i], entry->d_name);
-			if (!strcmp(kinds[i], "links"))
-				pin_remove_link(path);
-			else
-				unlink(path);
-		}
-		if (dir)
-			closedir(dir);
+		pin_each(kinds[i], remove_pin, (void *)kinds[i]);
 		rmdir(folder);
 	}
 	rmdir(options.pin);

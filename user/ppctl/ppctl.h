@@ -70,6 +70,10 @@ void pin_path(char path[PATH_MAX], const char *kind, const char *name);
  * way in or out. Return: a descriptor, or -1 with errno set, and no error is said. */
 int pin_open(const char *kind, const char *name);
 int pin_open_map(const char *name);
+/* Calls @each for every pin of ours in the folder @kind, by name, until one returns other than 0.
+ * The pin may be removed by that. Return: what the last one returned. */
+int pin_each(const char *kind, int (*each)(const char *name, const char *path, void *context),
+	     void *context);
 /* Sets or clears a flag of pp_config, of which @map is the descriptor. The caller holds the lock.
  */
 int config_change(int map, __u32 flag, int on);
@@ -108,7 +112,7 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 /* senders.c: links of pp_sender are pinned by their cgroup's id */
 #define SENDER_PROGRAM	   "pp_sender"
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
-void sender_links(void (*each)(const char *link, void *context), void *context);
+int sender_links(int (*each)(const char *link, const char *path, void *context), void *context);
 
 /* netlink.c */
 struct interface {

@@ -3,7 +3,6 @@
  * ppctl proxy-cgroup: the cgroups of proxies on this host, each with a link of pp_sender. While
  * there is one, pp_config says that over loopback nobody else is believed.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,28 +23,36 @@ static void link_name(const char *cgroup, char name[64])
 	snprintf(name, 64, SENDER_LINK_PREFIX "%llu", (unsigned long long)st.st_ino);
 }
 
-void sender_links(void (*each)(const char *link, void *context), void *context)
-{
-	char folder[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
+/* What is to be called for the links of pp_sender alone. */
+struct sender_walk {
+	int (*each)(const char *link, const char *path, void *context);
+	void *context;
+};
 
-	pin_path(folder, "links", "");
-	dir = opendir(folder);
-	while (dir && (entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, SENDER_LINK_PREFIX, strlen(SENDER_LINK_PREFIX)))
-			each(entry->d_name, context);
-	}
-	if (dir)
-		closedir(dir);
+static int each_sender_link(const char *name, const char *path, void *context)
+{
+	const struct sender_walk *walk = context;
+
+	if (strncmp(name, SENDER_LINK_PREFIX, strlen(SENDER_LINK_PREFIX)))
+		return 0;
+	return walk->each(name, path, walk->context);
 }
 
-static void add_cgroup(const char *link, void *list)
+int sender_links(int (*each)(const char *link, const char *path, void *context), void *context)
+{
+	struct sender_walk walk = {each, context};
+
+	return pin_each("links", each_sender_link, &walk);
+}
+
+static int add_cgroup(const char *link, const char *path, void *list)
 {
 	char cgroup[PATH_MAX];
 
+	(void)path;
 	if (!cgroup_of_link(link, cgroup))
 		json_object_array_add(list, json_object_new_string(cgroup[0] ? cgroup : "gone"));
+	return 0;
 }
 
 static struct json_object *senders_read(int map)
@@ -58,15 +65,14 @@ static struct json_object *senders_read(int map)
 }
 
 /* A unit that is started again has a cgroup anew, under the same name. */
-static void remove_if_gone(const char *name, void *unused)
+static int remove_if_gone(const char *name, const char *path, void *unused)
 {
-	char cgroup[PATH_MAX], path[PATH_MAX];
+	char cgroup[PATH_MAX];
 
 	(void)unused;
-	if (cgroup_of_link(name, cgroup) || cgroup[0])
-		return;
-	pin_path(path, "links", name);
-	pin_remove_link(path);
+	if (!cgroup_of_link(name, cgroup) && !cgroup[0])
+		pin_remove_link(path);
+	return 0;
 }
 
 /* Over loopback only proxy cgroups are believed, as long as there is one. */

@@ -2,10 +2,8 @@
 /*
  * ppctl status: what is loaded, where it is attached, what it serves, what it has counted.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,13 +113,15 @@ static struct json_object *map_program_read(const struct map_program *program)
 	return object;
 }
 
-static void add_sender_program(const char *link, void *list)
+static int add_sender_program(const char *link, const char *path, void *list)
 {
 	char cgroup[PATH_MAX];
 	struct json_object *program = program_read(SENDER_PROGRAM, link, cgroup);
 
+	(void)path;
 	if (program)
 		json_object_array_add(list, program);
+	return 0;
 }
 
 /* @cgroup: receives the path of the first that is attached, or "" */
@@ -148,18 +148,15 @@ static struct json_object *programs_read(char cgroup[PATH_MAX])
 	return list;
 }
 
-static void add_map(struct json_object *list, const char *name)
+static int add_map(const char *name, const char *path, void *list)
 {
 	struct bpf_map_info info = {};
 	struct json_object *object;
 	__u32 len = sizeof(info);
-	char path[PATH_MAX];
-	int fd;
+	int fd = bpf_obj_get(path);
 
-	pin_path(path, "maps", name);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return;
+		return 0;
 	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
 		object = json_object_new_object();
 		add_string(object, "name", name);
@@ -170,29 +167,15 @@ static void add_map(struct json_object *list, const char *name)
 		json_object_array_add(list, object);
 	}
 	close(fd);
+	return 0;
 }
 
-static int is_map(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-/* All that are pinned, by name. */
+/* All that are pinned. */
 static struct json_object *maps_read(void)
 {
 	struct json_object *list = json_object_new_array();
-	struct dirent **entries;
-	char folder[PATH_MAX];
-	int count, i;
 
-	pin_path(folder, "maps", "");
-	count = scandir(folder, &entries, is_map, alphasort);
-	for (i = 0; i < count; i++) {
-		add_map(list, entries[i]->d_name);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
+	pin_each("maps", add_map, list);
 	return list;
 }
 

@@ -5,7 +5,6 @@
  * is detached for a moment, and connections and lists stay.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,10 +198,12 @@ static void leave_out_unused(const struct namespace *namespace)
 	}
 }
 
-static int add_namespace(struct replacement *replacement, const char *pin)
+static int add_namespace(const char *pin, const char *path, void *context)
 {
+	struct replacement *replacement = context;
 	struct namespace *namespace = &replacement->namespaces[replacement->namespace_count];
 
+	(void)path;
 	if (tc_program_cookie(pin, &namespace->cookie) || build_of(replacement, namespace->cookie))
 		return 0;
 	if (replacement->namespace_count == NAMESPACES_MAX)
@@ -214,31 +215,6 @@ static int add_namespace(struct replacement *replacement, const char *pin)
 	replacement->namespace_count++;
 	leave_out_unused(namespace);
 	return reuse_maps(namespace->build) || build_load(namespace->build) ? -1 : 0;
-}
-
-static int is_pin(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-/* Calls @each for the pins in the folder @kind, until one fails. */
-static int each_pin(struct replacement *replacement, const char *kind,
-		    int (*each)(struct replacement *replacement, const char *pin))
-{
-	struct dirent **entries;
-	char folder[PATH_MAX];
-	int result = 0, count, i;
-
-	pin_path(folder, kind, "");
-	count = scandir(folder, &entries, is_pin, alphasort);
-	for (i = 0; i < count; i++) {
-		if (!result)
-			result = each(replacement, entries[i]->d_name);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-	return result;
 }
 
 /* The program of @build with the name of the one that @before is. Return: a descriptor, or -1. */
@@ -262,13 +238,15 @@ static int add_hook(struct replacement *replacement, const struct hook *hook)
 	return 0;
 }
 
-static int add_link(struct replacement *replacement, const char *pin)
+static int add_link(const char *pin, const char *path, void *context)
 {
+	struct replacement *replacement = context;
 	struct hook hook = {.kind = LINK, .before = -1};
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
 	uint64_t cookie;
 
+	(void)path;
 	if (!clsact_cookie(pin, &cookie)) /* no link */
 		return 0;
 	hook.at = pin_open("links", pin);
@@ -327,7 +305,7 @@ static int find_hooks(struct replacement *replacement)
 {
 	size_t i;
 
-	if (each_pin(replacement, "links", add_link))
+	if (pin_each("links", add_link, replacement))
 		return -1;
 	for (i = 0; i < replacement->namespace_count; i++) {
 		if (add_filters(replacement, &replacement->namespaces[i]))
@@ -433,11 +411,13 @@ static void detach_old(struct replacement *replacement)
 }
 
 /* The pins that are no hooks: programs that are attached later, and by others. */
-static int renew_pin(struct replacement *replacement, const char *pin)
+static int renew_pin(const char *pin, const char *path, void *context)
 {
+	struct replacement *replacement = context;
 	int before = pin_open("progs", pin), after;
 	uint64_t cookie;
 
+	(void)path;
 	after = program_like(tc_program_cookie(pin, &cookie) ? replacement->build
 							     : build_of(replacement, cookie),
 			     before);
@@ -447,11 +427,13 @@ static int renew_pin(struct replacement *replacement, const char *pin)
 }
 
 /* What says that a clsact qdisc is ours is a program, any. */
-static int renew_clsact(struct replacement *replacement, const char *pin)
+static int renew_clsact(const char *pin, const char *path, void *context)
 {
+	struct replacement *replacement = context;
 	int before, after;
 	uint64_t cookie;
 
+	(void)path;
 	if (clsact_cookie(pin, &cookie))
 		return 0;
 	before = pin_open("links", pin);
@@ -508,7 +490,7 @@ static int load(struct replacement *replacement)
 	if (reuse_maps(replacement->build) || build_load(replacement->build) ||
 	    pin_new_maps(replacement->build))
 		return -1;
-	return each_pin(replacement, "progs", add_namespace);
+	return pin_each("progs", add_namespace, replacement);
 }
 
 int upgrade(const char *cgroup)
@@ -520,8 +502,8 @@ int upgrade(const char *cgroup)
 		return -1;
 	/* the build's number last: without it, the next 'up' goes through all of this again */
 	if (!load(&replacement) && !find_hooks(&replacement) && !replace_hooks(&replacement) &&
-	    !attach_new(&replacement, cgroup) && !each_pin(&replacement, "progs", renew_pin) &&
-	    !each_pin(&replacement, "links", renew_clsact) && !pin_new_programs(&replacement)) {
+	    !attach_new(&replacement, cgroup) && !pin_each("progs", renew_pin, &replacement) &&
+	    !pin_each("links", renew_clsact, &replacement) && !pin_new_programs(&replacement)) {
 		detach_old(&replacement);
 		result = build_write();
 	}
