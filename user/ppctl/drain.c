@@ -17,6 +17,7 @@
 
 #include "../common/array.h"
 #include "../common/clock.h"
+#include "interface.h"
 #include "ppctl.h"
 #include "drain.h"
 

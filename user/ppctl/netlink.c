@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../common/array.h"
+#include "netlink.h"
 #include "ppctl.h"
 
 #define TRIES 10 /* of a dump that the kernel interrupts, since something has changed meanwhile */

@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 
 #include "../common/array.h"
+#include "interface.h"
 #include "ppctl.h"
 
 void pin_path(char path[PATH_MAX], const char *kind, const char *name)

@@ -12,6 +12,7 @@
 #include "../common/array.h"
 #include "../common/endpoint.h"
 #include "../common/number.h"
+#include "interface.h"
 #include "ppctl.h"
 #include "drain.h"
 

@@ -114,60 +114,12 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
 int sender_links(int (*each)(const char *link, const char *path, void *context), void *context);
 
-/* netlink.c */
-struct interface {
-	unsigned int index;
-	unsigned int master; /* index of the bridge, bond or VRF that it is under, or 0 */
-	unsigned short type; /* ARPHRD_* */
-	int is_port;	     /* of a bridge or bond: what comes by it goes on as that one's */
-	int addressed;	     /* 1: packets for this host come by it, as far as addresses tell */
-	char name[16];
-};
-
-struct interfaces {
-	struct interface *entry; /* by index; free() it */
-	size_t count;
-};
-
-int interfaces_list(struct interfaces *list);
-/* Are there filters, of anybody, on the interface's clsact qdisc? Return: 1, 0; or -1. */
-int clsact_has_filters(unsigned int index);
-/* Has the interface an ingress qdisc in the place of clsact? */
-int has_ingress_qdisc(unsigned int index);
-
 /* namespace.c */
 /* The cookie of this network namespace. */
 int netns_cookie(uint64_t *cookie);
 /* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, where no
  * process and no name in /run/netns leads there, silently. */
 int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
-
-/* interface.c: pp_in and pp_out, on the interfaces of this network namespace that --interface names
- * or has named, or on all that have an address. Attaches what is missing, takes away what is gone.
- */
-int interfaces_attach(void);
-/* In all network namespaces. */
-void interfaces_detach(void);
-/* One of ours on a clsact qdisc. */
-struct filter {
-	uint64_t cookie; /* of its network namespace */
-	unsigned int index;
-	int way;
-	__u32 handle;
-	__u32 program; /* id */
-};
-/* Those of the namespace @cookie: @list receives @max of them. Return: how many there are; or -1:
- * the way into the namespace is not found. */
-int filters_find(uint64_t cookie, struct filter *list, size_t max);
-/* Return: 0, or a negative errno. */
-int filter_replace(const struct filter *filter, int program);
-/* Of which network namespace is the pin links/@pin of a tcx link, or the mark that a clsact qdisc
- * is ours, or progs/@pin of a tc program? Return: 0; or -1: it is none. */
-int tcx_cookie(const char *pin, uint64_t *cookie);
-int clsact_cookie(const char *pin, uint64_t *cookie);
-int tc_program_cookie(const char *pin, uint64_t *cookie);
-struct json_object *interfaces_read(void);
-void interfaces_print(struct json_object *interfaces, const char *cgroup);
 
 /* up.c: loads those of the tc programs @names (up to NULL) that are not pinned as progs/NAME_COOKIE
  * yet, for the network namespace @cookie, on the maps that are pinned. */

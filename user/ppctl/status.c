@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 
 #include "../common/array.h"
+#include "interface.h"
 #include "ppctl.h"
 #include "drain.h"
 

@@ -17,6 +17,7 @@
 #include <linux/magic.h>
 
 #include "../common/array.h"
+#include "interface.h"
 #include "ppctl.h"
 #include "drain.h"
 #include "upgrade.h"

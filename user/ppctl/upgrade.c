@@ -19,6 +19,7 @@
 #include "../common/name.h"
 #include "ppctl.h"
 #include "drain.h"
+#include "hook.h"
 #include "upgrade.h"
 
 #define MAP_BUILD      "pp_build" /* one entry, the build's number; of no program */
@@ -204,7 +205,7 @@ static int add_namespace(const char *pin, const char *path, void *context)
 	struct namespace *namespace = &replacement->namespaces[replacement->namespace_count];
 
 	(void)path;
-	if (tc_program_cookie(pin, &namespace->cookie) || build_of(replacement, namespace->cookie))
+	if (hook_parse_program(pin, &namespace->cookie) || build_of(replacement, namespace->cookie))
 		return 0;
 	if (replacement->namespace_count == NAMESPACES_MAX)
 		return error("%s/progs: more than %d network namespaces", options.pin,
@@ -247,15 +248,15 @@ static int add_link(const char *pin, const char *path, void *context)
 	uint64_t cookie;
 
 	(void)path;
-	if (!clsact_cookie(pin, &cookie)) /* no link */
+	if (!clsact_parse(pin, &cookie, NULL)) /* no link */
 		return 0;
 	hook.at = pin_open("links", pin);
 	if (hook.at < 0 || bpf_obj_get_info_by_fd(hook.at, &info, &len))
 		return error("%s/links/%s: %s", options.pin, pin, strerror(errno));
 	snprintf(hook.name, sizeof(hook.name), "%s", pin);
 	hook.before = bpf_prog_get_fd_by_id(info.prog_id);
-	hook.after = program_like(tcx_cookie(pin, &cookie) ? replacement->build
-							   : build_of(replacement, cookie),
+	hook.after = program_like(tcx_parse(pin, &cookie, NULL) ? replacement->build
+								: build_of(replacement, cookie),
 				  hook.before);
 	return add_hook(replacement, &hook);
 }
@@ -418,8 +419,8 @@ static int renew_pin(const char *pin, const char *path, void *context)
 	uint64_t cookie;
 
 	(void)path;
-	after = program_like(tc_program_cookie(pin, &cookie) ? replacement->build
-							     : build_of(replacement, cookie),
+	after = program_like(hook_parse_program(pin, &cookie) ? replacement->build
+							      : build_of(replacement, cookie),
 			     before);
 	if (before >= 0)
 		close(before);
@@ -434,7 +435,7 @@ static int renew_clsact(const char *pin, const char *path, void *context)
 	uint64_t cookie;
 
 	(void)path;
-	if (clsact_cookie(pin, &cookie))
+	if (clsact_parse(pin, &cookie, NULL))
 		return 0;
 	before = pin_open("links", pin);
 	after = program_like(build_of(replacement, cookie), before);

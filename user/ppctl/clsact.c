@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * pp_in and pp_out by filters on the clsact qdisc, where the kernel has no tcx. A filter has no
+ * pin: it is known by its handle, and by the map of ports that its program reads. A pin
+ * links/pp_clsact_COOKIE_INDEX, of any program, says that ppctl has made this interface's qdisc.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "hook.h"
+#include "netlink.h"
+#include "ppctl.h"
+
+/* Fixed, so that filters are found again. Each set has a handle of its own. */
+#define PRIORITY 0x5050
+#define HANDLE	 0x5050
+#define HANDLES	 8
+
+#define PIN	 "pp_clsact_"
+#define MAPS_MAX 64 /* of one program, the kernel's limit */
+
+static const enum bpf_tc_attach_point points[WAYS] = {
+	[OUT] = BPF_TC_EGRESS,
+	[IN] = BPF_TC_INGRESS,
+};
+
+static void clsact_path(char path[PATH_MAX], uint64_t cookie, unsigned int index)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), PIN "%llu_%u", (unsigned long long)cookie, index);
+	pin_path(path, "links", name);
+}
+
+int clsact_parse(const char *pin, uint64_t *cookie, unsigned int *index)
+{
+	unsigned long long number;
+	unsigned int on;
+
+	if (sscanf(pin, PIN "%llu_%u", &number, &on) != 2)
+		return -1;
+	*cookie = number;
+	if (index)
+		*index = on;
+	return 0;
+}
+
+/* Of a pinned map, or 0. */
+static __u32 map_id(const char *name)
+{
+	int fd = pin_open("maps", name);
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		info.id = 0;
+	close(fd);
+	return info.id;
+}
+
+/* Is the program of this set? */
+static int is_own(__u32 program)
+{
+	__u32 maps[MAPS_MAX], ports = map_id(MAP_PORTS), len, i;
+	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)maps};
+	int fd = ports ? bpf_prog_get_fd_by_id(program) : -1, own = 0;
+
+	if (fd < 0)
+		return 0;
+	len = sizeof(info);
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		for (i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++)
+			own |= maps[i] == ports;
+	}
+	close(fd);
+	return own;
+}
+
+/* The program at this place of clsact's, or 0. */
+static __u32 filter_at(int way, unsigned int index, __u32 handle)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index, .attach_point = points[way]);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = PRIORITY);
+
+	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
+}
+
+/* Return: the handle of our filter, or 0. */
+static __u32 find_filter(int way, unsigned int index)
+{
+	__u32 i, id;
+
+	for (i = 0; i < HANDLES; i++) {
+		id = filter_at(way, index, HANDLE + i);
+		if (id && is_own(id))
+			return HANDLE + i;
+	}
+	return 0;
+}
+
+int clsact_is_attached(int way, unsigned int index)
+{
+	return find_filter(way, index) != 0;
+}
+
+/* Makes a clsact qdisc where there is none, and remembers that. Return: 0, or a negative errno. */
+static int make_qdisc(uint64_t cookie, unsigned int index, int program)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int result = bpf_tc_hook_create(&hook);
+	char path[PATH_MAX];
+
+	clsact_path(path, cookie, index);
+	if (result == -EEXIST) {
+		/* ours would have a filter: somebody has replaced it */
+		if (!find_filter(OUT, index) && !find_filter(IN, index))
+			unlink(path);
+		return 0;
+	}
+	if (result)
+		return result;
+	unlink(path);
+	if (bpf_obj_pin(program, path))
+		return -errno;
+	chmod(path, 0600);
+	return 0;
+}
+
+int clsact_attach(int way, uint64_t cookie, unsigned int index, int program)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index, .attach_point = points[way]);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .priority = PRIORITY);
+	int result = make_qdisc(cookie, index, program);
+	__u32 i;
+
+	if (result)
+		return result;
+	result = -EEXIST;
+	/* a handle that is taken is another set's, or another tool's */
+	for (i = 0; i < HANDLES && result == -EEXIST; i++) {
+		opts.handle = HANDLE + i;
+		result = bpf_tc_attach(&hook, &opts);
+	}
+	return result;
+}
+
+void clsact_detach(uint64_t cookie, unsigned int index)
+{
+	char path[PATH_MAX];
+	__u32 handle;
+	int way;
+
+	for (way = WAYS - 1; way >= 0; way--) {
+		handle = find_filter(way, index);
+		if (handle) {
+			DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+					    .attach_point = points[way]);
+			DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle,
+					    .priority = PRIORITY);
+
+			bpf_tc_detach(&hook, &opts);
+		}
+	}
+	clsact_path(path, cookie, index);
+	if (!access(path, F_OK) && !clsact_has_filters(index)) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
+				    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+
+		bpf_tc_hook_destroy(&hook);
+	}
+	unlink(path);
+}
+
+int clsact_detach_all(uint64_t cookie)
+{
+	struct interfaces list;
+	size_t i;
+
+	if (interfaces_list(&list))
+		return -1;
+	for (i = 0; i < list.count; i++)
+		clsact_detach(cookie, list.entry[i].index);
+	free(list.entry);
+	return 0;
+}
+
+/* What netns_run() does for filters_find() and filter_replace(). */
+static struct {
+	struct filter *list;
+	size_t count, max;
+	const struct filter *filter;
+	int program;
+} visit;
+
+static int find_filters(uint64_t cookie)
+{
+	struct filter filter = {.cookie = cookie};
+	struct interfaces list;
+	size_t i;
+
+	if (interfaces_list(&list))
+		return -1;
+	for (i = 0; i < list.count; i++) {
+		filter.index = list.entry[i].index;
+		for (filter.way = 0; filter.way < WAYS; filter.way++) {
+			filter.handle = find_filter(filter.way, filter.index);
+			if (!filter.handle)
+				continue;
+			filter.program = filter_at(filter.way, filter.index, filter.handle);
+			if (visit.count < visit.max)
+				visit.list[visit.count] = filter;
+			visit.count++;
+		}
+	}
+	free(list.entry);
+	return 0;
+}
+
+int filters_find(uint64_t cookie, struct filter *list, size_t max)
+{
+	if (has_tcx())
+		return 0;
+	visit.list = list;
+	visit.max = max;
+	visit.count = 0;
+	return netns_run(cookie, find_filters) ? -1 : (int)visit.count;
+}
+
+static int replace_filter(uint64_t cookie)
+{
+	const struct filter *filter = visit.filter;
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = filter->index,
+			    .attach_point = points[filter->way]);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = visit.program, .handle = filter->handle,
+			    .priority = PRIORITY, .flags = BPF_TC_F_REPLACE);
+
+	(void)cookie;
+	return bpf_tc_attach(&hook, &opts);
+}
+
+int filter_replace(const struct filter *filter, int program)
+{
+	visit.filter = filter;
+	visit.program = program;
+	return netns_run(filter->cookie, replace_filter);
+}

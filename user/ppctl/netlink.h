@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What rtnetlink says of this network namespace.
+ */
+#ifndef PPCTL_NETLINK_H
+#define PPCTL_NETLINK_H
+
+#include <stddef.h>
+
+#define LO_INDEX 1
+
+struct interface {
+	unsigned int index;
+	unsigned int master; /* index of the bridge, bond or VRF that it is under, or 0 */
+	unsigned short type; /* ARPHRD_* */
+	int is_port;	     /* of a bridge or bond: what comes by it goes on as that one's */
+	int addressed;	     /* 1: packets for this host come by it, as far as addresses tell */
+	char name[16];
+};
+
+struct interfaces {
+	struct interface *entry; /* by index; free() it */
+	size_t count;
+};
+
+/* Return: 0, or -1. */
+int interfaces_list(struct interfaces *list);
+/* Are there filters, of anybody, on the interface's clsact qdisc? Return: 1, 0; or -1. */
+int clsact_has_filters(unsigned int index);
+/* Has the interface an ingress qdisc in the place of clsact? */
+int has_ingress_qdisc(unsigned int index);
+
+#endif
