@@ -12,6 +12,7 @@
 
 #include <bpf/bpf.h>
 
+#include "build.h"
 #include "drain.h"
 #include "hook.h"
 #include "ppctl.h"
@@ -144,7 +145,7 @@ int hook_attach(uint64_t cookie, const struct interface *interface)
 	pinned = are_pinned(cookie, programs);
 	if (pinned && hooks_are_attached(cookie, interface->index))
 		return 0;
-	if (!pinned && load_tc_programs(cookie, programs))
+	if (!pinned && build_load_tc(cookie, programs))
 		return -1;
 	flows_forget_old();
 	for (way = 0; way < WAYS; way++) {

@@ -121,10 +121,6 @@ int netns_cookie(uint64_t *cookie);
  * process and no name in /run/netns leads there, silently. */
 int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 
-/* up.c: loads those of the tc programs @names (up to NULL) that are not pinned as progs/NAME_COOKIE
- * yet, for the network namespace @cookie, on the maps that are pinned. */
-int load_tc_programs(uint64_t cookie, const char *const names[]);
-
 /* port.c: is there a port with a split in pp_ports, or with what is left of one? */
 int ports_have_split(int map);
 /* Has a port with this policy, or had it, connections that pp_in translates? */

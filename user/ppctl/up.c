@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppctl up: load, pin, attach.
+ * ppctl up: load, pin, attach; and on a set that is up, what is missing.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -19,6 +17,7 @@
 #include "../common/array.h"
 #include "interface.h"
 #include "ppctl.h"
+#include "build.h"
 #include "drain.h"
 #include "upgrade.h"
 #include "pp.skel.h"
@@ -38,33 +37,6 @@ static const struct {
 	{BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_setsockopt, "bpf_setsockopt", "5.8"},
 	{BPF_PROG_TYPE_SK_MSG, BPF_FUNC_sk_storage_get, "bpf_sk_storage_get", "5.9"},
 };
-
-/* The last lines that libbpf and the verifier said, for the error. */
-static char libbpf_said[1024];
-
-static int remember_print(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	char *text;
-	size_t len, have;
-
-	if (level != LIBBPF_WARN || vasprintf(&text, format, arguments) < 0)
-		return 0;
-	len = strlen(text);
-	if (len >= sizeof(libbpf_said)) {
-		libbpf_said[0] = 0;
-		have = 0;
-	} else {
-		have = strlen(libbpf_said);
-		if (have + len >= sizeof(libbpf_said)) {
-			memmove(libbpf_said, libbpf_said + len, have - len + 1);
-			have -= len;
-		}
-	}
-	snprintf(libbpf_said + have, sizeof(libbpf_said) - have, "%s",
-		 len < sizeof(libbpf_said) ? text : text + len - sizeof(libbpf_said) + 1);
-	free(text);
-	return 0;
-}
 
 static int check_kernel(void)
 {
@@ -105,25 +77,12 @@ static int check_bpffs(void)
 	return 0;
 }
 
-/* FNV-1a of the object. */
-uint64_t build_id(void)
-{
-	uint64_t hash = 0xcbf29ce484222325ULL;
-	const unsigned char *bytes;
-	size_t size, i;
-
-	bytes = pp_bpf__elf_bytes(&size);
-	for (i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
-static int pin_maps(struct pp_bpf *skeleton)
+static int pin_maps(struct pp_bpf *build)
 {
 	char path[PATH_MAX];
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, skeleton->obj)
+	bpf_object__for_each_map(map, build->obj)
 	{
 		if (bpf_map__is_internal(map))
 			continue;
@@ -145,47 +104,24 @@ static int attach_to_map(const struct bpf_program *program, const struct bpf_map
 }
 
 /* Programs of sockmaps stay with their map: sockmaps have links from 6.10 on only. */
-static int attach_to_maps(struct pp_bpf *skeleton)
+static int attach_to_maps(struct pp_bpf *build)
 {
-	if (attach_to_map(skeleton->progs.pp_pass, skeleton->maps.pp_senders, BPF_SK_SKB_VERDICT))
+	if (attach_to_map(build->progs.pp_pass, build->maps.pp_senders, BPF_SK_SKB_VERDICT))
 		return -1;
-	return attach_to_map(skeleton->progs.pp_msg, skeleton->maps.pp_senders, BPF_SK_MSG_VERDICT);
+	return attach_to_map(build->progs.pp_msg, build->maps.pp_senders, BPF_SK_MSG_VERDICT);
 }
 
-static int pin_program(const struct bpf_program *program, const char *name)
-{
-	char path[PATH_MAX];
-
-	pin_path(path, "progs", name);
-	if (bpf_obj_pin(bpf_program__fd(program), path))
-		return error("%s: %s", path, strerror(errno));
-	chmod(path, 0600);
-	return 0;
-}
-
-/* The tc programs are loaded apart, for each network namespace: load_tc_programs(). */
-static void leave_tc_programs_out(struct pp_bpf *skeleton)
-{
-	struct bpf_program *program;
-
-	bpf_object__for_each_program(program, skeleton->obj)
-	{
-		if (bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS)
-			bpf_program__set_autoload(program, false);
-	}
-}
-
-static int attach_to_cgroup(struct pp_bpf *skeleton, const char *cgroup)
+static int attach_to_cgroup(struct pp_bpf *build, const char *cgroup)
 {
 	struct bpf_program *program;
 	enum bpf_attach_type type;
 	const char *name;
 
-	bpf_object__for_each_program(program, skeleton->obj)
+	bpf_object__for_each_program(program, build->obj)
 	{
 		type = bpf_program__expected_attach_type(program);
 		name = bpf_program__name(program);
-		if (program == skeleton->progs.pp_sender ||
+		if (program == build->progs.pp_sender ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_TRACING ||
 		    bpf_program__type(program) == BPF_PROG_TYPE_SK_SKB ||
@@ -212,161 +148,17 @@ static int add_to_lists(void)
 	return list_add(&proxy_list, options.proxies);
 }
 
-static int load_and_attach(struct pp_bpf *skeleton, const char *cgroup)
+static int load_and_attach(struct pp_bpf *build, const char *cgroup)
 {
-	libbpf_said[0] = 0;
-	leave_tc_programs_out(skeleton);
-	if (pp_bpf__load(skeleton))
-		return error("the kernel refused the programs (%s); it said:\n%s", strerror(errno),
-			     libbpf_said);
+	if (build_load(build))
+		return -1;
 	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
 	 * what it was told to serve, and no socket is in a sockmap without its program. */
-	if (pin_maps(skeleton) || pin_program(skeleton->progs.pp_sender, SENDER_PROGRAM) ||
-	    pin_program(skeleton->progs.pp_count, COUNT_PROGRAM) || attach_to_maps(skeleton) ||
+	if (pin_maps(build) || build_pin_program(build->progs.pp_sender, SENDER_PROGRAM) ||
+	    build_pin_program(build->progs.pp_count, COUNT_PROGRAM) || attach_to_maps(build) ||
 	    add_to_lists())
 		return -1;
-	return attach_to_cgroup(skeleton, cgroup) || build_write() ? -1 : 0;
-}
-
-/* Takes the pinned map in place of a new one, where both are of one kind: libbpf does not ask. */
-static int reuse_map(struct bpf_map *map)
-{
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-	int fd = pin_open_map(bpf_map__name(map)), result = -1;
-
-	if (fd < 0)
-		return -1;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		error("%s: %s", bpf_map__name(map), strerror(errno));
-	else if (!map_fits(map, &info))
-		error("%s, which is pinned at %s, is of another version of ppsplit: 'ppctl down', "
-		      "then up "
-		      "again",
-		      bpf_map__name(map), options.pin);
-	else
-		result = bpf_map__reuse_fd(map, fd);
-	close(fd);
-	return result;
-}
-
-static int reuse_maps(struct pp_bpf *skeleton)
-{
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, skeleton->obj)
-	{
-		if (!bpf_map__is_internal(map) && reuse_map(map))
-			return -1;
-	}
-	return 0;
-}
-
-static void tc_program_pin(char name[64], const struct bpf_program *program, uint64_t cookie)
-{
-	snprintf(name, 64, "%s_%llu", bpf_program__name(program), (unsigned long long)cookie);
-}
-
-/* Is @program one of @names, and not there yet? */
-static int is_missing(const struct bpf_program *program, uint64_t cookie, const char *const names[])
-{
-	char name[64], path[PATH_MAX];
-
-	for (; *names; names++) {
-		if (!strcmp(bpf_program__name(program), *names)) {
-			tc_program_pin(name, program, cookie);
-			pin_path(path, "progs", name);
-			return access(path, F_OK) != 0;
-		}
-	}
-	return 0;
-}
-
-static int load_missing(struct pp_bpf *skeleton, uint64_t cookie, const char *const names[])
-{
-	struct bpf_program *program;
-	char name[64];
-	int missing = 0;
-
-	bpf_object__for_each_program(program, skeleton->obj)
-	{
-		bpf_program__set_autoload(program, is_missing(program, cookie, names));
-		missing |= bpf_program__autoload(program);
-	}
-	if (!missing)
-		return 0;
-	if (reuse_maps(skeleton))
-		return -1;
-	skeleton->rodata->netns_cookie = cookie;
-	libbpf_said[0] = 0;
-	libbpf_set_print(remember_print);
-	if (pp_bpf__load(skeleton))
-		return error("the kernel refused the programs of the split (%s); it said:\n%s",
-			     strerror(errno), libbpf_said);
-	bpf_object__for_each_program(program, skeleton->obj)
-	{
-		tc_program_pin(name, program, cookie);
-		if (bpf_program__autoload(program) && pin_program(program, name))
-			return -1;
-	}
-	return 0;
-}
-
-int load_tc_programs(uint64_t cookie, const char *const names[])
-{
-	struct pp_bpf *skeleton = pp_bpf__open();
-	int result;
-
-	if (!skeleton)
-		return error("the BPF object: %s", strerror(errno));
-	result = load_missing(skeleton, cookie, names);
-	pp_bpf__destroy(skeleton);
-	return result;
-}
-
-struct pp_bpf *build_open(void)
-{
-	struct pp_bpf *build;
-
-	libbpf_set_print(remember_print);
-	build = pp_bpf__open();
-	if (build)
-		leave_tc_programs_out(build);
-	else
-		error("the BPF object: %s", strerror(errno));
-	return build;
-}
-
-struct pp_bpf *build_open_tc(uint64_t cookie)
-{
-	struct bpf_program *program;
-	struct pp_bpf *build = build_open();
-
-	if (!build)
-		return NULL;
-	build->rodata->netns_cookie = cookie;
-	bpf_object__for_each_program(program, build->obj) bpf_program__set_autoload(
-		program, bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS);
-	return build;
-}
-
-struct bpf_object *build_object(struct pp_bpf *build)
-{
-	return build->obj;
-}
-
-int build_load(struct pp_bpf *build)
-{
-	libbpf_said[0] = 0;
-	if (!pp_bpf__load(build))
-		return 0;
-	return error("the kernel refused the programs (%s); it said:\n%s", strerror(errno),
-		     libbpf_said);
-}
-
-void build_close(struct pp_bpf *build)
-{
-	pp_bpf__destroy(build);
+	return attach_to_cgroup(build, cgroup) || build_write() ? -1 : 0;
 }
 
 /* There may be new interfaces, and hooks may have gone. */
@@ -435,7 +227,7 @@ static int report_up(const char *cgroup_path, int already)
 
 int command_up(int argc, char **argv)
 {
-	struct pp_bpf *skeleton;
+	struct pp_bpf *build;
 	char path[PATH_MAX], rest_path[PATH_MAX];
 	int result, rest;
 
@@ -446,7 +238,7 @@ int command_up(int argc, char **argv)
 	if (!options.ports && options.policy_given)
 		return error("%s belongs to the policy of a port: name the port with --port",
 			     options.policy_given);
-	libbpf_set_print(remember_print);
+	libbpf_set_print(NULL);
 	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path) ||
 	    check_lists() || pin_lock() || pin_check())
 		return -1;
@@ -459,18 +251,18 @@ int command_up(int argc, char **argv)
 		return already_up(path) ? -1 : report_up(path, 1);
 	}
 
-	skeleton = pp_bpf__open();
-	if (!skeleton)
-		return error("the BPF object: %s", strerror(errno));
+	build = build_open();
+	if (!build)
+		return -1;
 	pin_path(rest_path, "maps", MAP_PORTS);
 	rest = !access(rest_path, F_OK);
 	pin_remove_all(); /* what a killed 'up' or 'down' may have left */
 	result = pin_make_directories();
 	if (!result)
-		result = load_and_attach(skeleton, path);
+		result = load_and_attach(build, path);
 	if (result)
 		pin_remove_all();
-	pp_bpf__destroy(skeleton);
+	build_close(build);
 	if (result)
 		return -1;
 	say("up on %s, pinned at %s%s", path, options.pin,

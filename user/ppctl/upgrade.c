@@ -9,25 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "../common/array.h"
-#include "../common/name.h"
 #include "ppctl.h"
+#include "build.h"
 #include "drain.h"
 #include "hook.h"
 #include "upgrade.h"
 
-#define MAP_BUILD      "pp_build" /* one entry, the build's number; of no program */
 #define HOOKS_MAX      4096
 #define NAMESPACES_MAX 1024
-
-/* Working memory, of use to nobody when a program ends: one of another size is made anew. */
-static const char *const scratch_maps[] = {"pp_work", "pp_large_work", "pp_stage", "pp_packet"};
 
 /* Where a program is attached. */
 struct hook {
@@ -53,93 +48,6 @@ struct replacement {
 	struct hook *hooks;
 	size_t count, done;
 };
-
-int build_write(void)
-{
-	uint64_t id = build_id();
-	__u32 zero = 0;
-	int map = pin_open("maps", MAP_BUILD), result = 0;
-
-	if (map < 0) {
-		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_BUILD, sizeof(zero), sizeof(id), 1,
-				     NULL);
-		if (map < 0)
-			return error("%s: %s", MAP_BUILD, strerror(errno));
-		result = pin_replace("maps", MAP_BUILD, map);
-	}
-	if (!result && bpf_map_update_elem(map, &zero, &id, BPF_ANY))
-		result = error("%s: %s", MAP_BUILD, strerror(errno));
-	close(map);
-	return result;
-}
-
-int build_is_same(void)
-{
-	int map = pin_open("maps", MAP_BUILD);
-	uint64_t id = 0;
-	__u32 zero = 0;
-
-	if (map < 0)
-		return 0;
-	if (bpf_map_lookup_elem(map, &zero, &id))
-		id = 0;
-	close(map);
-	return id == build_id();
-}
-
-static int is_scratch(const struct bpf_map *map)
-{
-	return NAME_FIND(bpf_map__name(map), scratch_maps) >= 0;
-}
-
-int map_fits(const struct bpf_map *map, const struct bpf_map_info *info)
-{
-	return info->type == bpf_map__type(map) && info->key_size == bpf_map__key_size(map) &&
-	       info->value_size == bpf_map__value_size(map);
-}
-
-/* Programs of both builds are at work for a moment, and share what the pinned maps hold. Return: 0,
- * 1: a new one takes its place; or -1. */
-static int check_map(const struct bpf_map *map, int fd)
-{
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-	const char *name = bpf_map__name(map);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return error("%s/maps/%s: %s", options.pin, name, strerror(errno));
-	if (map_fits(map, &info))
-		return 0;
-	if (is_scratch(map))
-		return 1;
-	return error(
-		"%s/maps/%s is of type %u with keys of %u and values of %u bytes; the programs of "
-		"this ppctl want type %u, %u and %u: 'ppctl down', then up again. Nothing was "
-		"changed",
-		options.pin, name, info.type, info.key_size, info.value_size, bpf_map__type(map),
-		bpf_map__key_size(map), bpf_map__value_size(map));
-}
-
-static int reuse_maps(struct pp_bpf *build)
-{
-	struct bpf_map *map;
-	int fd, result;
-
-	bpf_object__for_each_map(map, build_object(build))
-	{
-		fd = bpf_map__is_internal(map) ? -1 : pin_open("maps", bpf_map__name(map));
-		if (fd < 0)
-			continue;
-		result = check_map(map, fd);
-		if (!result && bpf_map__reuse_fd(map, fd))
-			result = error("%s/maps/%s: %s", options.pin, bpf_map__name(map),
-				       strerror(errno));
-		close(fd);
-		if (result < 0)
-			return -1;
-	}
-	return 0;
-}
 
 /* What is new, or takes the place of one that does not fit: before the tc programs are loaded,
  * which look for it there. */
@@ -215,7 +123,7 @@ static int add_namespace(const char *pin, const char *path, void *context)
 		return -1;
 	replacement->namespace_count++;
 	leave_out_unused(namespace);
-	return reuse_maps(namespace->build) || build_load(namespace->build) ? -1 : 0;
+	return build_reuse_maps(namespace->build, 0) || build_load(namespace->build) ? -1 : 0;
 }
 
 /* The program of @build with the name of the one that @before is. Return: a descriptor, or -1. */
@@ -488,7 +396,7 @@ static int load(struct replacement *replacement)
 	replacement->namespaces = calloc(NAMESPACES_MAX + 1, sizeof(*replacement->namespaces));
 	if (!replacement->hooks || !replacement->namespaces)
 		return error("%s", strerror(ENOMEM));
-	if (reuse_maps(replacement->build) || build_load(replacement->build) ||
+	if (build_reuse_maps(replacement->build, 0) || build_load(replacement->build) ||
 	    pin_new_maps(replacement->build))
 		return -1;
 	return pin_each("progs", add_namespace, replacement);
