@@ -14,7 +14,7 @@
 #include <linux/sock_diag.h>
 
 #include "ppctl.h"
-#include "drain.h"
+#include "translated.h"
 
 #define ALL_STATES 0xfff /* include/net/tcp_states.h */
 

@@ -13,9 +13,9 @@
 #include <bpf/bpf.h>
 
 #include "build.h"
-#include "drain.h"
 #include "hook.h"
 #include "ppctl.h"
+#include "translated.h"
 
 #ifndef ARPHRD_RAWIP
 #define ARPHRD_RAWIP 519

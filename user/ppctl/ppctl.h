@@ -106,7 +106,7 @@ int cgroup_reattach(const char *name, const char *cgroup);
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin);
 
-/* drain.c */
+/* Lists the connections whose header was taken out. */
 #define COUNT_PROGRAM "pp_count"
 
 /* senders.c: links of pp_sender are pinned by their cgroup's id */

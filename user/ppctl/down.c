@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl down: at once, or when the last connection is gone whose header was taken out; --wait waits
+ * for that, --now resets what is left.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "../common/clock.h"
+#include "drain.h"
+#include "ppctl.h"
+
+#define EXIT_DRAINING 2	     /* connections are left */
+#define POLL_US	      200000 /* between two looks of --wait */
+#define NOW_TRIES     50     /* of --now, each with the pause of drain_begin() */
+
+static int report_down(size_t left)
+{
+	struct json_object *object;
+
+	if (!options.json)
+		return 0;
+	object = json_object_new_object();
+	json_object_object_add(object, "left", json_object_new_int64(left));
+	print_json(object);
+	return 0;
+}
+
+static int down_is_done(void)
+{
+	pin_remove_all();
+	say("down");
+	return report_down(0);
+}
+
+static int down_is_draining(size_t left)
+{
+	say("going down, connections left whose header was taken out: %zu. When they are gone, "
+	    "'ppctl "
+	    "down' again ends it; --wait waits for that, --now resets them, 'ppctl up' takes it "
+	    "back",
+	    left);
+	report_down(left);
+	return EXIT_DRAINING;
+}
+
+/* Resets what is left. A socket that no process has any more cannot be reset by Linux before 6.11:
+ * nobody reads from it, so it needs no guard, and ends by itself. */
+static int down_now(int ports, struct translated_list *list)
+{
+	size_t first = list->count;
+	int tries;
+
+	for (tries = 0; list->count && tries < NOW_TRIES; tries++) {
+		if (sockets_destroy(list))
+			return -1;
+		translated_free(list);
+		if (drain_begin(ports, list))
+			return -1;
+	}
+	if (translated_orphans(list) < list->count)
+		return error(
+			"%zu of %zu connections could not be reset; they are served until they are "
+			"gone: neither a process nor a name in /run/netns leads to "
+			"their network namespace",
+			list->count - translated_orphans(list), first);
+	say("connections reset: %zu", first - list->count);
+	return down_is_done();
+}
+
+/* Others may call ppctl meanwhile: to end it with --now, or to take it back. */
+static int down_wait(struct translated_list *list)
+{
+	int64_t start = clock_ms();
+	size_t left = list->count;
+	int ports, failed;
+
+	say("going down, connections to wait for: %zu", left);
+	fflush(stdout);
+	for (;;) {
+		if (options.wait_s && clock_elapsed_ms(start) >= options.wait_s * 1000LL)
+			return down_is_draining(left);
+		pin_unlock();
+		usleep(POLL_US);
+		if (pin_lock())
+			return -1;
+		ports = pin_open("maps", MAP_PORTS);
+		if (ports < 0) {
+			say("down");
+			return report_down(0);
+		}
+		if (!drain_is_down()) {
+			close(ports);
+			return error("taken back by 'ppctl up'");
+		}
+		translated_free(list);
+		failed = drain_begin(ports, list);
+		close(ports);
+		if (failed)
+			return -1;
+		left = list->count;
+		if (!left)
+			return down_is_done();
+	}
+}
+
+static int drain_down(int ports)
+{
+	struct translated_list list = {};
+	int result;
+
+	if (drain_begin(ports, &list))
+		return -1;
+	if (!list.count)
+		result = down_is_done();
+	else if (options.now)
+		result = down_now(ports, &list);
+	else if (options.wait)
+		result = down_wait(&list);
+	else
+		result = down_is_draining(list.count);
+	translated_free(&list);
+	return result;
+}
+
+/* Is there a connection that something of the set serves? Also where its port is gone from the
+ * list. */
+static int is_needed(int ports)
+{
+	struct translated_list list;
+	int needed;
+
+	if (ports < 0)
+		return 0;
+	if (ports_have_split(ports))
+		return 1;
+	if (translated_read(&list))
+		return -1;
+	needed = list.count != 0;
+	translated_free(&list);
+	return needed;
+}
+
+int command_down(int argc, char **argv)
+{
+	int ports, needed, result;
+
+	(void)argv;
+	if (argc || (options.now && options.wait))
+		return error("usage: ppctl down [--wait[=SECONDS] | --now] [--pin DIR]");
+	if (access(options.pin, F_OK)) {
+		if (errno == EACCES)
+			return error("%s: needs root", options.pin);
+		return error("nothing is up at %s", options.pin);
+	}
+	if (geteuid() != 0)
+		return error("needs root");
+	if (pin_lock() || pin_check())
+		return -1;
+	ports = pin_open("maps", MAP_PORTS);
+	needed = is_needed(ports);
+	if (needed < 0)
+		result = -1;
+	else
+		result = needed ? drain_down(ports) : down_is_done();
+	if (ports >= 0)
+		close(ports);
+	return result;
+}

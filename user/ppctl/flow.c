@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What pp_flows and pp_forwarded remember of connections, and when that is to be forgotten.
+ */
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "ppctl.h"
+#include "translated.h"
+
+/* Deletes the entries of a map of flows for which @stale says 1. */
+static void forget(const char *name,
+		   int (*stale)(const struct pp_connection_key *key, const void *value,
+				uint16_t port),
+		   uint16_t port)
+{
+	struct pp_connection_key keys[2], *previous = NULL;
+	int map = pin_open("maps", name), count = 0, more = 1;
+	union {
+		struct pp_flow flow;
+		struct pp_forward forward;
+	} value;
+
+	if (map < 0)
+		return;
+	/* each after the next has been asked for */
+	while (more) {
+		more = !bpf_map_get_next_key(map, previous, &keys[count & 1]);
+		if (previous && !bpf_map_lookup_elem(map, previous, &value) &&
+		    stale(previous, &value, port))
+			bpf_map_delete_elem(map, previous);
+		previous = &keys[count++ & 1];
+	}
+	close(map);
+}
+
+static int is_of_port(const struct pp_connection_key *key, const void *value, uint16_t port)
+{
+	(void)value;
+	return key->local_port == port;
+}
+
+/* What these have of the port is from before it was served this time. Connections since then may
+ * have the same tuples, and were not translated. */
+void flows_forget_port(uint16_t port)
+{
+	forget("pp_flows", is_of_port, port);
+	forget("pp_forwarded", is_of_port, port);
+}
+
+static int is_established(const struct pp_connection_key *key, const void *value, uint16_t unused)
+{
+	const struct pp_flow *flow = value;
+
+	(void)key;
+	(void)unused;
+	return flow->established != 0;
+}
+
+static int has_ended(const struct pp_connection_key *key, const void *value, uint16_t unused)
+{
+	const struct pp_forward *forward = value;
+
+	(void)key;
+	(void)unused;
+	return forward->ended_ns != 0;
+}
+
+/* A connection made while there were no hooks may have the tuple of an older one, which was
+ * translated. Of those that live pp_origins and pp_forwarded tell again. */
+void flows_forget_old(void)
+{
+	static int done; /* by this command */
+
+	if (done++)
+		return;
+	forget("pp_flows", is_established, 0);
+	forget("pp_forwarded", has_ended, 0);
+}
