@@ -12,7 +12,6 @@
 
 #include <bpf/bpf.h>
 
-#include "../common/array.h"
 #include "interface.h"
 #include "ppctl.h"
 #include "drain.h"
@@ -32,12 +31,10 @@ static int for_each_port(int map,
 				     const struct translated_list *list),
 			 const struct translated_list *list)
 {
-	uint16_t ports[1024], *previous = NULL;
+	uint16_t ports[PORTS_MAX];
 	struct pp_port policy;
-	size_t count = 0, i;
+	size_t count = ports_list(map, ports), i;
 
-	while (count < ARRAY_SIZE(ports) && !bpf_map_get_next_key(map, previous, &ports[count]))
-		previous = &ports[count++];
 	for (i = 0; i < count; i++) {
 		if (!bpf_map_lookup_elem(map, &ports[i], &policy) &&
 		    each(map, ports[i], &policy, list))

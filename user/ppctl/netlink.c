@@ -210,6 +210,26 @@ int interfaces_list(struct interfaces *list)
 	return 0;
 }
 
+/* Qdiscs or filters (@type: RTM_GET*) of an interface, below @parent. Return: 0, or a negative
+ * errno.
+ */
+static int dump_tc(int type, unsigned int index, uint32_t parent, dump_function *each,
+		   void *context)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg tc;
+	} request = {
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(request.tc)), .nlmsg_type = type},
+		.tc = {.tcm_family = AF_UNSPEC, .tcm_ifindex = index, .tcm_parent = parent},
+	};
+	int tries, result = -EINTR;
+
+	for (tries = 0; tries < TRIES && result == -EINTR; tries++)
+		result = dump_once(&request.header, each, context);
+	return result;
+}
+
 static void see_filter(const struct nlmsghdr *message, void *context)
 {
 	if (message->nlmsg_type == RTM_NEWTFILTER)
@@ -219,25 +239,12 @@ static void see_filter(const struct nlmsghdr *message, void *context)
 int clsact_has_filters(unsigned int index)
 {
 	static const uint32_t sides[] = {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS};
-	struct {
-		struct nlmsghdr header;
-		struct tcmsg filter;
-	} request;
-	int found = 0, result, tries;
+	int found = 0;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(sides) && !found; i++) {
-		result = -EINTR;
-		for (tries = 0; tries < TRIES && result == -EINTR; tries++) {
-			memset(&request, 0, sizeof(request));
-			request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.filter));
-			request.header.nlmsg_type = RTM_GETTFILTER;
-			request.filter.tcm_family = AF_UNSPEC;
-			request.filter.tcm_ifindex = index;
-			request.filter.tcm_parent = TC_H_MAKE(TC_H_CLSACT, sides[i]);
-			result = dump_once(&request.header, see_filter, &found);
-		}
-		if (result)
+		if (dump_tc(RTM_GETTFILTER, index, TC_H_MAKE(TC_H_CLSACT, sides[i]), see_filter,
+			    &found))
 			return -1;
 	}
 	return found;
@@ -267,19 +274,7 @@ static void see_qdisc(const struct nlmsghdr *message, void *context)
 int has_ingress_qdisc(unsigned int index)
 {
 	struct qdisc_scan scan = {.index = index};
-	struct {
-		struct nlmsghdr header;
-		struct tcmsg qdisc;
-	} request;
-	int tries, result = -EINTR;
 
-	for (tries = 0; tries < TRIES && result == -EINTR; tries++) {
-		memset(&request, 0, sizeof(request));
-		request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.qdisc));
-		request.header.nlmsg_type = RTM_GETQDISC;
-		request.qdisc.tcm_family = AF_UNSPEC;
-		request.qdisc.tcm_ifindex = index;
-		result = dump_once(&request.header, see_qdisc, &scan);
-	}
+	dump_tc(RTM_GETQDISC, index, 0, see_qdisc, &scan);
 	return scan.found;
 }

@@ -9,7 +9,6 @@
 
 #include <bpf/bpf.h>
 
-#include "../common/array.h"
 #include "../common/endpoint.h"
 #include "../common/number.h"
 #include "interface.h"
@@ -48,6 +47,22 @@ int ports_have_split(int map)
 		previous = &port;
 	}
 	return 0;
+}
+
+static int by_port(const void *left, const void *right)
+{
+	return *(const uint16_t *)left - *(const uint16_t *)right;
+}
+
+size_t ports_list(int map, uint16_t ports[PORTS_MAX])
+{
+	uint16_t *previous = NULL;
+	size_t count = 0;
+
+	while (count < PORTS_MAX && !bpf_map_get_next_key(map, previous, &ports[count]))
+		previous = &ports[count++];
+	qsort(ports, count, sizeof(ports[0]), by_port);
+	return count;
 }
 
 /* With the policy that the options say. */
@@ -97,24 +112,16 @@ static struct json_object *port_object(uint16_t port, const struct pp_port *poli
 	return object;
 }
 
-static int by_port(const void *left, const void *right)
-{
-	return *(const uint16_t *)left - *(const uint16_t *)right;
-}
-
 static struct json_object *ports_read(int map)
 {
 	struct json_object *list = json_object_new_array();
-	uint16_t ports[1024], *previous = NULL;
+	uint16_t ports[PORTS_MAX];
 	struct translated_list translated = {};
 	struct json_object *object;
 	struct pp_port policy;
 	int counted = 0;
-	size_t count = 0, i;
+	size_t count = ports_list(map, ports), i;
 
-	while (count < ARRAY_SIZE(ports) && !bpf_map_get_next_key(map, previous, &ports[count]))
-		previous = &ports[count++];
-	qsort(ports, count, sizeof(ports[0]), by_port);
 	for (i = 0; i < count; i++) {
 		if (bpf_map_lookup_elem(map, &ports[i], &policy))
 			continue;

@@ -121,7 +121,11 @@ int netns_cookie(uint64_t *cookie);
  * process and no name in /run/netns leads there, silently. */
 int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 
-/* port.c: is there a port with a split in pp_ports, or with what is left of one? */
+#define PORTS_MAX 1024 /* pp_ports has room for fewer */
+
+/* port.c: the ports in pp_ports, sorted. Return: how many. */
+size_t ports_list(int map, uint16_t ports[PORTS_MAX]);
+/* Is there a port with a split in pp_ports, or with what is left of one? */
 int ports_have_split(int map);
 /* Has a port with this policy, or had it, connections that pp_in translates? */
 int policy_translates(const struct pp_port *policy);
