@@ -118,15 +118,21 @@ static void anything_else_is_refused_and_changes_nothing(void **state)
 static void an_endpoint_is_made_of_bytes(void **state)
 {
 	static const uint8_t ip4[4] = {192, 0, 2, 7}, ip6[16] = {0x20, 0x01, [15] = 7};
+	const struct sockaddr_in6 *as_ip6;
 	char text[ENDPOINT_TEXT_MAX];
 	struct sockaddr_storage endpoint;
 
 	(void)state;
+	memset(&endpoint, 0xee, sizeof(endpoint));
 	assert_int_equal(endpoint_make(&endpoint, AF_INET, ip4, 25), sizeof(struct sockaddr_in));
 	endpoint_text(&endpoint, text);
 	assert_string_equal(text, "192.0.2.7:25");
+	memset(&endpoint, 0xee, sizeof(endpoint));
 	assert_int_equal(endpoint_make(&endpoint, AF_INET6, ip6, 65535),
 			 sizeof(struct sockaddr_in6));
+	as_ip6 = (const struct sockaddr_in6 *)&endpoint;
+	assert_int_equal(as_ip6->sin6_scope_id, 0);
+	assert_int_equal(as_ip6->sin6_flowinfo, 0);
 	endpoint_set_port(&endpoint, 0x1234);
 	assert_int_equal(endpoint_port(&endpoint), 0x1234);
 	endpoint_text(&endpoint, text);

@@ -70,7 +70,7 @@ static void the_nearest_name_is_suggested(void **state)
 
 static void a_name_of_64_letters_is_still_compared(void **state)
 {
-	char longest[65], longer[66];
+	char longest[65], longer[66], far_longer[201];
 	const char *const names[] = {longest, longer};
 
 	(void)state;
@@ -80,6 +80,9 @@ static void a_name_of_64_letters_is_still_compared(void **state)
 	longer[65] = 0;
 	assert_ptr_equal(NAME_NEAREST(longest, names), longest);
 	assert_null(NAME_NEAREST(longer, names));
+	memset(far_longer, 'x', 200);
+	far_longer[200] = 0;
+	assert_null(NAME_NEAREST(far_longer, names));
 }
 
 static void a_suggestion_ends_an_error_message(void **state)

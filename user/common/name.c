@@ -32,7 +32,7 @@ static int distance(const char *left, const char *right)
 	int left_len = strlen(left), right_len = strlen(right);
 	int row[NAME_LEN_MAX + 1], before, above, i, k;
 
-	if (left_len > NAME_LEN_MAX || right_len > NAME_LEN_MAX)
+	if (right_len > NAME_LEN_MAX)
 		return NAME_LEN_MAX;
 	for (k = 0; k <= right_len; k++)
 		row[k] = k;
