@@ -287,59 +287,31 @@ static void print_listeners(struct json_object *list, int any_port, int any_spli
 		       "dropped until they fall back\n");
 }
 
-int command_status(int argc, char **argv)
+/* @cgroup: receives the path of the one that is served, or "". Return: NULL after an error. */
+static struct json_object *status_read(int ports, int proxies, int stats, char cgroup[PATH_MAX])
 {
-	struct json_object *status, *programs, *ports, *proxies, *senders;
-	struct json_object *listeners, *stats, *maps, *interfaces;
-	int ports_map, proxies_map, stats_map;
-	char cgroup[PATH_MAX];
+	struct json_object *status = json_object_new_object(), *programs = programs_read(cgroup);
+	struct json_object *interfaces = interfaces_read();
 
-	(void)argv;
-	if (argc)
-		return error("usage: ppctl status [--json] [--pin DIR]");
-	ports_map = pin_open_map(MAP_PORTS);
-	if (ports_map < 0)
-		return -1;
-	proxies_map = pin_open_map(MAP_PROXIES);
-	stats_map = pin_open_map(MAP_STATS);
-	if (proxies_map < 0 || stats_map < 0)
-		return -1;
-
-	programs = programs_read(cgroup);
-	maps = maps_read();
-	ports = port_list.read(ports_map);
-	proxies = proxy_list.read(proxies_map);
-	senders = proxy_cgroup_list.read(-1);
-	listeners = listeners_read(ports_map, cgroup);
-	interfaces = interfaces_read();
 	if (!interfaces)
-		return -1;
-	stats = stats_read(stats_map);
-	status = json_object_new_object();
+		return NULL;
 	add_string(status, "pin", options.pin);
 	add_string(status, "cgroup", cgroup);
 	json_object_object_add(status, "going_down", json_object_new_boolean(drain_is_down()));
 	json_object_object_add(status, "programs", programs);
-	json_object_object_add(status, "maps", maps);
-	json_object_object_add(status, "ports", ports);
-	json_object_object_add(status, "proxies", proxies);
-	json_object_object_add(status, "proxy_cgroups", senders);
-	json_object_object_add(status, "listeners", listeners);
+	json_object_object_add(status, "maps", maps_read());
+	json_object_object_add(status, "ports", port_list.read(ports));
+	json_object_object_add(status, "proxies", proxy_list.read(proxies));
+	json_object_object_add(status, "proxy_cgroups", proxy_cgroup_list.read(-1));
+	json_object_object_add(status, "listeners", listeners_read(ports, cgroup));
 	json_object_object_add(status, "interfaces", interfaces);
-	json_object_object_add(status, "counters", stats);
-	if (options.json) {
-		print_json(status);
-		return 0;
-	}
-	printf("pinned at %s\n", options.pin);
-	if (drain_is_down())
-		printf("going down, when the connections with a split are gone\n");
-	if (json_object_array_length(programs))
-		printf("cgroup    %s\n", cgroup[0] ? cgroup
-						   : "gone: 'ppctl up --cgroup PATH' attaches the "
-						     "programs to the new one");
-	print_programs(programs);
-	print_maps(maps);
+	json_object_object_add(status, "counters", stats_read(stats));
+	return status;
+}
+
+static void print_lists(struct json_object *ports, struct json_object *proxies,
+			struct json_object *senders)
+{
 	printf("ports\n");
 	port_list.print(ports);
 	if (!json_object_array_length(ports))
@@ -352,12 +324,56 @@ int command_status(int argc, char **argv)
 		printf("proxy cgroups\n");
 		proxy_cgroup_list.print(senders);
 	}
-	print_listeners(listeners, json_object_array_length(ports) > 0,
-			ports_have_split(ports_map));
-	if (ports_have_split(ports_map))
-		interfaces_print(interfaces, cgroup);
+}
+
+static void status_print(struct json_object *status, const char *cgroup, int any_split)
+{
+	struct json_object *programs = json_object_object_get(status, "programs");
+	struct json_object *ports = json_object_object_get(status, "ports");
+
+	printf("pinned at %s\n", options.pin);
+	if (json_object_get_boolean(json_object_object_get(status, "going_down")))
+		printf("going down, when the connections with a split are gone\n");
+	if (json_object_array_length(programs))
+		printf("cgroup    %s\n", cgroup[0] ? cgroup
+						   : "gone: 'ppctl up --cgroup PATH' attaches the "
+						     "programs to the new one");
+	print_programs(programs);
+	print_maps(json_object_object_get(status, "maps"));
+	print_lists(ports, json_object_object_get(status, "proxies"),
+		    json_object_object_get(status, "proxy_cgroups"));
+	print_listeners(json_object_object_get(status, "listeners"),
+			json_object_array_length(ports) > 0, any_split);
+	if (any_split)
+		interfaces_print(json_object_object_get(status, "interfaces"), cgroup);
 	printf("counters\n");
-	stats_print(stats);
+	stats_print(json_object_object_get(status, "counters"));
+}
+
+int command_status(int argc, char **argv)
+{
+	int ports, proxies, stats;
+	struct json_object *status;
+	char cgroup[PATH_MAX];
+
+	(void)argv;
+	if (argc)
+		return error("usage: ppctl status [--json] [--pin DIR]");
+	ports = pin_open_map(MAP_PORTS);
+	if (ports < 0)
+		return -1;
+	proxies = pin_open_map(MAP_PROXIES);
+	stats = pin_open_map(MAP_STATS);
+	if (proxies < 0 || stats < 0)
+		return -1;
+	status = status_read(ports, proxies, stats, cgroup);
+	if (!status)
+		return -1;
+	if (options.json) {
+		print_json(status);
+		return 0;
+	}
+	status_print(status, cgroup, ports_have_split(ports));
 	json_object_put(status);
 	return 0;
 }
