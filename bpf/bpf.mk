@@ -5,6 +5,11 @@ BPF_OBJECTS := $(BUILD)/bpf/pp.bpf.o
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -I. -Iinclude \
 	-idirafter /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) -MMD -MP
 
+# for selftests/unit/headers_alone.sh
+bpf-flags:
+	@echo '$(filter-out -MMD -MP,$(BPF_CFLAGS))'
+.PHONY: bpf-flags
+
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c $< -o $@

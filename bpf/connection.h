@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Which connection: the key of a hand-over, from the contexts that name one. The remote end is the
- * proxy, the local one the mail server, whichever of them is asked.
+ * Which connection: its key, from the contexts that name one. The remote end is the proxy, the
+ * local one the mail server, whichever of them is asked.
  */
 #ifndef PP_CONNECTION_H
 #define PP_CONNECTION_H
 
-static int is_loopback(const __u8 *address)
-{
-	const __u32 *word = (const __u32 *)address;
-
-	if (word[0] || word[1])
-		return 0;
-	if (word[2] == bpf_htonl(0xffff))
-		return address[12] == 127;
-	return !word[2] && word[3] == bpf_htonl(1);
-}
-
-/* Sets what else is in the key that pp_outgoing has for the connection @key. */
-static void outgoing_key(struct pp_connection_key *key, __u64 netns_cookie, __u32 first_seq)
-{
-	key->netns_cookie = is_loopback(key->remote) ? netns_cookie : 0;
-	key->first_seq = first_seq;
-}
+#include "kernel.h"
+#include <pp/header.h>
+#include <pp/maps.h>
+#include "address.h"
+#include "context.h"
+#include "netns.h"
+#include "segment.h"
 
 /* Functions of their own, here and below: in branches of one, the compiler joins the loads at a
  * computed address in the context, which the verifier refuses. */
@@ -126,6 +116,17 @@ static void connection_of_socket(struct bpf_sock *sk, struct pp_connection_key *
 		own_of_ip6(sk, (__u32 *)key->local);
 	key->remote_port = bpf_ntohs(CONTEXT_FIELD(sk->dst_port));
 	key->local_port = CONTEXT_FIELD(sk->src_port);
+}
+
+static void flow_key(struct pp_connection_key *key, struct __sk_buff *skb,
+		     const struct segment *segment)
+{
+	key->netns_cookie = skb_netns_cookie(skb);
+	__builtin_memcpy(key->remote, segment->source, 16);
+	__builtin_memcpy(key->local, segment->destination, 16);
+	key->remote_port = segment->source_port;
+	key->local_port = segment->destination_port;
+	key->first_seq = 0;
 }
 
 #endif

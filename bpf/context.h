@@ -5,6 +5,8 @@
 #ifndef PP_CONTEXT_H
 #define PP_CONTEXT_H
 
+#include "kernel.h"
+
 /* The compiler merges accesses to neighbouring context fields, which the verifier refuses. */
 #define CONTEXT_FIELD(field) (*(volatile typeof(field) *)&(field))
 

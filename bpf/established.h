@@ -6,6 +6,15 @@
 #ifndef PP_ESTABLISHED_H
 #define PP_ESTABLISHED_H
 
+#include "kernel.h"
+#include "connection.h"
+#include "context.h"
+#include "guard.h"
+#include "outgoing.h"
+#include "payload.h"
+#include "policy.h"
+#include "record.h"
+
 /* Keeps work->joined with the socket. Return: 0, or -1. */
 static int keep_bytes(struct bpf_sock *sk, struct pp_work *work, struct pp_record *record,
 		      __u32 len)
@@ -154,25 +163,6 @@ static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_sock
 	return 1;
 }
 
-/* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
- * again: what was decoded counts once TCP has taken it. */
-static int is_settled(const struct pp_socket *socket, __u64 accepted)
-{
-	const struct pp_record *record = &socket->record;
-
-	switch (record->state) {
-	case PP_STATE_VALID:
-	case PP_STATE_LOCAL:
-		return accepted >= record->header_len;
-	case PP_STATE_BAD:
-		return accepted > socket->bad_after;
-	case PP_STATE_PENDING:
-	case PP_STATE_FRAGMENTED:
-		return 0;
-	}
-	return 1;
-}
-
 /* TCP shows a new socket to other CPUs before pp_sockops has run for it. A header must not pass
  * then: it is sent again. */
 static int gate_early(struct __sk_buff *skb, struct bpf_sock *sk)
@@ -238,92 +228,6 @@ static __s64 header_end(const struct pp_socket *socket)
 		return socket->have;
 	}
 	return PP_HEADER_MAX;
-}
-
-/*
- * Sequence numbers decide. A segment counts when it goes on where the socket goes on reading, or
- * where what was decoded last ends, while the socket's owner keeps it locked and segments wait in
- * the backlog; and when it acknowledges what TCP would accept. What TCP has is cut off its front.
- * One that leaves a hole is dropped: it is sent again, and in order.
- */
-static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
-{
-	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	struct pp_connection_key key = {};
-	__u64 accepted, have, start;
-	struct pp_work *work = working_memory();
-	struct segment *segment;
-	struct bpf_tcp_sock *tcp;
-	struct tcp_sock *full;
-	__s64 offset;
-	int verdict;
-
-	if (!socket) {
-		if (sk->state == BPF_TCP_SYN_RECV)
-			return gate_early(skb, sk);
-		socket = record_by_now(sk);
-	}
-	if (!socket)
-		return gate_unrecorded(skb, sk);
-	if ((socket->cut && !went_in(skb)) || is_untranslated(socket))
-		return guard_drop(skb);
-	if (socket->settled)
-		return PASS;
-	tcp = bpf_tcp_sock(sk);
-	full = bpf_skc_to_tcp_sock(sk);
-	if (!tcp || !full)
-		return PASS;
-	/* 64 bits wide, and with the peer's FIN, after which nothing is accepted any more */
-	accepted = tcp->bytes_received;
-	if (is_settled(socket, accepted)) {
-		socket->settled = 1; /* for good: 2^32 bytes later sequence numbers begin again */
-		return PASS;
-	}
-	if (!work)
-		return DROP;
-	segment = &work->segment;
-	if (segment_read(skb, segment, 0)) {
-		count(PP_STAT_DROPPED_UNREADABLE);
-		return DROP;
-	}
-	if (!segment->payload_len || segment->flags & (TCP_RST | TCP_SYN))
-		return PASS;
-	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
-	 * that. The range asked for is what has been written, so 32 bits are enough. Not snd_nxt:
-	 * that is raised when a segment is out, and its acknowledgement may be here before. */
-	if (segment->ack - tcp->snd_una > full->write_seq - tcp->snd_una) {
-		count(PP_STAT_DROPPED_HOLE);
-		return DROP;
-	}
-
-	have = socket->have;
-	if (accepted > have) /* TCP took bytes that were not seen here */
-		return PASS;
-	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
-	 * may be raising it, and then it does not belong to @accepted. */
-	offset = (__s32)(segment->seq - socket->first_seq);
-	if (offset + segment->payload_len <= (__s64)accepted)
-		return PASS;
-	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
-		return PASS;
-	if (offset > (__s64)have) {
-		count(PP_STAT_DROPPED_HOLE);
-		return DROP;
-	}
-	start = offset < (__s64)accepted ? accepted : (__u64)offset;
-	segment_skip(segment, start - offset);
-	if (!socket->announced)
-		return gate_decode(skb, sk, socket, segment, start);
-	connection_of_segment(segment, &key);
-	if (!start && gate_adopt(skb, sk, socket, segment, &key))
-		return PASS;
-	verdict = gate_decode(skb, sk, socket, segment, start);
-	if (record_is_settled(&socket->record)) {
-		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
-		outgoing_forget(&key);
-		socket->announced = 0;
-	}
-	return verdict;
 }
 
 #endif

@@ -5,27 +5,25 @@
  * container needs no hook of its own. There is no request in this namespace that could be asked:
  *
  *   SYN      pp_gate, on the server's cgroup, in a namespace without hooks, or to a port that is
- * not served itself, notes it in pp_syns: this connection is for a server that is served SYN-ACK
- * pp_out finds it there, and notes the answer in pp_synacks header   pp_in asks pp_synacks in the
- * request's place, and hands over by what DNAT leaves alone: the proxy's end, the sequence number
- * and the acknowledgement later    pp_forwarded is what SK_STORAGE is elsewhere, until the socket
- * is gone and TIME_WAIT over
+ *            not served itself, notes it in pp_syns: this connection is for a server that is served
+ *   SYN-ACK  pp_out finds it there, and notes the answer in pp_synacks
+ *   header   pp_in asks pp_synacks in the request's place, and hands over by what DNAT leaves
+ * alone: the proxy's end, the sequence number and the acknowledgement later    pp_forwarded is what
+ * SK_STORAGE is elsewhere, until the socket is gone and TIME_WAIT over
  *
  * What nobody noted passes as it is. Without the way back, pp_gate stops it at the server's socket.
  */
 #ifndef PP_FORWARD_H
 #define PP_FORWARD_H
 
+#include "kernel.h"
+#include "context.h"
+#include "maps.h"
+#include "netns.h"
+#include "policy.h"
+
 #define FORWARD_OLD_NS	 (120 * 1000000000ULL) /* twice as long as TIME_WAIT */
 #define FORWARD_SWEEP_NS (10 * 1000000000ULL)
-
-static int hooks_are_somewhere(void)
-{
-	__u32 zero = 0;
-	struct pp_config *config = bpf_map_lookup_elem(&pp_config, &zero);
-
-	return config && config->flags & PP_CONFIG_HOOKED;
-}
 
 /* pp_gate: a SYN for a server of a served cgroup. Its port may be another than the one that is
  * served; in a namespace with hooks, it has to be (REDIRECT). */

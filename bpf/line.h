@@ -8,6 +8,11 @@
 #ifndef PP_LINE_H
 #define PP_LINE_H
 
+#ifdef __bpf__ /* a unit test includes this file, too */
+#include "kernel.h"
+#endif
+#include <pp/header.h>
+
 #define LINE_SIZE 128 /* bytes that are read, at most: a power of two, and more than PP_V1_MAX */
 
 /* Functions for the verifier to go through once each: not static. */

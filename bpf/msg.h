@@ -8,6 +8,10 @@
 #ifndef PP_MSG_H
 #define PP_MSG_H
 
+#include "kernel.h"
+#include "maps.h"
+#include "record.h"
+
 #define WORD 8
 
 struct msg_copy {
@@ -91,21 +95,6 @@ static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_send
 	record->sender_uid = bpf_get_current_uid_gid();
 	record_write(&outgoing->record, record);
 	count(PP_STAT_SENT);
-}
-
-static int message(struct sk_msg_md *msg)
-{
-	struct bpf_sock *sk = msg->sk;
-	struct pp_sending *sending;
-
-	if (!sk)
-		return SK_PASS;
-	sending = bpf_sk_storage_get(&pp_sending, sk, 0, 0);
-	if (!sending)
-		return SK_PASS;
-	msg_first(msg, sk, sending);
-	bpf_sk_storage_delete(&pp_sending, sk);
-	return SK_PASS;
 }
 
 #endif

@@ -7,6 +7,19 @@
 #ifndef PP_OUTGOING_H
 #define PP_OUTGOING_H
 
+#include "kernel.h"
+#include "address.h"
+#include "connection.h"
+#include "maps.h"
+#include "record.h"
+
+/* Sets what else is in the key that pp_outgoing has for the connection @key. */
+static void outgoing_key(struct pp_connection_key *key, __u64 netns_cookie, __u32 first_seq)
+{
+	key->netns_cookie = is_loopback(key->remote) ? netns_cookie : 0;
+	key->first_seq = first_seq;
+}
+
 /* The entry of @key, whose netns_cookie and first_seq are set here; or NULL. */
 static struct pp_outgoing *outgoing_find(struct pp_connection_key *key, __u64 netns_cookie,
 					 __u32 first_seq)
@@ -36,6 +49,14 @@ static void outgoing_take(struct pp_record *record, const struct pp_outgoing *ou
 {
 	record_write(record, &outgoing->record);
 	count(PP_STAT_FROM_SENDER);
+}
+
+/* The socket @cookie has nothing more to say in pp_senders. From any program of sock_ops, whichever
+ * socket it runs for. */
+static void sender_dismiss(__u64 cookie)
+{
+	if (!bpf_map_delete_elem(&pp_senders, &cookie))
+		count(PP_STAT_SENDERS_NATIVE);
 }
 
 #endif

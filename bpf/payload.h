@@ -5,6 +5,7 @@
 #ifndef PP_PAYLOAD_H
 #define PP_PAYLOAD_H
 
+#include "kernel.h"
 #include "maps.h"
 #include "segment.h"
 

@@ -5,6 +5,13 @@
 #ifndef PP_PEERNAME_H
 #define PP_PEERNAME_H
 
+#include "kernel.h"
+#include <pp/header.h>
+#include "address.h"
+#include "context.h"
+#include "maps.h"
+#include "unrecorded.h"
+
 /* What they say where the origin's address does not
  * fit the socket: an IPv6 origin on an IPv4 socket, or a UNIX one. RFC 7600, section 4.8: an IPv4
  * address that nobody has. */
@@ -41,20 +48,6 @@ static void endpoint_fill(struct endpoint *endpoint, const struct pp_record *rec
 	endpoint->ip[2] = word[2];
 	endpoint->ip[3] = word[3];
 	endpoint->is_ip4 = word[0] == 0 && word[1] == 0 && word[2] == bpf_htonl(0xffff);
-}
-
-/* On a transparent port and without a record, a connection may be a proxy's (see record_absent()):
- * its own address must not be told here either. */
-static int is_unrecorded(struct bpf_sock *sk)
-{
-	__u16 port = CONTEXT_FIELD(sk->src_port);
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-	struct pp_record record = {};
-
-	if (!policy || !(policy->flags & PP_PORT_TRANSPARENT))
-		return 0;
-	record_absent(&record, sk);
-	return record.state == PP_STATE_BAD;
 }
 
 /* Return: 1 when @endpoint is to be told in place of the socket's own. */

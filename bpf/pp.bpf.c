@@ -19,46 +19,207 @@
  *   pp_pass        sk_skb on pp_senders  passes what they receive
  *
  * Needs Linux 6.1. ppctl loads them, or bpftool (docs/bpftool.md).
+ *
+ * Where to read on, each file alone:
+ *
+ *   the ground        maps.h, segment.h (a TCP segment), verdict.h (what a program says of it),
+ *                     policy.h (what ppctl has set), connection.h (keys)
+ *   decoding          record.h, line.h; the decoder itself is include/pp/header.h
+ *   the handshake     handshake.h (the kernel's request), standing.h (is it a proxy?),
+ *                     listener.h, listener_syn.h, handoff.h (to the new socket)
+ *   later segments    established.h
+ *   the socket        sockops.h, sockopt.h, sockopt_bytes.h, stream.h, peername.h, unrecorded.h
+ *   the split         flow.h (which connection?), stage.h and stage_segment.h (before the header is
+ *                     complete), handover.h (to the new socket), translate.h (after that),
+ *                     stage_syn.h, greeting.h, forward.h (containers), guard.h
+ *   its packets       packet.h, checksum.h, cut.h, reply.h
+ *   proxies here      announce.h, sender.h, msg.h; outgoing.h is their end at the mail server
+ *
+ * Words: a sender is a process of a proxy cgroup on this host, and its socket. It is announced when
+ * its connection has an entry in pp_outgoing.
  */
-#include "vmlinux.h"
-#include <linux/bpf.h>
-#include <linux/errno.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/in6.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/tcp.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
+#include "kernel.h"
 
 #include <pp/header.h>
 #include <pp/maps.h>
 
-#include "context.h"
-#include "segment.h"
-#include "maps.h"
-#include "payload.h"
-#include "line.h"
-#include "record.h"
 #include "connection.h"
-#include "outgoing.h"
-#include "handshake.h"
-#include "forward.h"
-#include "listener.h"
+#include "context.h"
 #include "established.h"
-#include "packet.h"
-#include "split.h"
+#include "flow.h"
+#include "forward.h"
+#include "guard.h"
+#include "handoff.h"
+#include "handover.h"
+#include "listener.h"
+#include "listener_syn.h"
+#include "maps.h"
+#include "msg.h"
+#include "outgoing.h"
+#include "peername.h"
+#include "policy.h"
+#include "segment.h"
 #include "sender.h"
 #include "sockops.h"
-#include "stream.h"
 #include "sockopt.h"
-#include "peername.h"
-#include "msg.h"
-#include "count.h"
+#include "sockopt_bytes.h"
+#include "stage.h"
+#include "stage_segment.h"
+#include "stage_syn.h"
+#include "standing.h"
+#include "translate.h"
+#include "verdict.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
+{
+	struct pp_port *policy = served(listener->src_port);
+	struct pp_work *work = working_memory();
+	struct pp_outgoing *outgoing;
+	struct segment *segment;
+
+	if (!work)
+		return PASS;
+	segment = &work->segment;
+	if (!policy) {
+		if (segment_read(skb, segment, 0) || segment->flags & TCP_RST)
+			return PASS;
+		if (segment->flags & TCP_SYN) {
+			forward_syn(listener, segment, 0);
+			return PASS;
+		}
+		if (is_inner(listener) && is_marked(segment->source) && !handover_of(skb, segment))
+			return guard_drop(skb);
+		return PASS;
+	}
+	if (segment_read(skb, segment, 0)) {
+		if (!has_proxy_cgroup() && !is_marked(segment->source))
+			return PASS;
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return DROP;
+	}
+	if (segment->flags & TCP_RST)
+		return PASS;
+	if (segment->flags & TCP_SYN)
+		return gate_syn(skb, listener, segment, policy);
+	if (has_translated(policy) && handover_of(skb, segment))
+		return PASS;
+	switch (standing_of(skb, segment, &outgoing)) {
+	case STRANGER:
+		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
+		return PASS;
+	case AHEAD:
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	case UNANNOUNCED:
+		count(PP_STAT_UNANNOUNCED);
+		return DROP;
+	case OUTSIDER:
+		return gate_refuse(listener, segment, policy);
+	case PROXY:
+		break;
+	}
+	if (policy->split != PP_SPLIT_NO) {
+		/* of a connection that has ended, or of none: the kernel resets it */
+		if ((went_in(skb) || skb->tc_index == CARRIER_LATE) && !has_request(skb, segment))
+			return PASS;
+		return guard_drop(skb);
+	}
+	if (segment->payload_len)
+		return gate_hand_over(skb, listener, segment, policy, outgoing);
+	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */
+		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
+		return PASS;
+	}
+	return gate_hold(skb, listener, segment, policy);
+}
+
+/*
+ * Sequence numbers decide. A segment counts when it goes on where the socket goes on reading, or
+ * where what was decoded last ends, while the socket's owner keeps it locked and segments wait in
+ * the backlog; and when it acknowledges what TCP would accept. What TCP has is cut off its front.
+ * One that leaves a hole is dropped: it is sent again, and in order.
+ */
+static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	struct pp_connection_key key = {};
+	__u64 accepted, have, start;
+	struct pp_work *work = working_memory();
+	struct segment *segment;
+	struct bpf_tcp_sock *tcp;
+	struct tcp_sock *full;
+	__s64 offset;
+	int verdict;
+
+	if (!socket) {
+		if (sk->state == BPF_TCP_SYN_RECV)
+			return gate_early(skb, sk);
+		socket = record_by_now(sk);
+	}
+	if (!socket)
+		return gate_unrecorded(skb, sk);
+	if ((socket->cut && !went_in(skb)) || is_untranslated(socket))
+		return guard_drop(skb);
+	if (socket->settled)
+		return PASS;
+	tcp = bpf_tcp_sock(sk);
+	full = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || !full)
+		return PASS;
+	/* 64 bits wide, and with the peer's FIN, after which nothing is accepted any more */
+	accepted = tcp->bytes_received;
+	if (is_settled(socket, accepted)) {
+		socket->settled = 1; /* for good: 2^32 bytes later sequence numbers begin again */
+		return PASS;
+	}
+	if (!work)
+		return DROP;
+	segment = &work->segment;
+	if (segment_read(skb, segment, 0)) {
+		count(PP_STAT_DROPPED_UNREADABLE);
+		return DROP;
+	}
+	if (!segment->payload_len || segment->flags & (TCP_RST | TCP_SYN))
+		return PASS;
+	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
+	 * that. The range asked for is what has been written, so 32 bits are enough. Not snd_nxt:
+	 * that is raised when a segment is out, and its acknowledgement may be here before. */
+	if (segment->ack - tcp->snd_una > full->write_seq - tcp->snd_una) {
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
+
+	have = socket->have;
+	if (accepted > have) /* TCP took bytes that were not seen here */
+		return PASS;
+	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
+	 * may be raising it, and then it does not belong to @accepted. */
+	offset = (__s32)(segment->seq - socket->first_seq);
+	if (offset + segment->payload_len <= (__s64)accepted)
+		return PASS;
+	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
+		return PASS;
+	if (offset > (__s64)have) {
+		count(PP_STAT_DROPPED_HOLE);
+		return DROP;
+	}
+	start = offset < (__s64)accepted ? accepted : (__u64)offset;
+	segment_skip(segment, start - offset);
+	if (!socket->announced)
+		return gate_decode(skb, sk, socket, segment, start);
+	connection_of_segment(segment, &key);
+	if (!start && gate_adopt(skb, sk, socket, segment, &key))
+		return PASS;
+	verdict = gate_decode(skb, sk, socket, segment, start);
+	if (record_is_settled(&socket->record)) {
+		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
+		outgoing_forget(&key);
+		socket->announced = 0;
+	}
+	return verdict;
+}
 
 SEC("cgroup_skb/ingress")
 int pp_gate(struct __sk_buff *skb)
@@ -75,10 +236,91 @@ int pp_gate(struct __sk_buff *skb)
 	return gate_established(skb, sk);
 }
 
+static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
+{
+	__u32 zero = 0, tcp;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp);
+	struct segment *segment;
+	struct stage *stage;
+	struct pp_flow *flow;
+	int verdict;
+
+	/* what is not for us leaves here */
+	if (in_place == NOT_TCP ||
+	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp + TCP_AT_DESTINATION))))
+		return TC_NEXT;
+	stage = bpf_map_lookup_elem(&pp_stage, &zero);
+	if (!stage)
+		return TC_NEXT;
+	segment = &stage->segment;
+	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, segment, l2)
+				     : segment_load_headers(skb, segment, l2))
+		return TC_NEXT;
+	if (in_place == IN_PLACE_NO && !is_split(segment->destination_port))
+		return TC_NEXT;
+	skb->tc_classid = went_out(skb) ? CARRIER_BOTH : CARRIER;
+	if (went_in(skb)) /* a second hook on the way: a bridge's port, and the bridge */
+		return TC_PASS;
+	stage->next_ack = 0;
+	stage->waited_us = 0;
+	stage->window = 512;
+	flow_key(&stage->key, skb, segment);
+	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
+	if (segment->flags & TCP_SYN)
+		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port)
+			       ? TC_NEXT
+			       : split_syn(skb, stage);
+	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
+	if (flow && flow->established) {
+		/* also, to no harm, every 2^32 bytes */
+		if (segment->seq - flow->first_seq < flow->cut)
+			not_greeted(segment->destination_port);
+		return translate_in(skb, segment, flow->cut);
+	}
+	stage->known = flow != NULL;
+	stage->unserved = 0;
+	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
+	if (verdict == TC_MISS)
+		verdict = miss(skb, stage);
+	if (verdict == TC_STAGE)
+		verdict = stage_segment(skb, stage);
+	if (verdict == TC_NEXT)
+		skb->tc_classid = 0; /* what a program after this one passes is none of ours */
+	return verdict;
+}
+
 SEC("tc")
 int pp_in(struct __sk_buff *skb)
 {
 	return split_in(skb, ETH_HLEN);
+}
+
+/* For devices without a link-layer header, here and below: tun, WireGuard. */
+SEC("tc")
+int pp_in_bare(struct __sk_buff *skb)
+{
+	return split_in(skb, 0);
+}
+
+static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
+{
+	__u32 tcp;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp);
+	struct segment segment = {};
+
+	if (in_place == NOT_TCP ||
+	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp + TCP_AT_SOURCE))))
+		return TC_NEXT;
+	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, &segment, l2)
+				     : segment_load_headers(skb, &segment, l2))
+		return TC_NEXT;
+	if ((in_place == IN_PLACE_NO && !is_split(segment.source_port)) ||
+	    !(segment.flags & TCP_ACK))
+		return TC_NEXT;
+	skb->tc_classid = went_in(skb) ? CARRIER_BOTH : CARRIER_OUT;
+	if (went_out(skb))
+		return TC_PASS;
+	return translate_out(skb, &segment, cut_of_outgoing(skb, &segment));
 }
 
 SEC("tc")
@@ -87,17 +329,56 @@ int pp_out(struct __sk_buff *skb)
 	return split_out(skb, ETH_HLEN);
 }
 
-/* For devices without a link-layer header: tun, WireGuard. */
-SEC("tc")
-int pp_in_bare(struct __sk_buff *skb)
-{
-	return split_in(skb, 0);
-}
-
 SEC("tc")
 int pp_out_bare(struct __sk_buff *skb)
 {
 	return split_out(skb, 0);
+}
+
+static void passive_established(struct bpf_sock_ops *ops)
+{
+	__u16 port = ops->local_port;
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_connection_key key = {}, outgoing_at;
+	struct pp_outgoing *outgoing = NULL;
+	struct bpf_sock *sk = ops->sk;
+	struct pp_handoff *handoff;
+	int told;
+
+	if (!sk || (!policy && !hooks_are_somewhere()))
+		return;
+	connection_of_server(ops, &key);
+	key.netns_cookie = bpf_get_netns_cookie(ops);
+	key.first_seq = ops->rcv_nxt;
+	if (!policy || has_translated(policy)) {
+		outgoing_at = key;
+		if (!socket_from_handover(ops, sk, &outgoing_at)) {
+			count(PP_STAT_CONNECTIONS);
+			return;
+		}
+	}
+	if (!policy || policy->flags & PP_PORT_DRAINING)
+		return;
+	handoff = handoff_of_this_cpu();
+	told = handoff && handoff_is_of(handoff, &key, ops);
+	if (told)
+		handoff->full = 0;
+	if (told && handoff_has_record(handoff, &key)) {
+		if (handoff->kind != PP_HANDOFF_STRANGER)
+			count(PP_STAT_CONNECTIONS);
+		socket_from_handoff(sk, handoff);
+		return;
+	}
+	if (has_proxy_cgroup()) {
+		if (!told) /* by nobody: it stays without a record */
+			return;
+		outgoing_at = key;
+		outgoing = outgoing_find(&outgoing_at, key.netns_cookie, key.first_seq);
+	} else if (!is_marked(key.remote)) {
+		return;
+	}
+	count(PP_STAT_CONNECTIONS);
+	socket_without_header(ops, sk, policy, outgoing);
 }
 
 SEC("sockops")
@@ -120,9 +401,30 @@ int pp_sockops(struct bpf_sock_ops *ops)
 SEC("cgroup/getsockopt")
 int pp_getsockopt(struct bpf_sockopt *ctx)
 {
-	if (ctx->level != SOL_PP)
+	struct bpf_sock *sk = ctx->sk;
+	__u32 option = ctx->optname;
+	struct pp_socket *socket;
+
+	if (ctx->level != SOL_PP || !sk ||
+	    (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP))
 		return 1;
-	return answer(ctx);
+	if (sk->state == BPF_TCP_LISTEN)
+		return answer_error(ctx, -ENOTCONN);
+	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	switch (option) {
+	case PP_ORIGIN:
+	case PP_TAKE:
+		return answer_record(ctx, sk, socket);
+	case PP_TLVS:
+		return answer_header(ctx, sk, socket, 1, 0);
+	case PP_HEADER:
+		return answer_header(ctx, sk, socket, 0, 0);
+	case PP_TLVS_PAGE(0)... PP_TLVS_PAGE(PP_PAGES - 1):
+		return answer_header(ctx, sk, socket, 1, option - PP_TLVS_PAGE(0));
+	case PP_HEADER_PAGE(0)... PP_HEADER_PAGE(PP_PAGES - 1):
+		return answer_header(ctx, sk, socket, 0, option - PP_HEADER_PAGE(0));
+	}
+	return 1;
 }
 
 SEC("cgroup/getpeername4")
@@ -172,7 +474,17 @@ int pp_sender(struct bpf_sock_ops *ops)
 SEC("sk_msg")
 int pp_msg(struct sk_msg_md *msg)
 {
-	return message(msg);
+	struct bpf_sock *sk = msg->sk;
+	struct pp_sending *sending;
+
+	if (!sk)
+		return SK_PASS;
+	sending = bpf_sk_storage_get(&pp_sending, sk, 0, 0);
+	if (!sending)
+		return SK_PASS;
+	msg_first(msg, sk, sending);
+	bpf_sk_storage_delete(&pp_sending, sk);
+	return SK_PASS;
 }
 
 SEC("sk_skb")
@@ -182,8 +494,22 @@ int pp_pass(struct __sk_buff *skb)
 	return SK_PASS;
 }
 
+#define SOCK_DEAD 0 /* include/net/sock.h, enum sock_flags */
+
+/* A closed socket may be open in its process still, but sends and receives nothing any more. */
 SEC("iter/bpf_sk_storage_map")
 int pp_count(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	return count_translated(ctx);
+	struct pp_translated translated = {};
+	struct pp_socket *socket = ctx->value;
+	struct sock *sk = ctx->sk;
+
+	if (!sk || !socket || !socket->cut || sk->__sk_common.skc_state == BPF_TCP_CLOSE)
+		return 0;
+	translated.cookie = bpf_get_socket_cookie(sk);
+	translated.netns_cookie = socket->record.netns_cookie;
+	translated.port = sk->__sk_common.skc_num;
+	translated.orphan = sk->__sk_common.skc_flags >> SOCK_DEAD & 1;
+	bpf_seq_write(ctx->meta->seq, &translated, sizeof(translated));
+	return 0;
 }

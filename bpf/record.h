@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * From header bytes to a socket's record: shared by the gate's two halves, pp_sockops and pp_msg.
+ * From header bytes to a socket's record: for the gate, the split, pp_sockops and pp_msg.
  */
 #ifndef PP_RECORD_H
 #define PP_RECORD_H
+
+#include "kernel.h"
+#include "line.h"
+#include "maps.h"
 
 static void record_set_sender(struct pp_record *record, const struct pp_record *from)
 {
@@ -150,6 +154,25 @@ static void record_count(const struct pp_record *record)
 		count(PP_STAT_GATES_EXPIRED);
 		break;
 	}
+}
+
+/* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
+ * again: what was decoded counts once TCP has taken it. */
+static int is_settled(const struct pp_socket *socket, __u64 accepted)
+{
+	const struct pp_record *record = &socket->record;
+
+	switch (record->state) {
+	case PP_STATE_VALID:
+	case PP_STATE_LOCAL:
+		return accepted >= record->header_len;
+	case PP_STATE_BAD:
+		return accepted > socket->bad_after;
+	case PP_STATE_PENDING:
+	case PP_STATE_FRAGMENTED:
+		return 0;
+	}
+	return 1;
 }
 
 #endif

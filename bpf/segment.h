@@ -1,52 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A TCP segment as cgroup_skb/ingress shows it: where its payload begins, and what the gate needs
- * of its headers. Everything is read with bpf_skb_load_bytes(): after GRO, headers and payload may
- * lie in page fragments.
+ * A TCP segment: where its payload begins, and what is needed of its headers, from an skb with or
+ * without a link-layer header. What is not in the linear part is read with bpf_skb_load_bytes():
+ * after GRO, headers and payload may lie in page fragments.
  */
 #ifndef PP_SEGMENT_H
 #define PP_SEGMENT_H
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
-
-#define PASS 1
-#define DROP 0
-
-/* Says "pp_in has seen this": set as tc_classid, which the kernel keeps as tc_index when the
- * program passes the packet. Nobody else's mark is touched, and it survives a way through veth. */
-#define CARRIER 0x5050
-
-/* The same, of a segment that belongs to no connection: the kernel is to reset it. */
-#define CARRIER_LATE 0x5051
-
-/* "pp_out has seen this", and "both have": on lo, and through veth, one comes after the other, and
- * where both port numbers are those of ports with a split, each has its own part to do. */
-#define CARRIER_OUT  0x5052
-#define CARRIER_BOTH 0x5053
-
-static __always_inline int went_in(struct __sk_buff *skb)
-{
-	return skb->tc_index == CARRIER || skb->tc_index == CARRIER_BOTH;
-}
-
-static __always_inline int went_out(struct __sk_buff *skb)
-{
-	return skb->tc_index == CARRIER_OUT || skb->tc_index == CARRIER_BOTH;
-}
+#include "kernel.h"
+#include "address.h"
+#include "tcp.h"
 
 #define IP6_EXTENSIONS_MAX 8
-
-#define TCP_OPTION_END	    0
-#define TCP_OPTION_NOP	    1
-#define TCP_OPTION_MPTCP    30
-#define TCP_OPTION_FASTOPEN 34
-#define TCP_OPTION_EXP	    254	   /* followed by a number that says what for (RFC 6994) */
-#define TCP_EXP_FASTOPEN    0xf989 /* as Linux sent it before RFC 7413 */
-#define TCP_OPTIONS_MAX	    40	   /* bytes */
-#define MPTCP_CAPABLE	    0	   /* subtype, high half of the third byte (RFC 8684) */
 
 struct segment {
 	__u8 source[16]; /* v4-mapped where it is IPv4 */
@@ -62,16 +27,6 @@ struct segment {
 	__u32 ip;  /* offset of the IP header in the skb */
 	__u32 end; /* offset after the IP packet: a short frame is padded */
 };
-
-static void map_v4(__u8 *address, __u32 ip4)
-{
-	__u32 *word = (__u32 *)address;
-
-	word[0] = 0;
-	word[1] = 0;
-	word[2] = bpf_htonl(0xffff);
-	word[3] = ip4;
-}
 
 /* Offset of the TCP header, or 0. */
 static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment, __u32 l2)
@@ -136,10 +91,6 @@ enum in_place {
 	NOT_TCP
 };
 
-#define TCP_MIN		   20 /* bytes of a TCP header */
-#define TCP_AT_SOURCE	   0  /* offsets in it */
-#define TCP_AT_DESTINATION 2
-
 /* @tcp: receives the offset of the TCP header. @l2: bytes before the IP header, a constant. */
 static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l2, __u32 *tcp)
 {
@@ -149,14 +100,14 @@ static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		*tcp = l2 + sizeof(*ip);
-		if (data + l2 + sizeof(*ip) + TCP_MIN > end || data[l2] != 0x45 ||
+		if (data + l2 + sizeof(*ip) + TCP_HEADER > end || data[l2] != 0x45 ||
 		    ip->frag_off & bpf_htons(0x3fff) || !ip->tot_len)
 			return IN_PLACE_NO;
 		return ip->protocol == IPPROTO_TCP ? IN_PLACE_YES : NOT_TCP;
 	}
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		*tcp = l2 + sizeof(*ip6);
-		if (data + l2 + sizeof(*ip6) + TCP_MIN > end || data[l2] >> 4 != 6 ||
+		if (data + l2 + sizeof(*ip6) + TCP_HEADER > end || data[l2] >> 4 != 6 ||
 		    !ip6->payload_len)
 			return IN_PLACE_NO;
 		if (ip6->nexthdr == IPPROTO_TCP)
@@ -165,6 +116,16 @@ static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l
 										     : IN_PLACE_NO;
 	}
 	return NOT_TCP;
+}
+
+/* Host order. */
+static __always_inline __u16 port_in_place(struct __sk_buff *skb, __u32 at)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + at + sizeof(__be16) > end)
+		return 0;
+	return bpf_ntohs(*(const __be16 *)(data + at));
 }
 
 /* The kernel drops what is shorter than it says, or has no room for its own headers: such a packet
@@ -213,7 +174,7 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 	segment->seq = bpf_ntohl(tcp->seq) + (flags >> 1 & 1);
 	segment->ack = bpf_ntohl(tcp->ack_seq);
 	segment->flags = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
-	segment->options = at + TCP_MIN;
+	segment->options = at + TCP_HEADER;
 	segment->payload = at + (((const __u8 *)tcp)[12] >> 4) * 4;
 	return segment_check(skb, segment);
 }
@@ -265,72 +226,6 @@ static void segment_skip(struct segment *segment, __u32 len)
 	segment->seq += len;
 	segment->payload += len;
 	segment->payload_len -= len;
-}
-
-/* A walk over the TCP options of a segment; each loop's own state has it for a beginning. */
-struct option_walk {
-	struct __sk_buff *skb;
-	__u32 at; /* offsets in the skb: of the option, and after the last one */
-	__u32 end;
-};
-
-/* Kind and length of the option that the walk is at. Return: 1; 0, it was a NOP, and the walk is
- * after it; or -1, there are no more, or one is longer than the header: TCP reads no further,
- * either. */
-static __always_inline int option_here(struct option_walk *walk, __u8 option[2])
-{
-	if (walk->at >= walk->end || bpf_skb_load_bytes(walk->skb, walk->at, option, 1))
-		return -1;
-	if (option[0] == TCP_OPTION_END)
-		return -1;
-	if (option[0] == TCP_OPTION_NOP) {
-		walk->at++;
-		return 0;
-	}
-	if (bpf_skb_load_bytes(walk->skb, walk->at, option, 2) || option[1] < 2 ||
-	    walk->at + option[1] > walk->end)
-		return -1;
-	return 1;
-}
-
-struct option_scan {
-	struct option_walk walk;
-	int mptcp_capable; /* answers: 1 when the option is there */
-	int fastopen;
-};
-
-static long option_step(__u32 round, void *context)
-{
-	struct option_scan *scan = context;
-	__u8 option[4] = {};
-	int found;
-
-	(void)round;
-	found = option_here(&scan->walk, option);
-	if (found <= 0)
-		return found < 0;
-	if (option[0] == TCP_OPTION_FASTOPEN)
-		scan->fastopen = 1;
-	if (option[1] >= 4 && !bpf_skb_load_bytes(scan->walk.skb, scan->walk.at, option, 4)) {
-		if (option[0] == TCP_OPTION_MPTCP && option[2] >> 4 == MPTCP_CAPABLE)
-			scan->mptcp_capable = 1;
-		if (option[0] == TCP_OPTION_EXP && (option[2] << 8 | option[3]) == TCP_EXP_FASTOPEN)
-			scan->fastopen = 1;
-	}
-	scan->walk.at += option[1];
-	return 0;
-}
-
-/* Which options of a SYN concern us. */
-static void segment_options(struct __sk_buff *skb, const struct segment *segment,
-			    struct option_scan *scan)
-{
-	scan->walk.skb = skb;
-	scan->walk.at = segment->options;
-	scan->walk.end = segment->payload;
-	scan->mptcp_capable = 0;
-	scan->fastopen = 0;
-	bpf_loop(TCP_OPTIONS_MAX, option_step, scan, 0);
 }
 
 #endif

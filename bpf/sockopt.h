@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_getsockopt, cgroup/getsockopt: answers getsockopt(fd, SOL_PP, ...) from what the socket has.
- * Runs in the caller's process, on every getsockopt() of the cgroup's sockets: everything but
- * SOL_PP leaves at once.
+ * pp_getsockopt, cgroup/getsockopt: answers PP_ORIGIN and PP_TAKE from what the socket has.
  */
 #ifndef PP_SOCKOPT_H
 #define PP_SOCKOPT_H
+
+#include "kernel.h"
+#include "context.h"
+#include "policy.h"
+#include "record.h"
+#include "stream.h"
+#include "unrecorded.h"
 
 static int answer_error(struct bpf_sockopt *ctx, int error)
 {
@@ -22,24 +27,6 @@ static int answer_length(struct bpf_sockopt *ctx, __u32 len)
 }
 
 #define TAKE_AGAIN_NS 2000000000ULL /* a taker that has not taken in this time is dead */
-
-/* The socket has no record. Return: the state and reason that say what that means. On a served port
- * the peer may be a proxy all the same: the connection is older than the programs, the port or the
- * mark, or there was no memory. Where there is a proxy cgroup, each stranger has a record that says
- * so; else its address tells. */
-static void record_absent(struct pp_record *record, struct bpf_sock *sk)
-{
-	__u16 port = CONTEXT_FIELD(sk->src_port);
-	__u32 peer[4] = {};
-
-	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) || !served(port))
-		return;
-	peer_of_socket(sk, (__u8 *)peer);
-	if (!has_proxy_cgroup() && !is_marked((__u8 *)peer))
-		return;
-	record->state = PP_STATE_BAD;
-	record->reason = sk->protocol == IPPROTO_TCP ? PP_BAD_UNRECORDED : PP_BAD_MPTCP;
-}
 
 /* A decoded header counts once TCP has it: TCP may still refuse its segment. And what has not come
  * before the stream's end does not come. */
@@ -183,112 +170,6 @@ static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp
 	}
 	*record = now;
 	return answer_length(ctx, sizeof(*record));
-}
-
-struct byte_copy {
-	struct bpf_sockopt *ctx;
-	const __u8
-		*from; /* a buffer of PP_WINDOW bytes, or with more than that, of PP_HEADER_MAX */
-	__u32 at;
-	__u32 len;
-	__u32 copied;
-};
-
-static inline __attribute__((always_inline)) long copy_byte_of(__u32 i, struct byte_copy *copy,
-							       __u32 size)
-{
-	__u8 *to = copy->ctx->optval + (i & (PP_PAGE - 1));
-
-	if (i >= copy->len || to + 1 > (__u8 *)copy->ctx->optval_end)
-		return 1;
-	*to = copy->from[(copy->at + i) & (size - 1)];
-	copy->copied = i + 1;
-	return 0;
-}
-
-static long copy_byte(__u32 i, void *copy)
-{
-	return copy_byte_of(i, copy, PP_WINDOW);
-}
-
-static long copy_byte_large(__u32 i, void *copy)
-{
-	return copy_byte_of(i, copy, PP_HEADER_MAX);
-}
-
-/* The header's bytes from @from to @end, of which a page is answered: the one that begins @page
- * pages after @from. */
-static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
-			const struct pp_record *record, __u32 from, __u32 page)
-{
-	struct byte_copy copy = {ctx, NULL, from + page * PP_PAGE, PP_PAGE, 0};
-	struct pp_extra *small;
-	struct pp_large *large;
-
-	if (copy.at >= record->header_len)
-		return answer_error(ctx, -ENODATA);
-	if (copy.at + copy.len > record->header_len)
-		copy.len = record->header_len - copy.at;
-	if (record->flags & PP_RECORD_LARGE) {
-		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
-		if (!large)
-			return answer_error(ctx, -ENODATA);
-		copy.from = large->bytes;
-		bpf_loop(PP_PAGE, copy_byte_large, &copy, 0);
-	} else {
-		small = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
-		if (!small)
-			return answer_error(ctx, -ENODATA);
-		copy.from = small->bytes;
-		bpf_loop(PP_WINDOW, copy_byte, &copy, 0);
-	}
-	if (copy.copied != copy.len)
-		return answer_error(ctx, -ENOBUFS);
-	return answer_length(ctx, copy.len);
-}
-
-static int answer_header(struct bpf_sockopt *ctx, struct bpf_sock *sk,
-			 const struct pp_socket *socket, int tlvs, __u32 page)
-{
-	const struct pp_record *record;
-
-	if (!socket)
-		return answer_error(ctx, -ENODATA);
-	record = &socket->record;
-	if (record->state != PP_STATE_VALID || !(record->flags & PP_RECORD_KEPT))
-		return answer_error(ctx, -ENODATA);
-	if (!tlvs)
-		return answer_bytes(ctx, sk, record, 0, page);
-	if (!record->tlv_len) /* an optlen of 0 would not be copied out */
-		return answer_error(ctx, -ENODATA);
-	return answer_bytes(ctx, sk, record, record->header_len - record->tlv_len, page);
-}
-
-static int answer(struct bpf_sockopt *ctx)
-{
-	struct bpf_sock *sk = ctx->sk;
-	__u32 option = ctx->optname;
-	struct pp_socket *socket;
-
-	if (!sk || (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP))
-		return 1;
-	if (sk->state == BPF_TCP_LISTEN)
-		return answer_error(ctx, -ENOTCONN);
-	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	switch (option) {
-	case PP_ORIGIN:
-	case PP_TAKE:
-		return answer_record(ctx, sk, socket);
-	case PP_TLVS:
-		return answer_header(ctx, sk, socket, 1, 0);
-	case PP_HEADER:
-		return answer_header(ctx, sk, socket, 0, 0);
-	case PP_TLVS_PAGE(0)... PP_TLVS_PAGE(PP_PAGES - 1):
-		return answer_header(ctx, sk, socket, 1, option - PP_TLVS_PAGE(0));
-	case PP_HEADER_PAGE(0)... PP_HEADER_PAGE(PP_PAGES - 1):
-		return answer_header(ctx, sk, socket, 0, option - PP_HEADER_PAGE(0));
-	}
-	return 1;
 }
 
 #endif

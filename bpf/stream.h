@@ -9,7 +9,7 @@
 #ifndef PP_STREAM_H
 #define PP_STREAM_H
 
-#include "context.h"
+#include "kernel.h"
 
 #define RCV_SHUTDOWN 1 /* include/net/sock.h */
 #define SOCK_DONE    1 /* bit number, include/net/sock.h: tcp_fin() has seen the peer's FIN */

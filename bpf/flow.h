@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * pp_in: which connection a packet is of. pp_flows says, or where that says nothing, the kernel's
+ * sockets and requests, its SYN cookies, or what is known of forwarded connections.
+ */
+#ifndef PP_FLOW_H
+#define PP_FLOW_H
+
+#include "kernel.h"
+#include "forward.h"
+#include "packet.h"
+#include "policy.h"
+#include "stage.h"
+#include "standing.h"
+#include "translate.h"
+#include "verdict.h"
+
+#define WINDOW_MAX 65535
+
+/* miss() and hit(): the packet is in the stage before the header is complete. The caller goes
+ * on: 6.1 allows eight calls inside one another. */
+#define TC_STAGE 0x100
+#define TC_MISS	 0x101 /* hit(): the entry is of no use */
+
+/* From the sender's record, where a proxy of this host announced the connection: who it is. */
+static int stage_standing(struct __sk_buff *skb, struct stage *stage)
+{
+	struct pp_outgoing *outgoing;
+
+	switch (standing_of(skb, &stage->segment, &outgoing)) {
+	case STRANGER:
+		return TC_NEXT;
+	case AHEAD:
+		count(PP_STAT_DROPPED_HOLE);
+		return TC_DROP;
+	case UNANNOUNCED:
+		count(PP_STAT_UNANNOUNCED);
+		return TC_DROP;
+	case OUTSIDER:
+		count(PP_STAT_OUTSIDERS);
+		return TC_DROP;
+	case PROXY:
+		break;
+	}
+	return TC_PASS;
+}
+
+/* Of any kind: bpf_skc_to_tcp_sock() says no where it is not plain TCP. */
+static struct sock *kernel_socket(struct bpf_sock *sk)
+{
+	struct sock *at = NULL;
+
+	bpf_probe_read_kernel(&at, sizeof(at), &sk);
+	return at;
+}
+
+static int is_listener_served(struct sock *listener)
+{
+	__u64 cookie = 0;
+
+	return listener &&
+	       !bpf_core_read(&cookie, sizeof(cookie), &listener->__sk_common.skc_cookie) &&
+	       bpf_map_lookup_elem(&pp_listeners, &cookie);
+}
+
+static void stage_window(struct stage *stage, __u32 window, __u8 scale)
+{
+	window >>= scale;
+	stage->window = window > WINDOW_MAX ? WINDOW_MAX : window;
+}
+
+/* bpf_skc_to_tcp_request_sock() says no where the listener's is not plain TCP: see handshake.h. */
+static __noinline int stage_of_mptcp_request(struct bpf_sock *sk, struct stage *stage)
+{
+	struct tcp_request_sock *at;
+	__u32 rcv_isn = 0, snt_isn = 0, window = 0;
+	struct sock *listener = NULL;
+	__u64 sent_us = 0;
+
+	if (!sk || !stage || bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
+	    bpf_core_read(&rcv_isn, sizeof(rcv_isn), &at->rcv_isn) ||
+	    bpf_core_read(&snt_isn, sizeof(snt_isn), &at->snt_isn) ||
+	    bpf_core_read(&sent_us, sizeof(sent_us), &at->snt_synack) ||
+	    bpf_core_read(&listener, sizeof(listener), &at->req.req.__req_common.skc_listener) ||
+	    bpf_core_read(&window, sizeof(window), &at->req.req.__req_common.skc_rcv_wnd))
+		return -1;
+	stage->unserved = !is_listener_served(listener);
+	stage->flow.first_seq = rcv_isn + 1;
+	stage->next_ack = snt_isn + 1;
+	stage->waited_us = bpf_ktime_get_ns() / 1000 - sent_us;
+	stage_window(stage, window, BPF_CORE_READ_BITFIELD_PROBED(&at->req, rcv_wscale));
+	return 0;
+}
+
+static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
+{
+	struct tcp_request_sock *request = bpf_skc_to_tcp_request_sock(sk);
+
+	if (!request)
+		return stage_of_mptcp_request(sk, stage);
+	stage->unserved = !is_listener_served(request->req.req.__req_common.skc_listener);
+	stage->flow.first_seq = request->rcv_isn + 1;
+	stage->next_ack = request->snt_isn + 1;
+	stage->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
+	stage_window(stage, request->req.req.__req_common.skc_rcv_wnd,
+		     BPF_CORE_READ_BITFIELD(&request->req, rcv_wscale));
+	return 0;
+}
+
+/* Does this segment acknowledge one of the kernel's SYN cookies, in a stream that begins with
+ * @first_seq? Only the kernel knows. One that cannot be read is none that the kernel resets,
+ * either. */
+static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
+		     const struct segment *segment, __u32 first_seq)
+{
+	struct packet *packet = packet_read(skb, segment);
+	struct tcphdr *tcp;
+
+	if (!packet)
+		return 1;
+	tcp = packet_tcp(packet);
+	if (!tcp)
+		return 1;
+	tcp->seq = bpf_htonl(first_seq); /* of this copy */
+	if (packet->is_ip6)
+		return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct ipv6hdr),
+						tcp, sizeof(*tcp));
+	return !bpf_tcp_check_syncookie(listener, packet->headers, sizeof(struct iphdr), tcp,
+					sizeof(*tcp));
+}
+
+/* No socket of this namespace: is it one that is forwarded? Return: TC_PASS: @stage has what a
+ * request would say, or stage->flow.established is set; TC_NEXT: no. */
+static int stage_of_forwarded(struct stage *stage)
+{
+	struct pp_forward *forward = bpf_map_lookup_elem(&pp_forwarded, &stage->key);
+	struct pp_synack *synack;
+
+	if (forward && forward->confirmed) {
+		stage->flow.first_seq = forward->first_seq;
+		stage->flow.cut = forward->cut;
+		stage->flow.forwarded = 1;
+		stage->flow.established = 1;
+		return TC_PASS;
+	}
+	synack = bpf_map_lookup_elem(&pp_synacks, &stage->key);
+	if (!synack)
+		return TC_NEXT;
+	stage->flow.first_seq = synack->first_seq;
+	stage->flow.forwarded = 1;
+	stage->next_ack = synack->next_ack;
+	stage->waited_us = (bpf_ktime_get_ns() - synack->sent_ns) / 1000;
+	return TC_PASS;
+}
+
+static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
+{
+	struct pp_socket *socket = NULL;
+
+	sk = bpf_sk_fullsock(sk);
+	if (sk)
+		socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	if (!socket || !socket->cut)
+		return;
+	stage->flow.first_seq = socket->first_seq;
+	stage->flow.cut = socket->cut;
+	stage->flow.established = 1;
+}
+
+/* No entry in the cache: what does the kernel know of this connection? */
+static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
+{
+	int verdict = TC_NEXT, is_here = 0, late = 0, begins;
+	struct bpf_sock *sk;
+
+	if (!stage)
+		return TC_NEXT;
+	begins = begins_stages(stage->segment.destination_port);
+	sk = find_request(skb, &stage->segment);
+	if (sk) {
+		if (sk->state == BPF_TCP_NEW_SYN_RECV) {
+			is_here = 1;
+			if (begins && !stage_of_request(sk, stage))
+				verdict = TC_PASS;
+		} else if (sk->state == BPF_TCP_LISTEN) {
+			if (begins && !(stage->segment.flags & TCP_RST) &&
+			    is_cookie(skb, sk, &stage->segment, stage->segment.seq)) {
+				stage->flow.first_seq = stage->segment.seq;
+				stage->unserved = !is_listener_served(kernel_socket(sk));
+				verdict = TC_PASS;
+			} else {
+				late = 1;
+			}
+		} else {
+			is_here = 1;
+			stage_of_socket(sk, stage);
+		}
+		bpf_sk_release(sk);
+	}
+	/* A listener here does not mean that the connection is for it: docker-proxy has one. */
+	if (!is_here && verdict == TC_NEXT)
+		verdict = stage_of_forwarded(stage);
+	if (!begins && !stage->flow.established)
+		return TC_NEXT;
+	if (stage->flow.established) {
+		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
+		return translate_in(skb, &stage->segment, stage->flow.cut);
+	}
+	if (late && verdict == TC_NEXT &&
+	    (has_proxy_cgroup() || is_marked(stage->segment.source))) {
+		skb->tc_classid = CARRIER_LATE;
+		return TC_PASS;
+	}
+	if (verdict == TC_PASS)
+		verdict = stage_standing(skb, stage);
+	return verdict == TC_PASS ? TC_STAGE : verdict;
+}
+
+/* A header in pieces, or one that was handed over and has no socket yet. */
+static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_flow *flow)
+{
+	struct bpf_sock *sk;
+	int cookie, failed;
+
+	if (!stage || !flow)
+		return TC_NEXT;
+	stage->flow = *flow;
+	/* At most a window apart: the difference does not wrap. */
+	if (flow->cut && ((__s32)(stage->segment.seq - flow->first_seq - flow->cut) >= 0 ||
+			  stage->segment.flags & TCP_RST))
+		return translate_in(skb, &stage->segment, flow->cut);
+	stage->flow.cut = 0;
+	if (flow->forwarded) {
+		__u32 first_seq = flow->first_seq;
+
+		if (stage_of_forwarded(stage) == TC_NEXT) /* too long ago */
+			return TC_DROP;
+		if (stage->flow.established)
+			return translate_in(skb, &stage->segment, stage->flow.cut);
+		if (stage->flow.first_seq != first_seq) {
+			stage->flow.got = 0;
+			if (!begins_stages(stage->segment.destination_port))
+				return TC_NEXT;
+		}
+		return stage_standing(skb, stage) == TC_PASS ? TC_STAGE : TC_DROP;
+	}
+	sk = find_request(skb, &stage->segment);
+	if (!sk) { /* the listener is gone: the kernel resets it */
+		skb->tc_classid = CARRIER_LATE;
+		return TC_PASS;
+	}
+	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
+		__u32 first_seq = flow->first_seq;
+
+		failed = stage_of_request(sk, stage);
+		bpf_sk_release(sk);
+		if (failed) /* the acknowledgement could not be asked for */
+			return TC_DROP;
+		if (stage->flow.first_seq != first_seq) { /* an older connection's */
+			stage->flow.got = 0;
+			if (!begins_stages(stage->segment.destination_port))
+				return TC_NEXT;
+			if (stage_standing(skb, stage) != TC_PASS)
+				return TC_DROP;
+		}
+		return TC_STAGE;
+	}
+	if (sk->state == BPF_TCP_LISTEN) { /* by a cookie, or a request that is gone */
+		cookie = !(stage->segment.flags & TCP_RST) &&
+			 is_cookie(skb, sk, &stage->segment, stage->flow.first_seq);
+		bpf_sk_release(sk);
+		if (cookie)
+			return TC_STAGE;
+		skb->tc_classid = CARRIER_LATE;
+		return TC_PASS;
+	}
+	bpf_sk_release(sk);
+	bpf_map_delete_elem(&pp_flows, &stage->key);
+	stage->flow.got = 0;
+	return TC_MISS;
+}
+
+#endif

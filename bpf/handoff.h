@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * From pp_gate to pp_sockops: what the segment that ends a handshake says. It has no socket yet,
+ * and gets one in the same softirq, on the same CPU. With a split pp_in says it instead:
+ * handover.h.
+ */
+#ifndef PP_HANDOFF_H
+#define PP_HANDOFF_H
+
+#include "kernel.h"
+#include "connection.h"
+#include "netns.h"
+#include "outgoing.h"
+#include "payload.h"
+#include "policy.h"
+#include "record.h"
+
+static void handoff_key(struct pp_handoff *handoff, const struct segment *segment)
+{
+	handoff->key.netns_cookie = handoff->socket.record.netns_cookie;
+	connection_of_segment(segment, &handoff->key);
+	handoff->key.first_seq = segment->seq;
+	handoff->ack = segment->ack;
+	handoff->kind = PP_HANDOFF_HEADER;
+	handoff->full = 1;
+}
+
+static void handoff_socket(struct pp_handoff *handoff, struct bpf_sock *listener,
+			   const struct segment *segment, const struct pp_port *policy)
+{
+	handoff->full = 0;
+	handoff->socket.first_seq = segment->seq;
+	handoff->socket.told = 0;
+	handoff->socket.told_ns = 0;
+	handoff->socket.taker = 0;
+	handoff->socket.bad_after = 0;
+	handoff->socket.settled = 0;
+	handoff->socket.announced = 0;
+	handoff->socket.on_bad = policy->on_bad;
+	handoff->socket.split = policy->split;
+	handoff->socket.port_flags = policy->flags;
+	handoff->socket.record.netns_cookie = socket_netns_cookie(listener);
+	handoff->socket.record.path = PP_PATH_HANDSHAKE;
+	handoff->socket.record.sender_cgroup = 0;
+	handoff->socket.record.sender_pid = 0;
+	handoff->socket.record.sender_uid = 0;
+}
+
+/* Tells pp_sockops who makes a connection, where the segment has no header to tell: whichever
+ * segment of it ends the handshake. */
+static void hand_over_standing(struct bpf_sock *listener, const struct segment *segment,
+			       const struct pp_port *policy, __u8 kind)
+{
+	struct pp_handoff *handoff = handoff_of_this_cpu();
+
+	if (!handoff)
+		return;
+	__builtin_memset(&handoff->socket, 0, sizeof(handoff->socket));
+	handoff_socket(handoff, listener, segment, policy);
+	handoff->socket.settled = 1;
+	if (kind == PP_HANDOFF_OUTSIDER) {
+		handoff->socket.record.state = PP_STATE_BAD;
+		handoff->socket.record.reason = PP_BAD_SENDER;
+	}
+	handoff_key(handoff, segment);
+	handoff->kind = kind;
+}
+
+/* Where there is a proxy cgroup, pp_sockops makes no record of what nobody has told it, and a
+ * connection without a record is refused (see sockopt.h). */
+static void hand_over_by(struct bpf_sock *listener, const struct segment *segment,
+			 const struct pp_port *policy, __u8 kind)
+{
+	if (has_proxy_cgroup())
+		hand_over_standing(listener, segment, policy, kind);
+}
+
+/* The record is what the sending side has decoded. Return: 1, or 0 when that is for the decoder. */
+static int hand_over_announced(struct __sk_buff *skb, struct pp_handoff *handoff,
+			       const struct segment *segment, struct pp_outgoing *outgoing)
+{
+	int len;
+
+	handoff->socket.announced = 1;
+	if (!outgoing_covers(outgoing, segment->payload_len)) {
+		record_set_sender(&handoff->socket.record, &outgoing->record);
+		return 0;
+	}
+	outgoing_take(&handoff->socket.record, outgoing);
+	handoff->socket.have = segment->payload_len;
+	if (record_wants_bytes(&outgoing->record)) {
+		len = segment_load(skb, segment, handoff->extra.bytes);
+		handoff->extra.len = len < 0 ? 0 : len;
+	}
+	return 1;
+}
+
+/* Return: 0; or -1 when the segment cannot be read. */
+static int hand_over_decoded(struct __sk_buff *skb, struct pp_handoff *handoff,
+			     const struct segment *segment)
+{
+	struct pp_work *work = working_memory();
+	struct pp_large *large = large_working_memory();
+	int len;
+
+	if (!work || !large)
+		return -1;
+	len = segment_load(skb, segment, handoff->extra.bytes);
+	if (len < 0)
+		return -1;
+	handoff->extra.len = len;
+	record_decode(&work->decoder, &handoff->socket, &handoff->extra, len);
+	if (!record_continues_large(&handoff->socket.record))
+		return 0;
+	len = segment_load_large(skb, segment, large, 0, handoff->socket.record.header_len);
+	if (len < 0)
+		return -1;
+	large->len = len;
+	record_finish_large(&work->decoder, &handoff->socket, large, len);
+	return 0;
+}
+
+static int same_connection(const struct pp_connection_key *one,
+			   const struct pp_connection_key *other)
+{
+	const __u64 *left = (const __u64 *)one, *right = (const __u64 *)other;
+
+	return left[0] == right[0] && left[1] == right[1] && left[2] == right[2] &&
+	       left[3] == right[3] && left[4] == right[4] &&
+	       one->remote_port == other->remote_port && one->local_port == other->local_port;
+}
+
+/* The segment must have acknowledged our SYN-ACK, which only its receiver can do. What came in a
+ * SYN (TCP Fast Open) says no more than that the peer is a stranger. */
+static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_connection_key *key,
+			 struct bpf_sock_ops *ops)
+{
+	if (!handoff->full || !same_connection(&handoff->key, key))
+		return 0;
+	if (ops->skb_tcp_flags & TCP_SYN)
+		return handoff->kind == PP_HANDOFF_STRANGER;
+	return handoff->ack == ops->snd_nxt;
+}
+
+/* Is its record the new socket's? A header is only where the stream begins. Who the peer is, any of
+ * its segments tells. */
+static int handoff_has_record(const struct pp_handoff *handoff, const struct pp_connection_key *key)
+{
+	if (handoff->kind == PP_HANDOFF_HEADER)
+		return handoff->key.first_seq == key->first_seq;
+	return handoff->kind != PP_HANDOFF_PROXY;
+}
+
+/* The header's raw bytes, where they are to be kept. */
+static void keep_handed_over(struct bpf_sock *sk, struct pp_handoff *handoff)
+{
+	struct pp_record *record = &handoff->socket.record;
+	void *kept;
+
+	if (record->flags & PP_RECORD_LARGE)
+		kept = bpf_sk_storage_get(&pp_large, sk, large_working_memory(),
+					  BPF_SK_STORAGE_GET_F_CREATE);
+	else if (record_wants_bytes(record))
+		kept = bpf_sk_storage_get(&pp_extra, sk, &handoff->extra,
+					  BPF_SK_STORAGE_GET_F_CREATE);
+	else
+		return;
+	if (kept) {
+		record->flags |= PP_RECORD_KEPT;
+		return;
+	}
+	count(PP_STAT_NO_MEMORY);
+	if (record->state == PP_STATE_FRAGMENTED) { /* its rest can be joined to nothing */
+		record->state = PP_STATE_BAD;
+		record->reason = PP_BAD_UNRECORDED;
+		handoff->socket.settled = 1;
+	}
+}
+
+static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
+{
+	struct pp_connection_key key = handoff->key;
+	struct pp_outgoing *outgoing;
+	struct pp_socket *socket;
+
+	keep_handed_over(sk, handoff);
+	socket = bpf_sk_storage_get(&pp_origins, sk, &handoff->socket, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!socket) { /* sockopt.h and peername.h refuse what has no record */
+		count(PP_STAT_NO_MEMORY);
+		return;
+	}
+	if (handoff->kind == PP_HANDOFF_STRANGER)
+		return;
+	record_count(&socket->record);
+	if (!socket->announced)
+		return;
+	outgoing = outgoing_find(&key, key.netns_cookie, key.first_seq);
+	if (outgoing)
+		sender_dismiss(outgoing->cookie);
+	if (record_is_settled(&socket->record)) {
+		outgoing_forget(&key);
+		socket->announced = 0;
+	}
+}
+
+#endif

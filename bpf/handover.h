@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * From pp_in to pp_gate and pp_sockops: what the segment that ends a handshake said before its
+ * header was taken out. pp_in writes it in stage_segment.h.
+ */
+#ifndef PP_HANDOVER_H
+#define PP_HANDOVER_H
+
+#include "kernel.h"
+#include "forward.h"
+#include "outgoing.h"
+#include "policy.h"
+#include "record.h"
+#include "verdict.h"
+
+/* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in,
+ * or too long ago. Its own mark, too: the same segment may come again where no hooks are. */
+static struct pp_handover *handover_of(struct __sk_buff *skb, const struct segment *segment)
+{
+	struct pp_handover_key key = {
+		.remote_port = segment->source_port,
+		.first_seq = segment->seq,
+		.ack = segment->ack,
+	};
+
+	if (!went_in(skb))
+		return NULL;
+	__builtin_memcpy(key.remote, segment->source, 16);
+	return bpf_map_lookup_elem(&pp_handovers, &key);
+}
+
+/* The same for a header that pp_in has taken out: its bytes are in pp_pieces. */
+static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
+{
+	struct pp_record *record = &handover->socket.record;
+	void *pieces, *kept = NULL;
+
+	if (record->flags & PP_RECORD_LARGE) {
+		pieces = bpf_map_lookup_elem(&pp_large_pieces, &handover->flow);
+		if (pieces)
+			kept = bpf_sk_storage_get(&pp_large, sk, pieces,
+						  BPF_SK_STORAGE_GET_F_CREATE);
+		bpf_map_delete_elem(&pp_large_pieces, &handover->flow);
+	} else if (record_wants_bytes(record)) {
+		pieces = bpf_map_lookup_elem(&pp_pieces, &handover->flow);
+		if (pieces)
+			kept = bpf_sk_storage_get(&pp_extra, sk, pieces,
+						  BPF_SK_STORAGE_GET_F_CREATE);
+		bpf_map_delete_elem(&pp_pieces, &handover->flow);
+	} else {
+		return;
+	}
+	if (kept)
+		record->flags |= PP_RECORD_KEPT;
+	else
+		count(PP_STAT_NO_MEMORY);
+}
+
+static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				struct pp_connection_key *key)
+{
+	struct pp_handover_key at = {
+		.remote_port = key->remote_port,
+		.first_seq = key->first_seq,
+		.ack = ops->snd_nxt,
+	};
+	struct pp_handover *handover;
+	struct pp_outgoing *outgoing;
+	struct pp_socket *socket;
+	struct pp_flow *flow;
+
+	__builtin_memcpy(at.remote, key->remote, 16);
+	handover = bpf_map_lookup_elem(&pp_handovers, &at);
+	if (!handover)
+		return -1;
+	handover->socket.record.netns_cookie = key->netns_cookie;
+	if (has_proxy_cgroup()) {
+		outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
+		if (outgoing) {
+			record_set_sender(&handover->socket.record, &outgoing->record);
+			/* pp_msg has decoded the same bytes */
+			if (outgoing_covers(outgoing, handover->socket.record.header_len)) {
+				handover->socket.record.path = PP_PATH_SENDER;
+				count(PP_STAT_FROM_SENDER);
+			}
+			sender_dismiss(outgoing->cookie);
+			outgoing_forget(key);
+		}
+	}
+	keep_pieces(sk, handover);
+	socket =
+		bpf_sk_storage_get(&pp_origins, sk, &handover->socket, BPF_SK_STORAGE_GET_F_CREATE);
+	if (socket) {
+		record_count(&socket->record);
+		flow = bpf_map_lookup_elem(&pp_flows, &handover->flow);
+		if (flow)
+			flow->established = 1;
+		if (handover->forwarded)
+			forward_confirm(ops, sk, &handover->flow);
+	} else { /* the guard stops it */
+		count(PP_STAT_NO_MEMORY);
+	}
+	bpf_map_delete_elem(&pp_handovers, &at);
+	return 0;
+}
+
+#endif

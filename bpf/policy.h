@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What ppctl has set: served ports, marked proxies, proxy cgroups, hooks.
+ */
+#ifndef PP_POLICY_H
+#define PP_POLICY_H
+
+#include "kernel.h"
+#include "maps.h"
+
+/* The policy of a port that takes new connections; NULL, also for one that drains. */
+static struct pp_port *served(__u16 port)
+{
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+
+	return policy && !(policy->flags & PP_PORT_DRAINING) ? policy : NULL;
+}
+
+/* Does the port of @policy have connections, new ones or old, whose header pp_in takes out? */
+static int has_translated(const struct pp_port *policy)
+{
+	return policy->split != PP_SPLIT_NO || policy->flags & PP_PORT_WAS_SPLIT;
+}
+
+/* And does it take more of them? */
+static int splits(const struct pp_port *policy)
+{
+	return policy->split != PP_SPLIT_NO && !(policy->flags & PP_PORT_DRAINING);
+}
+
+/* Is there a proxy cgroup? */
+static int has_proxy_cgroup(void)
+{
+	__u32 zero = 0;
+	struct pp_config *config = bpf_map_lookup_elem(&pp_config, &zero);
+
+	return config && config->flags & PP_CONFIG_PROXY_CGROUP;
+}
+
+/* Is @address (v4-mapped where it is IPv4) that of a marked proxy? */
+static int is_marked(const __u8 *address)
+{
+	struct pp_prefix key = {.length = 128};
+
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	return bpf_map_lookup_elem(&pp_proxies, &key) != NULL;
+}
+
+static __always_inline int is_split(__u16 port)
+{
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+
+	return policy && has_translated(policy);
+}
+
+/* A port that drains ends the stages that have begun, where pieces were acknowledged, and begins no
+ * other. */
+static int begins_stages(__u16 port)
+{
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+
+	return policy && splits(policy);
+}
+
+static int hooks_are_somewhere(void)
+{
+	__u32 zero = 0;
+	struct pp_config *config = bpf_map_lookup_elem(&pp_config, &zero);
+
+	return config && config->flags & PP_CONFIG_HOOKED;
+}
+
+#endif
