@@ -27,7 +27,7 @@ static int stage_standing(struct __sk_buff *skb, struct stage *stage)
 {
 	struct pp_outgoing *outgoing;
 
-	switch (standing_of(skb, &stage->segment, &outgoing)) {
+	switch (standing_of(skb, &stage->segment, &stage->handshake, &outgoing)) {
 	case STRANGER:
 		return TC_NEXT;
 	case AHEAD:
@@ -69,25 +69,20 @@ static void stage_window(struct stage *stage, __u32 window, __u8 scale)
 	stage->window = window > WINDOW_MAX ? WINDOW_MAX : window;
 }
 
-/* bpf_skc_to_tcp_request_sock() says no where the listener's is not plain TCP: see handshake.h. */
+/* See handshake_read_mptcp(). */
 static __noinline int stage_of_mptcp_request(struct bpf_sock *sk, struct stage *stage)
 {
 	struct tcp_request_sock *at;
-	__u32 rcv_isn = 0, snt_isn = 0, window = 0;
 	struct sock *listener = NULL;
-	__u64 sent_us = 0;
+	__u32 window = 0;
 
-	if (!sk || !stage || bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
-	    bpf_core_read(&rcv_isn, sizeof(rcv_isn), &at->rcv_isn) ||
-	    bpf_core_read(&snt_isn, sizeof(snt_isn), &at->snt_isn) ||
-	    bpf_core_read(&sent_us, sizeof(sent_us), &at->snt_synack) ||
+	if (!sk || !stage || handshake_read_mptcp(sk, &stage->handshake) ||
+	    bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
 	    bpf_core_read(&listener, sizeof(listener), &at->req.req.__req_common.skc_listener) ||
 	    bpf_core_read(&window, sizeof(window), &at->req.req.__req_common.skc_rcv_wnd))
 		return -1;
 	stage->unserved = !is_listener_served(listener);
-	stage->flow.first_seq = rcv_isn + 1;
-	stage->next_ack = snt_isn + 1;
-	stage->waited_us = bpf_ktime_get_ns() / 1000 - sent_us;
+	stage->flow.first_seq = stage->handshake.next_seq;
 	stage_window(stage, window, BPF_CORE_READ_BITFIELD_PROBED(&at->req, rcv_wscale));
 	return 0;
 }
@@ -98,10 +93,9 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 
 	if (!request)
 		return stage_of_mptcp_request(sk, stage);
+	handshake_read(request, &stage->handshake);
 	stage->unserved = !is_listener_served(request->req.req.__req_common.skc_listener);
-	stage->flow.first_seq = request->rcv_isn + 1;
-	stage->next_ack = request->snt_isn + 1;
-	stage->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
+	stage->flow.first_seq = stage->handshake.next_seq;
 	stage_window(stage, request->req.req.__req_common.skc_rcv_wnd,
 		     BPF_CORE_READ_BITFIELD(&request->req, rcv_wscale));
 	return 0;
@@ -148,8 +142,8 @@ static int stage_of_forwarded(struct stage *stage)
 		return TC_NEXT;
 	stage->flow.first_seq = synack->first_seq;
 	stage->flow.forwarded = 1;
-	stage->next_ack = synack->next_ack;
-	stage->waited_us = (bpf_ktime_get_ns() - synack->sent_ns) / 1000;
+	stage->handshake.next_ack = synack->next_ack;
+	stage->handshake.waited_us = (bpf_ktime_get_ns() - synack->sent_ns) / 1000;
 	return TC_PASS;
 }
 
@@ -176,6 +170,7 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 	if (!stage)
 		return TC_NEXT;
 	begins = begins_stages(stage->segment.destination_port);
+	stage->handshake.request = REQUEST_NONE; /* unless it is found now */
 	sk = find_request(skb, &stage->segment);
 	if (sk) {
 		if (sk->state == BPF_TCP_NEW_SYN_RECV) {
@@ -225,6 +220,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 	if (!stage || !flow)
 		return TC_NEXT;
 	stage->flow = *flow;
+	stage->handshake.request = REQUEST_NONE;
 	/* At most a window apart: the difference does not wrap. */
 	if (flow->cut && ((__s32)(stage->segment.seq - flow->first_seq - flow->cut) >= 0 ||
 			  stage->segment.flags & TCP_RST))

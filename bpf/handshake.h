@@ -52,56 +52,74 @@ static struct bpf_sock *find_peer(struct __sk_buff *skb, const struct segment *s
 	return find_socket(skb, &ends);
 }
 
-/* What the kernel's own request knows of @segment's handshake: when it answered the SYN, so the
- * gate keeps no state that a flood could push out, and which sequence number comes next. Under SYN
- * cookies there is no request. */
+/* What answers to a segment of a handshake. */
+enum request {
+	REQUEST_UNASKED,
+	REQUEST_KNOWN,	  /* a request, and what it knows has been read */
+	REQUEST_LISTENER, /* the listener: there is no request */
+	REQUEST_NONE,	  /* another socket, or none */
+};
+
+/* What the kernel's own request knows of a handshake: when it answered the SYN, so the gate keeps
+ * no state that a flood could push out, and which numbers come next. Under SYN cookies there is no
+ * request. Asked for once a segment, at most. */
 struct handshake {
-	__u64 waited_us;
+	__u64 waited_us; /* for the header; 0: not known */
 	__u32 next_seq;
-	__u32 next_ack;
-	int known; /* 1: there is a request, and this is what it knows */
+	__u32 next_ack; /* the acknowledgement that ends the handshake; 0: not known */
+	enum request request;
 };
 
 /* bpf_skc_to_tcp_request_sock() does not know the requests of an MPTCP listener: read them from the
- * kernel's memory. */
-static int handshake_of_mptcp(struct bpf_sock *sk, struct handshake *handshake)
+ * kernel's memory. Return: 0, or -1. */
+static __noinline int handshake_read_mptcp(struct bpf_sock *sk, struct handshake *handshake)
 {
 	struct tcp_request_sock *at;
 	__u64 sent_us = 0;
 	__u32 rcv_isn = 0, snt_isn = 0;
 
-	if (sk->state != BPF_TCP_NEW_SYN_RECV || bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
+	if (!sk || !handshake || sk->state != BPF_TCP_NEW_SYN_RECV ||
+	    bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
 	    bpf_core_read(&sent_us, sizeof(sent_us), &at->snt_synack) ||
 	    bpf_core_read(&rcv_isn, sizeof(rcv_isn), &at->rcv_isn) ||
 	    bpf_core_read(&snt_isn, sizeof(snt_isn), &at->snt_isn))
-		return 0;
+		return -1;
 	handshake->waited_us = bpf_ktime_get_ns() / 1000 - sent_us;
 	handshake->next_seq = rcv_isn + 1;
 	handshake->next_ack = snt_isn + 1;
-	return 1;
+	handshake->request = REQUEST_KNOWN;
+	return 0;
 }
 
-/* Return: 1, or 0 when there is no request. */
-static int handshake_of(struct __sk_buff *skb, const struct segment *segment,
-			struct handshake *handshake)
+static void handshake_read(const struct tcp_request_sock *request, struct handshake *handshake)
 {
-	struct bpf_sock *sk = find_request(skb, segment);
-	struct tcp_request_sock *request;
-	int found = 1;
+	handshake->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
+	handshake->next_seq = request->rcv_isn + 1;
+	handshake->next_ack = request->snt_isn + 1;
+	handshake->request = REQUEST_KNOWN;
+}
 
+/* Asks for the request that answers to @segment, unless that has been done. */
+static void handshake_ask(struct __sk_buff *skb, const struct segment *segment,
+			  struct handshake *handshake)
+{
+	struct tcp_request_sock *request;
+	struct bpf_sock *sk;
+
+	if (handshake->request != REQUEST_UNASKED)
+		return;
+	handshake->request = REQUEST_NONE;
+	sk = find_request(skb, segment);
 	if (!sk)
-		return 0;
+		return;
 	request = bpf_skc_to_tcp_request_sock(sk);
-	if (request) {
-		handshake->waited_us = bpf_ktime_get_ns() / 1000 - request->snt_synack;
-		handshake->next_seq = request->rcv_isn + 1;
-		handshake->next_ack = request->snt_isn + 1;
-	} else {
-		found = handshake_of_mptcp(sk, handshake);
-	}
+	if (request)
+		handshake_read(request, handshake);
+	else if (sk->state == BPF_TCP_LISTEN)
+		handshake->request = REQUEST_LISTENER;
+	else
+		handshake_read_mptcp(sk, handshake);
 	bpf_sk_release(sk);
-	handshake->known = found;
-	return found;
 }
 
 enum place {
@@ -112,14 +130,14 @@ enum place {
 /* Where does @segment stand in its stream? One that begins before the stream does, as TCP takes it,
  * is cut to begin there, and may have no payload left. Where there is no request TCP itself takes
  * no other segment than the first: a SYN cookie holds for one sequence number only. Two sequence
- * numbers of one handshake are at most a window apart, so their difference does not wrap.
- * @handshake: receives what is known. */
+ * numbers of one handshake are at most a window apart, so their difference does not wrap. */
 static enum place place_of(struct __sk_buff *skb, struct segment *segment,
 			   struct handshake *handshake)
 {
 	__s32 early;
 
-	if (!handshake_of(skb, segment, handshake) || segment->seq == handshake->next_seq)
+	handshake_ask(skb, segment, handshake);
+	if (handshake->request != REQUEST_KNOWN || segment->seq == handshake->next_seq)
 		return IN_PLACE;
 	early = handshake->next_seq - segment->seq;
 	if (early < 0)
@@ -137,13 +155,11 @@ static enum place place_of(struct __sk_buff *skb, struct segment *segment,
 /* Has the handshake waited for its header as long as @policy allows? Under SYN cookies the kernel
  * sends no second SYN-ACK, so no second ACK comes either: the gate stays shut until a header comes.
  */
-static int gate_time_is_up(struct __sk_buff *skb, const struct segment *segment,
-			   const struct pp_port *policy)
+static int gate_time_is_up(const struct handshake *handshake, const struct pp_port *policy)
 {
 	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
-	struct handshake handshake;
 
-	return handshake_of(skb, segment, &handshake) && handshake.waited_us >= 1000 * allowed;
+	return handshake->waited_us >= 1000 * allowed;
 }
 
 #endif

@@ -13,11 +13,13 @@
 
 /* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
  * which carries the same ACK, ends the handshake instead. */
-static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener,
-		     const struct segment *segment, const struct pp_port *policy)
+static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener, struct pp_work *work,
+		     const struct pp_port *policy)
 {
-	if (!policy->gate_ms || gate_time_is_up(skb, segment, policy)) {
-		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
+	if (policy->gate_ms)
+		handshake_ask(skb, &work->segment, &work->handshake);
+	if (!policy->gate_ms || gate_time_is_up(&work->handshake, policy)) {
+		hand_over_by(listener, &work->segment, policy, PP_HANDOFF_PROXY);
 		return PASS;
 	}
 	count(PP_STAT_ACKS_HELD);
@@ -26,22 +28,22 @@ static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener,
 
 /* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
  * sequence number, in this same softirq. */
-static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment,
+static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, struct pp_work *work,
 			  const struct pp_port *policy, struct pp_outgoing *outgoing)
 {
 	struct pp_handoff *handoff = handoff_of_this_cpu();
-	struct handshake handshake = {};
+	struct segment *segment = &work->segment;
 
 	if (!handoff)
 		return DROP;
 	/* An announcement was found by its place. Else ask, also where it looks like a header: so
 	 * may what stands in a TLV, or behind the header. */
-	if (!outgoing && place_of(skb, segment, &handshake) == OVERTAKING) {
+	if (!outgoing && place_of(skb, segment, &work->handshake) == OVERTAKING) {
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
 	if (!segment->payload_len)
-		return gate_hold(skb, listener, segment, policy);
+		return gate_hold(skb, listener, work, policy);
 	handoff_socket(handoff, listener, segment, policy);
 	if ((!outgoing || !hand_over_announced(skb, handoff, segment, outgoing)) &&
 	    hand_over_decoded(skb, handoff, segment)) {
@@ -66,17 +68,6 @@ static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
 		return DROP;
 	hand_over_standing(listener, segment, policy, PP_HANDOFF_OUTSIDER);
 	return PASS;
-}
-
-/* Is the segment one of a handshake, after all? A request may be new since pp_in has seen it. */
-static int has_request(struct __sk_buff *skb, const struct segment *segment)
-{
-	struct bpf_sock *sk = find_request(skb, segment);
-	int found = !sk || sk->state != BPF_TCP_LISTEN;
-
-	if (sk)
-		bpf_sk_release(sk);
-	return found;
 }
 
 #endif

@@ -105,9 +105,10 @@ static void note_listener(struct __sk_buff *skb)
 
 /* A SYN. The gate sees it before its sender sees the answer, so what it writes into the
  * announcement is there when pp_sender asks: this connection is to a port that is served. */
-static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment,
+static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct pp_work *work,
 		    const struct pp_port *policy)
 {
+	struct segment *segment = &work->segment;
 	struct pp_outgoing *outgoing;
 	struct listener_ways ways;
 	enum standing standing;
@@ -120,7 +121,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct seg
 	listener_ways_of(listener, &ways);
 	if (!ways.mptcp && !ways.fastopen && !has_proxy_cgroup())
 		return PASS;
-	standing = standing_of(skb, segment, &outgoing);
+	standing = standing_of(skb, segment, &work->handshake, &outgoing);
 	if (standing == UNANNOUNCED) {
 		count(PP_STAT_UNANNOUNCED);
 		return DROP;

@@ -9,6 +9,7 @@
 #include "kernel.h"
 #include <pp/header.h>
 #include <pp/maps.h>
+#include "handshake.h"
 #include "segment.h"
 
 struct {
@@ -350,7 +351,8 @@ struct {
 /* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
  * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
 struct pp_work {
-	struct segment segment; /* that pp_gate looks at */
+	struct segment segment;	    /* that pp_gate looks at */
+	struct handshake handshake; /* of its connection */
 	struct pp_decoder decoder;
 	struct pp_socket socket; /* while its record is being decoded anew */
 	struct {

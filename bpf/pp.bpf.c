@@ -82,6 +82,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	if (!work)
 		return PASS;
 	segment = &work->segment;
+	work->handshake.request = REQUEST_UNASKED;
+	work->handshake.waited_us = 0;
 	if (!policy) {
 		if (segment_read(skb, segment, 0) || segment->flags & TCP_RST)
 			return PASS;
@@ -102,10 +104,10 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	if (segment->flags & TCP_RST)
 		return PASS;
 	if (segment->flags & TCP_SYN)
-		return gate_syn(skb, listener, segment, policy);
+		return gate_syn(skb, listener, work, policy);
 	if (has_translated(policy) && handover_of(skb, segment))
 		return PASS;
-	switch (standing_of(skb, segment, &outgoing)) {
+	switch (standing_of(skb, segment, &work->handshake, &outgoing)) {
 	case STRANGER:
 		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
 		return PASS;
@@ -121,18 +123,22 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		break;
 	}
 	if (policy->split != PP_SPLIT_NO) {
-		/* of a connection that has ended, or of none: the kernel resets it */
-		if ((went_in(skb) || skb->tc_index == CARRIER_LATE) && !has_request(skb, segment))
-			return PASS;
+		/* Of a connection that has ended, or of none: the kernel resets it. Unless it is
+		 * one of a handshake after all: a request may be new since pp_in has seen it. */
+		if (went_in(skb) || skb->tc_index == CARRIER_LATE) {
+			handshake_ask(skb, segment, &work->handshake);
+			if (work->handshake.request == REQUEST_LISTENER)
+				return PASS;
+		}
 		return guard_drop(skb);
 	}
 	if (segment->payload_len)
-		return gate_hand_over(skb, listener, segment, policy, outgoing);
+		return gate_hand_over(skb, listener, work, policy, outgoing);
 	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */
 		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
 		return PASS;
 	}
-	return gate_hold(skb, listener, segment, policy);
+	return gate_hold(skb, listener, work, policy);
 }
 
 /*
@@ -261,8 +267,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	skb->tc_classid = went_out(skb) ? CARRIER_BOTH : CARRIER;
 	if (went_in(skb)) /* a second hook on the way: a bridge's port, and the bridge */
 		return TC_PASS;
-	stage->next_ack = 0;
-	stage->waited_us = 0;
+	__builtin_memset(&stage->handshake, 0, sizeof(stage->handshake));
 	stage->window = 512;
 	flow_key(&stage->key, skb, segment);
 	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));

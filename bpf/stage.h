@@ -19,10 +19,8 @@ struct stage {
 	struct pp_flow flow;
 	struct pp_handover_key at;
 	struct pp_handover handover;
-	__u64 waited_us; /* for the header; 0: not known */
-	__u32 next_ack;	 /* the acknowledgement that ends the handshake; 0: the kernel's cookie will
-			    tell */
-	__u32 start;	 /* bytes of the header before this segment's first new one */
+	struct handshake handshake;
+	__u32 start; /* bytes of the header before this segment's first new one */
 	__u32 window;
 	__u32 known;	/* 1: pp_flows had an entry when the segment came */
 	__u32 unserved; /* 1: its listener is of no served cgroup */

@@ -112,12 +112,10 @@ static int stage_bare(struct __sk_buff *skb, struct stage *stage, struct packet 
 /* Is it the handshake's own ACK, which waits? */
 static int is_held(const struct stage *stage, const struct pp_port *policy)
 {
-	__u64 allowed = policy->gate_ms > GATE_SLACK_MS ? policy->gate_ms - GATE_SLACK_MS : 1;
-
 	if (stage->segment.payload_len || stage->segment.flags & (TCP_FIN | TCP_RST) ||
 	    stage->segment.seq != stage_next(stage))
 		return 0;
-	return !policy->gate_ms || stage->waited_us < 1000 * allowed;
+	return !policy->gate_ms || !gate_time_is_up(&stage->handshake, policy);
 }
 
 /* The header is complete, @len bytes of it: takes out what this segment has of it. */
@@ -144,7 +142,7 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	reply.flags = stage->segment.flags;
 	/* Not under cookies: where the kernel has no room for the connection, only the proxy can
 	 * send it again. */
-	if (stage->next_ack && !is_greeted(stage->segment.destination_port) &&
+	if (stage->handshake.next_ack && !is_greeted(stage->segment.destination_port) &&
 	    stage_answer(skb, packet, stage, seq + here, TCP_ACK))
 		return TC_DROP;
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
@@ -188,7 +186,7 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	record = &stage->handover.socket.record;
 	/* Who does not know this has not received our SYN-ACK. A RST without it is a kernel's that
 	 * has lost its end: it has the SYN-ACK's number, which is asked for below. */
-	if (stage->next_ack && segment->ack != stage->next_ack &&
+	if (stage->handshake.next_ack && segment->ack != stage->handshake.next_ack &&
 	    (segment->flags & (TCP_RST | TCP_ACK)) != TCP_RST)
 		return TC_DROP;
 	if (stage->unserved)

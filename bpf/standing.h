@@ -71,25 +71,26 @@ static struct pp_outgoing *announcement_of(struct __sk_buff *skb, const struct s
 /* An announcement is found by the sequence number of the stream's first byte. A segment that begins
  * elsewhere leads to it by way of the request. */
 static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct segment *segment,
-						 enum place *place)
+						 struct handshake *handshake, enum place *place)
 {
-	struct handshake handshake;
 	struct pp_outgoing *outgoing;
 
 	*place = IN_PLACE;
-	if (segment->flags & TCP_SYN || !handshake_of(skb, segment, &handshake) ||
-	    segment->seq == handshake.next_seq)
+	if (segment->flags & TCP_SYN)
 		return NULL;
-	outgoing = announcement_of(skb, segment, handshake.next_seq);
+	handshake_ask(skb, segment, handshake);
+	if (handshake->request != REQUEST_KNOWN || segment->seq == handshake->next_seq)
+		return NULL;
+	outgoing = announcement_of(skb, segment, handshake->next_seq);
 	if (outgoing)
-		*place = place_of(skb, segment, &handshake);
+		*place = place_of(skb, segment, handshake);
 	return outgoing;
 }
 
 /* @outgoing: receives the entry that announced the connection, or NULL. An address says little of
  * who connects from this host itself: where there is a proxy cgroup, that decides. */
 static enum standing standing_of(struct __sk_buff *skb, struct segment *segment,
-				 struct pp_outgoing **outgoing)
+				 struct handshake *handshake, struct pp_outgoing **outgoing)
 {
 	enum locality locality;
 	enum place place;
@@ -102,7 +103,7 @@ static enum standing standing_of(struct __sk_buff *skb, struct segment *segment,
 	*outgoing = announcement_of(skb, segment, segment->seq);
 	if (*outgoing)
 		return PROXY;
-	*outgoing = announcement_of_later(skb, segment, &place);
+	*outgoing = announcement_of_later(skb, segment, handshake, &place);
 	if (*outgoing)
 		return place == OVERTAKING ? AHEAD : PROXY;
 	locality = locality_of(skb, segment);
