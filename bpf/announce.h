@@ -48,7 +48,7 @@ static long sweep_old(void *map, struct pp_connection_key *key, struct pp_outgoi
 {
 	(void)map;
 	if (*now - outgoing->made_ns > (outgoing->closed ? CLOSED_OLD_NS : OUTGOING_OLD_NS))
-		bpf_map_delete_elem(&pp_outgoing, key);
+		outgoing_forget(key, NULL);
 	return 0;
 }
 
@@ -127,7 +127,7 @@ static void sender_connect(struct bpf_sock_ops *ops)
 /* The port is one that only has the number of a served one: another server's, here or elsewhere. */
 static void sender_is_elsewhere(struct bpf_sock *sk, const struct pp_connection_key *key)
 {
-	bpf_map_delete_elem(&pp_outgoing, key);
+	outgoing_forget(key, NULL);
 	bpf_sk_storage_delete(&pp_announced, sk);
 	count(PP_STAT_UNCONFIRMED);
 }
@@ -150,7 +150,7 @@ static void sender_closed(struct bpf_sock_ops *ops)
 		return;
 	sender_key(ops, &key, announced->first_seq);
 	if (ops->args[0] == BPF_TCP_SYN_SENT || ops->snd_una == ops->snd_nxt) {
-		bpf_map_delete_elem(&pp_outgoing, &key);
+		outgoing_forget(&key, NULL);
 		return;
 	}
 	outgoing = bpf_map_lookup_elem(&pp_outgoing, &key);

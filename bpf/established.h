@@ -146,20 +146,19 @@ static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_sock
 	outgoing = outgoing_find(key, socket->record.netns_cookie, socket->first_seq);
 	if (!outgoing)
 		return 0;
-	record_set_sender(&socket->record, &outgoing->record);
-	if (!outgoing_covers(outgoing, segment->payload_len))
+	if (!outgoing_covers(outgoing, segment->payload_len)) {
+		record_set_sender(&socket->record, &outgoing->record);
 		return 0;
-	if (record_wants_bytes(&outgoing->record)) {
+	}
+	if (record_wants_bytes(&outgoing->record)) { /* before anybody can see the record */
 		work = working_memory();
 		len = work ? join_segments(skb, segment, work, NULL, 0) : -1;
 		if (len > 0)
 			keep_bytes(sk, work, &outgoing->record, len);
 	}
-	socket->have = outgoing->record.header_len;
-	outgoing_take(&socket->record, outgoing);
+	outgoing_adopt(socket, outgoing);
 	record_count(&socket->record);
-	outgoing_forget(key);
-	socket->announced = 0;
+	outgoing_forget(key, socket);
 	return 1;
 }
 

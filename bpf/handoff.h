@@ -86,8 +86,7 @@ static int hand_over_announced(struct __sk_buff *skb, struct pp_handoff *handoff
 		record_set_sender(&handoff->socket.record, &outgoing->record);
 		return 0;
 	}
-	outgoing_take(&handoff->socket.record, outgoing);
-	handoff->socket.have = segment->payload_len;
+	outgoing_adopt(&handoff->socket, outgoing);
 	if (record_wants_bytes(&outgoing->record)) {
 		len = segment_load(skb, segment, handoff->extra.bytes);
 		handoff->extra.len = len < 0 ? 0 : len;
@@ -197,10 +196,8 @@ static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
 	outgoing = outgoing_find(&key, key.netns_cookie, key.first_seq);
 	if (outgoing)
 		sender_dismiss(outgoing->cookie);
-	if (record_is_settled(&socket->record)) {
-		outgoing_forget(&key);
-		socket->announced = 0;
-	}
+	if (record_is_settled(&socket->record))
+		outgoing_forget(&key, socket);
 }
 
 #endif

@@ -29,7 +29,7 @@ static struct pp_handover *handover_of(struct __sk_buff *skb, const struct segme
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
 
-/* The same for a header that pp_in has taken out: its bytes are in pp_pieces. */
+/* The raw bytes of a header that pp_in has taken out, where they are to be kept. */
 static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
 {
 	struct pp_record *record = &handover->socket.record;
@@ -56,6 +56,25 @@ static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
 		count(PP_STAT_NO_MEMORY);
 }
 
+/* A proxy of this host: who it is, and that pp_msg has decoded the same header. */
+static void handover_from_sender(struct pp_handover *handover, struct pp_connection_key *key)
+{
+	struct pp_record *record = &handover->socket.record;
+	struct pp_outgoing *outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
+
+	if (!outgoing)
+		return;
+	if (record->flags & PP_RECORD_SPLIT && outgoing_covers(outgoing, record->header_len)) {
+		outgoing_adopt(&handover->socket, outgoing);
+		record->flags |= PP_RECORD_SPLIT;
+	} else {
+		record_set_sender(record, &outgoing->record);
+	}
+	sender_dismiss(outgoing->cookie);
+	outgoing_forget(key, NULL);
+}
+
+/* pp_sockops: the new socket gets the record. Return: 0; or -1: pp_in has handed none over. */
 static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				struct pp_connection_key *key)
 {
@@ -65,7 +84,6 @@ static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 		.ack = ops->snd_nxt,
 	};
 	struct pp_handover *handover;
-	struct pp_outgoing *outgoing;
 	struct pp_socket *socket;
 	struct pp_flow *flow;
 
@@ -74,19 +92,8 @@ static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	if (!handover)
 		return -1;
 	handover->socket.record.netns_cookie = key->netns_cookie;
-	if (has_proxy_cgroup()) {
-		outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
-		if (outgoing) {
-			record_set_sender(&handover->socket.record, &outgoing->record);
-			/* pp_msg has decoded the same bytes */
-			if (outgoing_covers(outgoing, handover->socket.record.header_len)) {
-				handover->socket.record.path = PP_PATH_SENDER;
-				count(PP_STAT_FROM_SENDER);
-			}
-			sender_dismiss(outgoing->cookie);
-			outgoing_forget(key);
-		}
-	}
+	if (has_proxy_cgroup())
+		handover_from_sender(handover, key);
 	keep_pieces(sk, handover);
 	socket =
 		bpf_sk_storage_get(&pp_origins, sk, &handover->socket, BPF_SK_STORAGE_GET_F_CREATE);

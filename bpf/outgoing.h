@@ -28,12 +28,7 @@ static struct pp_outgoing *outgoing_find(struct pp_connection_key *key, __u64 ne
 	return bpf_map_lookup_elem(&pp_outgoing, key);
 }
 
-static void outgoing_forget(const struct pp_connection_key *key)
-{
-	bpf_map_delete_elem(&pp_outgoing, key);
-}
-
-/* Can what @outgoing says be taken, for a segment with the stream's first @len bytes? A header that
+/* Has the sending side decoded a header that ends within the stream's first @len bytes? One that
  * goes on after them is for the decoder here. */
 static int outgoing_covers(const struct pp_outgoing *outgoing, __u32 len)
 {
@@ -44,11 +39,20 @@ static int outgoing_covers(const struct pp_outgoing *outgoing, __u32 len)
 	       outgoing->record.header_len <= len;
 }
 
-/* @record becomes what @outgoing says. */
-static void outgoing_take(struct pp_record *record, const struct pp_outgoing *outgoing)
+/* After outgoing_covers(): @socket gets the record that the sending side has decoded. */
+static void outgoing_adopt(struct pp_socket *socket, const struct pp_outgoing *outgoing)
 {
-	record_write(record, &outgoing->record);
+	socket->have = outgoing->record.header_len;
+	record_write(&socket->record, &outgoing->record);
 	count(PP_STAT_FROM_SENDER);
+}
+
+/* Nobody needs the announcement of @key any more. @socket: the mail server's, if there is one. */
+static void outgoing_forget(const struct pp_connection_key *key, struct pp_socket *socket)
+{
+	bpf_map_delete_elem(&pp_outgoing, key);
+	if (socket)
+		socket->announced = 0;
 }
 
 /* The socket @cookie has nothing more to say in pp_senders. From any program of sock_ops, whichever

@@ -221,8 +221,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	verdict = gate_decode(skb, sk, socket, segment, start);
 	if (record_is_settled(&socket->record)) {
 		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
-		outgoing_forget(&key);
-		socket->announced = 0;
+		outgoing_forget(&key, socket);
 	}
 	return verdict;
 }
