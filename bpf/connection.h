@@ -60,12 +60,21 @@ static void connection_of_sender(struct bpf_sock_ops *ops, struct pp_connection_
 	key->remote_port = CONTEXT_FIELD(ops->local_port);
 }
 
+static __always_inline void connection_of_ends(const struct endpoints *ends,
+					       struct pp_connection_key *key)
+{
+	__builtin_memcpy(key->remote, ends->from, 16);
+	__builtin_memcpy(key->local, ends->to, 16);
+	key->remote_port = ends->from_port;
+	key->local_port = ends->to_port;
+}
+
+/* The connection of a segment that comes from the proxy. */
 static void connection_of_segment(const struct segment *segment, struct pp_connection_key *key)
 {
-	__builtin_memcpy(key->remote, segment->source, 16);
-	__builtin_memcpy(key->local, segment->destination, 16);
-	key->remote_port = segment->source_port;
-	key->local_port = segment->destination_port;
+	const struct endpoints ends = segment_ends(segment);
+
+	connection_of_ends(&ends, key);
 }
 
 static __noinline int peer_of_ip4(struct bpf_sock *sk, __u8 *address)
@@ -118,14 +127,12 @@ static void connection_of_socket(struct bpf_sock *sk, struct pp_connection_key *
 	key->local_port = CONTEXT_FIELD(sk->src_port);
 }
 
-static void flow_key(struct pp_connection_key *key, struct __sk_buff *skb,
-		     const struct segment *segment)
+/* The key of a segment with these @ends in pp_flows, and other maps of the split. */
+static __always_inline void flow_key(struct pp_connection_key *key, struct __sk_buff *skb,
+				     const struct endpoints ends)
 {
 	key->netns_cookie = skb_netns_cookie(skb);
-	__builtin_memcpy(key->remote, segment->source, 16);
-	__builtin_memcpy(key->local, segment->destination, 16);
-	key->remote_port = segment->source_port;
-	key->local_port = segment->destination_port;
+	connection_of_ends(&ends, key);
 	key->first_seq = 0;
 }
 

@@ -10,19 +10,14 @@
 #include "netns.h"
 #include "segment.h"
 
-struct endpoints {
-	const __u8 *from, *to; /* addresses, v4-mapped where they are IPv4 */
-	__u16 from_port, to_port;
-};
-
 /* The socket that a segment with these @ends is for, with a reference; or NULL. */
 static struct bpf_sock *find_socket(struct __sk_buff *skb, const struct endpoints *ends)
 {
 	struct bpf_sock_tuple tuple = {};
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		__builtin_memcpy(&tuple.ipv4.saddr, ends->from + 12, 4);
-		__builtin_memcpy(&tuple.ipv4.daddr, ends->to + 12, 4);
+		__builtin_memcpy(&tuple.ipv4.saddr, (const __u32 *)ends->from + 3, 4);
+		__builtin_memcpy(&tuple.ipv4.daddr, (const __u32 *)ends->to + 3, 4);
 		tuple.ipv4.sport = bpf_htons(ends->from_port);
 		tuple.ipv4.dport = bpf_htons(ends->to_port);
 		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
@@ -37,8 +32,7 @@ static struct bpf_sock *find_socket(struct __sk_buff *skb, const struct endpoint
 /* The request that answers to @segment, or the listener. */
 static struct bpf_sock *find_request(struct __sk_buff *skb, const struct segment *segment)
 {
-	const struct endpoints ends = {segment->source, segment->destination, segment->source_port,
-				       segment->destination_port};
+	const struct endpoints ends = segment_ends(segment);
 
 	return find_socket(skb, &ends);
 }
@@ -46,8 +40,7 @@ static struct bpf_sock *find_request(struct __sk_buff *skb, const struct segment
 /* The socket of this host, in this network namespace, that has sent @segment. */
 static struct bpf_sock *find_peer(struct __sk_buff *skb, const struct segment *segment)
 {
-	const struct endpoints ends = {segment->destination, segment->source,
-				       segment->destination_port, segment->source_port};
+	const struct endpoints ends = segment_ends_turned(segment);
 
 	return find_socket(skb, &ends);
 }

@@ -268,7 +268,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 		return TC_PASS;
 	__builtin_memset(&stage->handshake, 0, sizeof(stage->handshake));
 	stage->window = 512;
-	flow_key(&stage->key, skb, segment);
+	flow_key(&stage->key, skb, segment_ends(segment));
 	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
 	if (segment->flags & TCP_SYN)
 		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port)

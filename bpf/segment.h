@@ -14,8 +14,9 @@
 #define IP6_EXTENSIONS_MAX 8
 
 struct segment {
-	__u8 source[16]; /* v4-mapped where it is IPv4 */
-	__u8 destination[16];
+	/* v4-mapped where they are IPv4; aligned, so that they are copied in words */
+	__u8 source[16] __attribute__((aligned(8)));
+	__u8 destination[16] __attribute__((aligned(8)));
 	__u16 source_port; /* host order */
 	__u16 destination_port;
 	__u32 seq; /* of the first payload byte */
@@ -27,6 +28,32 @@ struct segment {
 	__u32 ip;  /* offset of the IP header in the skb */
 	__u32 end; /* offset after the IP packet: a short frame is padded */
 };
+
+struct endpoints {
+	const __u64 *from, *to; /* addresses, v4-mapped where they are IPv4 */
+	__u16 from_port, to_port;
+};
+
+static __always_inline struct endpoints segment_ends(const struct segment *segment)
+{
+	return (struct endpoints){
+		.from = (const __u64 *)segment->source,
+		.to = (const __u64 *)segment->destination,
+		.from_port = segment->source_port,
+		.to_port = segment->destination_port,
+	};
+}
+
+/* The same of a segment of the other direction. */
+static __always_inline struct endpoints segment_ends_turned(const struct segment *segment)
+{
+	return (struct endpoints){
+		.from = (const __u64 *)segment->destination,
+		.to = (const __u64 *)segment->source,
+		.from_port = segment->destination_port,
+		.to_port = segment->source_port,
+	};
+}
 
 /* Offset of the TCP header, or 0. */
 static __u32 segment_read_ip4(struct __sk_buff *skb, struct segment *segment, __u32 l2)

@@ -77,7 +77,7 @@ static int translate_out(struct __sk_buff *skb, const struct segment *segment, _
 static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct pp_connection_key key = {};
+	struct pp_connection_key key;
 	struct pp_forward *forward;
 	struct pp_socket *socket;
 	struct bpf_sock *full;
@@ -94,11 +94,7 @@ static __u32 cut_of_outgoing(struct __sk_buff *skb, const struct segment *segmen
 		}
 	}
 	/* a request, TIME_WAIT, or the kernel's own answer */
-	key.netns_cookie = skb_netns_cookie(skb);
-	__builtin_memcpy(key.remote, segment->destination, 16);
-	__builtin_memcpy(key.local, segment->source, 16);
-	key.remote_port = segment->destination_port;
-	key.local_port = segment->source_port;
+	flow_key(&key, skb, segment_ends_turned(segment));
 	flow = bpf_map_lookup_elem(&pp_flows, &key);
 	if (segment->flags & TCP_SYN) { /* SYN-ACK: another connection than the entry's? */
 		if (flow && flow->first_seq != segment->ack)
