@@ -26,25 +26,25 @@ static __be32 as_summed(__be32 number, __u32 offset)
 
 /* Adds @by to the 32-bit number at @at, which is @old, and corrects the checksum. Return: 0, or -1.
  */
-static int change_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 old, __u32 by)
+static int change_number(struct __sk_buff *skb, __u32 tcp_at, __u32 at, __u32 old, __u32 by)
 {
 	__be32 new = bpf_htonl(old + by);
 
-	if (bpf_l4_csum_replace(skb, tcp + TCP_AT_CHECKSUM, bpf_htonl(old), new, sizeof(new)))
+	if (bpf_l4_csum_replace(skb, tcp_at + TCP_AT_CHECKSUM, bpf_htonl(old), new, sizeof(new)))
 		return -1;
 	return bpf_skb_store_bytes(skb, at, &new, sizeof(new), 0) ? -1 : 0;
 }
 
 /* The same for a number that is not known yet. */
-static int add_to_number(struct __sk_buff *skb, __u32 tcp, __u32 at, __u32 by)
+static int add_to_number(struct __sk_buff *skb, __u32 tcp_at, __u32 at, __u32 by)
 {
 	__be32 old, new;
 
 	if (bpf_skb_load_bytes(skb, at, &old, sizeof(old)))
 		return -1;
 	new = bpf_htonl(bpf_ntohl(old) + by);
-	if (bpf_l4_csum_replace(skb, tcp + TCP_AT_CHECKSUM, as_summed(old, at - tcp),
-				as_summed(new, at - tcp), sizeof(new)))
+	if (bpf_l4_csum_replace(skb, tcp_at + TCP_AT_CHECKSUM, as_summed(old, at - tcp_at),
+				as_summed(new, at - tcp_at), sizeof(new)))
 		return -1;
 	return bpf_skb_store_bytes(skb, at, &new, sizeof(new), 0) ? -1 : 0;
 }

@@ -50,24 +50,25 @@ static int move_headers(struct __sk_buff *skb, __u32 len)
  */
 static __noinline int move_headers_far(struct __sk_buff *skb, struct packet *packet, __u32 len)
 {
-	__u32 payload = packet->ip + packet->ip_len + packet->tcp_len;
-	__u32 more = packet->ip + packet->ip_len + 1 - len, rest = packet->payload_len - len, keep;
+	__u32 payload_at = packet->ip_at + packet->ip_len + packet->tcp_len;
+	__u32 more = packet->ip_at + packet->ip_len + 1 - len, rest = packet->payload_len - len,
+	      keep;
 
 	keep = rest < more ? rest : more;
 	keep -= 1;
 	pp_opaque(keep);
 	keep &= SUM_STEP / 2 - 1;
 	keep += 1;
-	if (bpf_skb_load_bytes(skb, payload + len, packet->bytes, keep))
+	if (bpf_skb_load_bytes(skb, payload_at + len, packet->bytes, keep))
 		return -1;
-	if (rest < more && bpf_skb_change_tail(skb, payload + len + more, 0))
+	if (rest < more && bpf_skb_change_tail(skb, payload_at + len + more, 0))
 		return -1;
 	if (move_headers(skb, len + more) ||
 	    bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_NET,
 				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET) ||
-	    bpf_skb_store_bytes(skb, payload, packet->bytes, keep, 0))
+	    bpf_skb_store_bytes(skb, payload_at, packet->bytes, keep, 0))
 		return -1;
-	return rest < more && bpf_skb_change_tail(skb, payload + rest, 0) ? -1 : 0;
+	return rest < more && bpf_skb_change_tail(skb, payload_at + rest, 0) ? -1 : 0;
 }
 
 /* bpf_skb_adjust_room() makes no packet longer that is one segment of more than 16 KiB. These are
@@ -90,7 +91,7 @@ static int can_grow(struct __sk_buff *skb)
  */
 static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, __u32 len, __u32 seq)
 {
-	__u32 payload = packet->ip + packet->ip_len + packet->tcp_len, total, rest = 0;
+	__u32 payload_at = packet->ip_at + packet->ip_len + packet->tcp_len, total, rest = 0;
 	int partial = packet->summed == CHECKSUM_PARTIAL;
 	struct tcphdr *tcp = packet_tcp(packet);
 	__u32 pseudo;
@@ -99,7 +100,7 @@ static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, _
 		return -1;
 	total = packet->tcp_len + packet->payload_len;
 	if (!partial) {
-		if (sum_of(skb, packet, payload, len, &rest))
+		if (sum_of(skb, packet, payload_at, len, &rest))
 			return -1;
 		/* what is in none of these three sums is what stays, if the whole is right */
 		rest = 0xffff &
@@ -119,16 +120,16 @@ static __noinline int packet_cut(struct __sk_buff *skb, struct packet *packet, _
 	set_ip_length(packet, total - len);
 	pseudo = pseudo_sum(packet, total - len);
 	if (len == packet->payload_len) {
-		if (bpf_skb_change_tail(skb, payload, 0))
+		if (bpf_skb_change_tail(skb, payload_at, 0))
 			return -1;
-	} else if (partial && len <= packet->ip + packet->ip_len && !can_grow(skb)) {
+	} else if (partial && len <= packet->ip_at + packet->ip_len && !can_grow(skb)) {
 		if (move_headers(skb, len) ||
-		    sum_of(skb, packet, payload, packet->payload_len - len, &rest))
+		    sum_of(skb, packet, payload_at, packet->payload_len - len, &rest))
 			return -1;
 		partial = 0;
 	} else if (partial) {
-		if (len <= packet->ip + packet->ip_len ? move_headers_far(skb, packet, len)
-						       : move_headers(skb, len))
+		if (len <= packet->ip_at + packet->ip_len ? move_headers_far(skb, packet, len)
+							  : move_headers(skb, len))
 			return -1;
 		bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
 	} else if (move_headers(skb, len)) {

@@ -229,4 +229,56 @@ static __s64 header_end(const struct pp_socket *socket)
 	return PP_HEADER_MAX;
 }
 
+#define NOT_IN_HEADER -1
+#define AFTER_HOLE    -2
+
+/*
+ * With which byte of the header does @segment go on, of a stream of which TCP has @accepted bytes?
+ * These are cut off its front.
+ *
+ * Sequence numbers decide. A segment counts when it goes on where the socket goes on reading, or
+ * where what was decoded last ends, while the socket's owner keeps it locked and segments wait in
+ * the backlog. One that leaves a hole is sent again, and in order.
+ */
+static __s64 segment_in_header(const struct pp_socket *socket, struct segment *segment,
+			       __u64 accepted)
+{
+	__u64 have = socket->have, start;
+	__s64 offset;
+
+	if (accepted > have) /* TCP took bytes that were not seen here */
+		return NOT_IN_HEADER;
+	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
+	 * may be raising it, and then it does not belong to @accepted. */
+	offset = (__s32)(segment->seq - socket->first_seq);
+	if (offset + segment->payload_len <= (__s64)accepted)
+		return NOT_IN_HEADER;
+	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
+		return NOT_IN_HEADER;
+	if (offset > (__s64)have)
+		return AFTER_HOLE;
+	start = offset < (__s64)accepted ? accepted : (__u64)offset;
+	segment_skip(segment, start - offset);
+	return start;
+}
+
+/* gate_decode(), unless the sending side has decoded the header. */
+static int gate_decode_announced(struct __sk_buff *skb, struct bpf_sock *sk,
+				 struct pp_socket *socket, const struct segment *segment,
+				 __u32 start)
+{
+	struct pp_connection_key key = {};
+	int verdict;
+
+	connection_of_segment(segment, &key);
+	if (!start && gate_adopt(skb, sk, socket, segment, &key))
+		return PASS;
+	verdict = gate_decode(skb, sk, socket, segment, start);
+	if (record_is_settled(&socket->record)) {
+		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
+		outgoing_forget(&key, socket);
+	}
+	return verdict;
+}
+
 #endif

@@ -7,7 +7,10 @@
 #define PP_LISTENER_H
 
 #include "kernel.h"
+#include "forward.h"
+#include "guard.h"
 #include "handoff.h"
+#include "handover.h"
 #include "handshake.h"
 #include "verdict.h"
 
@@ -67,6 +70,21 @@ static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
 	if (policy->split != PP_SPLIT_NO || policy->on_bad == PP_ON_BAD_DROP)
 		return DROP;
 	hand_over_standing(listener, segment, policy, PP_HANDOFF_OUTSIDER);
+	return PASS;
+}
+
+/* The port is not served. Its server may be, behind another port or another network namespace: see
+ * forward.h. */
+static int gate_unserved(struct __sk_buff *skb, struct bpf_sock *listener, struct segment *segment)
+{
+	if (segment->flags & TCP_RST)
+		return PASS;
+	if (segment->flags & TCP_SYN) {
+		forward_syn(listener, segment, 0);
+		return PASS;
+	}
+	if (is_inner(listener) && is_marked(segment->source) && !handover_of(skb, segment))
+		return guard_drop(skb);
 	return PASS;
 }
 

@@ -45,8 +45,8 @@ static void segment_options(struct __sk_buff *skb, const struct segment *segment
 			    struct option_scan *scan)
 {
 	scan->walk.skb = skb;
-	scan->walk.at = segment->options;
-	scan->walk.end = segment->payload;
+	scan->walk.at = segment->options_at;
+	scan->walk.end = segment->payload_at;
 	scan->mptcp_capable = 0;
 	scan->fastopen = 0;
 	bpf_loop(TCP_OPTIONS_MAX, option_step, scan, 0);

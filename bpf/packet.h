@@ -23,7 +23,7 @@
 struct packet {
 	__u8 headers[HEADERS_MAX]; /* IP and TCP */
 	__u8 bytes[SUM_STEP + 4];
-	__u32 ip;      /* offset of the IP header in the skb */
+	__u32 ip_at;   /* offset of the IP header in the skb */
 	__u32 ip_len;  /* its length, with options and extensions */
 	__u32 tcp_len; /* of the TCP header */
 	__u32 payload_len;
@@ -63,13 +63,13 @@ static __u32 ip_header_sum(struct packet *packet)
  * checksum is wrong, which nobody has looked at yet. */
 static struct packet *packet_read(struct __sk_buff *skb, const struct segment *segment)
 {
-	__u32 zero = 0, len = segment->payload - segment->ip;
+	__u32 zero = 0, len = segment->payload_at - segment->ip_at;
 	struct packet *packet = bpf_map_lookup_elem(&pp_packet, &zero);
 
 	if (!packet || len > HEADERS_MAX - 1 || len < TCP_HEADER)
 		return NULL;
-	packet->ip = segment->ip;
-	packet->tcp_len = segment->payload - segment->options + TCP_HEADER;
+	packet->ip_at = segment->ip_at;
+	packet->tcp_len = segment->payload_at - segment->options_at + TCP_HEADER;
 	packet->ip_len = len - packet->tcp_len;
 	packet->payload_len = segment->payload_len;
 	packet->is_ip6 = skb->protocol == bpf_htons(ETH_P_IPV6);
@@ -80,7 +80,7 @@ static struct packet *packet_read(struct __sk_buff *skb, const struct segment *s
 	len += 1;
 	if (len > HEADERS_MAX - 1)
 		return NULL;
-	if (bpf_skb_load_bytes(skb, packet->ip, packet->headers, len))
+	if (bpf_skb_load_bytes(skb, packet->ip_at, packet->headers, len))
 		return NULL;
 	if (!packet->is_ip6 && ip_header_sum(packet) != 0xffff)
 		return NULL;
@@ -190,7 +190,7 @@ static int packet_is_whole(struct __sk_buff *skb, struct packet *packet,
 
 	if (packet->summed == CHECKSUM_PARTIAL || packet->summed == CHECKSUM_UNNECESSARY)
 		return 1;
-	if (sum_of(skb, packet, segment->payload, segment->payload_len, &sum))
+	if (sum_of(skb, packet, segment->payload_at, segment->payload_len, &sum))
 		return 0;
 	return fold((__u64)pseudo_sum(packet, packet->tcp_len + segment->payload_len) +
 		    tcp_header_sum(packet) + sum) == 0xffff;
@@ -220,7 +220,7 @@ static int store_headers(struct __sk_buff *skb, struct packet *packet)
 	len += 1;
 	if (len > HEADERS_MAX - 1)
 		return -1;
-	return bpf_skb_store_bytes(skb, packet->ip, packet->headers, len,
+	return bpf_skb_store_bytes(skb, packet->ip_at, packet->headers, len,
 				   packet->summed == CHECKSUM_COMPLETE ? BPF_F_RECOMPUTE_CSUM : 0)
 		       ? -1
 		       : 0;

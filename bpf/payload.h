@@ -23,7 +23,7 @@ static int segment_load(struct __sk_buff *skb, const struct segment *segment, __
 	pp_opaque(len);
 	len &= PP_WINDOW - 1;
 	len += 1;
-	if (bpf_skb_load_bytes(skb, segment->payload, to, len))
+	if (bpf_skb_load_bytes(skb, segment->payload_at, to, len))
 		return -1;
 	return len;
 }
@@ -64,7 +64,7 @@ static long large_step(__u32 round, void *context)
 static int segment_load_large(struct __sk_buff *skb, const struct segment *segment,
 			      struct pp_large *to, __u32 at, __u32 end)
 {
-	struct large_copy copy = {skb, to, segment->payload, at, at + segment->payload_len, 0};
+	struct large_copy copy = {skb, to, segment->payload_at, at, at + segment->payload_len, 0};
 
 	if (copy.end > end)
 		copy.end = end;

@@ -78,24 +78,19 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	struct pp_work *work = working_memory();
 	struct pp_outgoing *outgoing;
 	struct segment *segment;
+	int failed;
 
 	if (!work)
 		return PASS;
 	segment = &work->segment;
 	work->handshake.request = REQUEST_UNASKED;
 	work->handshake.waited_us = 0;
-	if (!policy) {
-		if (segment_read(skb, segment, 0) || segment->flags & TCP_RST)
-			return PASS;
-		if (segment->flags & TCP_SYN) {
-			forward_syn(listener, segment, 0);
-			return PASS;
-		}
-		if (is_inner(listener) && is_marked(segment->source) && !handover_of(skb, segment))
-			return guard_drop(skb);
-		return PASS;
-	}
-	if (segment_read(skb, segment, 0)) {
+
+	/* First the segment: no RST, and a SYN for what it begins. */
+	failed = segment_read(skb, segment, 0);
+	if (!policy)
+		return failed ? PASS : gate_unserved(skb, listener, segment);
+	if (failed) {
 		if (!has_proxy_cgroup() && !is_marked(segment->source))
 			return PASS;
 		count(PP_STAT_DROPPED_UNREADABLE);
@@ -105,6 +100,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return PASS;
 	if (segment->flags & TCP_SYN)
 		return gate_syn(skb, listener, work, policy);
+
+	/* Then who sends it, unless pp_in has said. */
 	if (has_translated(policy) && handover_of(skb, segment))
 		return PASS;
 	switch (standing_of(skb, segment, &work->handshake, &outgoing)) {
@@ -122,6 +119,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	case PROXY:
 		break;
 	}
+
+	/* Then what a proxy sends: with a split, pp_in should have seen it. */
 	if (policy->split != PP_SPLIT_NO) {
 		/* Of a connection that has ended, or of none: the kernel resets it. Unless it is
 		 * one of a handshake after all: a request may be new since pp_in has seen it. */
@@ -132,6 +131,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		}
 		return guard_drop(skb);
 	}
+
+	/* Without one, the header ends the handshake, and a bare ACK waits for it. */
 	if (segment->payload_len)
 		return gate_hand_over(skb, listener, work, policy, outgoing);
 	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */
@@ -141,24 +142,17 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	return gate_hold(skb, listener, work, policy);
 }
 
-/*
- * Sequence numbers decide. A segment counts when it goes on where the socket goes on reading, or
- * where what was decoded last ends, while the socket's owner keeps it locked and segments wait in
- * the backlog; and when it acknowledges what TCP would accept. What TCP has is cut off its front.
- * One that leaves a hole is dropped: it is sent again, and in order.
- */
 static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	struct pp_connection_key key = {};
-	__u64 accepted, have, start;
 	struct pp_work *work = working_memory();
 	struct segment *segment;
 	struct bpf_tcp_sock *tcp;
 	struct tcp_sock *full;
-	__s64 offset;
-	int verdict;
+	__u64 accepted;
+	__s64 start;
 
+	/* First the record: without one, the connection is mostly nobody's of ours. */
 	if (!socket) {
 		if (sk->state == BPF_TCP_SYN_RECV)
 			return gate_early(skb, sk);
@@ -166,6 +160,8 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	}
 	if (!socket)
 		return gate_unrecorded(skb, sk);
+
+	/* Then what needs no look at the segment: mostly, its header is there. */
 	if ((socket->cut && !went_in(skb)) || is_untranslated(socket))
 		return guard_drop(skb);
 	if (socket->settled)
@@ -180,6 +176,8 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		socket->settled = 1; /* for good: 2^32 bytes later sequence numbers begin again */
 		return PASS;
 	}
+
+	/* Then the segment. */
 	if (!work)
 		return DROP;
 	segment = &work->segment;
@@ -197,33 +195,17 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		return DROP;
 	}
 
-	have = socket->have;
-	if (accepted > have) /* TCP took bytes that were not seen here */
+	/* Last, where it stands in the header, and the header itself. */
+	start = segment_in_header(socket, segment, accepted);
+	if (start == NOT_IN_HEADER)
 		return PASS;
-	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
-	 * may be raising it, and then it does not belong to @accepted. */
-	offset = (__s32)(segment->seq - socket->first_seq);
-	if (offset + segment->payload_len <= (__s64)accepted)
-		return PASS;
-	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
-		return PASS;
-	if (offset > (__s64)have) {
+	if (start == AFTER_HOLE) {
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
-	start = offset < (__s64)accepted ? accepted : (__u64)offset;
-	segment_skip(segment, start - offset);
 	if (!socket->announced)
 		return gate_decode(skb, sk, socket, segment, start);
-	connection_of_segment(segment, &key);
-	if (!start && gate_adopt(skb, sk, socket, segment, &key))
-		return PASS;
-	verdict = gate_decode(skb, sk, socket, segment, start);
-	if (record_is_settled(&socket->record)) {
-		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
-		outgoing_forget(&key, socket);
-	}
-	return verdict;
+	return gate_decode_announced(skb, sk, socket, segment, start);
 }
 
 SEC("cgroup_skb/ingress")
@@ -243,16 +225,16 @@ int pp_gate(struct __sk_buff *skb)
 
 static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 {
-	__u32 zero = 0, tcp;
-	enum in_place in_place = tcp_in_place(skb, l2, &tcp);
+	__u32 zero = 0, tcp_at;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp_at);
 	struct segment *segment;
 	struct stage *stage;
 	struct pp_flow *flow;
 	int verdict;
 
-	/* what is not for us leaves here */
-	if (in_place == NOT_TCP ||
-	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp + TCP_AT_DESTINATION))))
+	/* First what is not for us leaves: by its port, before anything else is read. */
+	if (in_place == NOT_TCP || (in_place == IN_PLACE_YES &&
+				    !is_split(port_in_place(skb, tcp_at + TCP_AT_DESTINATION))))
 		return TC_NEXT;
 	stage = bpf_map_lookup_elem(&pp_stage, &zero);
 	if (!stage)
@@ -263,13 +245,15 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 		return TC_NEXT;
 	if (in_place == IN_PLACE_NO && !is_split(segment->destination_port))
 		return TC_NEXT;
+
+	/* Then the mark, by which pp_gate knows that the packet came by here. */
 	skb->tc_classid = went_out(skb) ? CARRIER_BOTH : CARRIER;
 	if (went_in(skb)) /* a second hook on the way: a bridge's port, and the bridge */
 		return TC_PASS;
-	__builtin_memset(&stage->handshake, 0, sizeof(stage->handshake));
-	stage->window = 512;
+
+	/* Then the connection: a SYN begins one; of one whose header is gone, mostly, the rest is
+	 * translated. */
 	flow_key(&stage->key, skb, segment_ends(segment));
-	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
 	if (segment->flags & TCP_SYN)
 		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port)
 			       ? TC_NEXT
@@ -281,6 +265,12 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 			not_greeted(segment->destination_port);
 		return translate_in(skb, segment, flow->cut);
 	}
+
+	/* Last, a segment before the header is complete, or of a connection that pp_flows does not
+	 * know, or has forgotten. */
+	__builtin_memset(&stage->handshake, 0, sizeof(stage->handshake));
+	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
+	stage->window = 512;
 	stage->known = flow != NULL;
 	stage->unserved = 0;
 	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
@@ -306,14 +296,15 @@ int pp_in_bare(struct __sk_buff *skb)
 	return split_in(skb, 0);
 }
 
+/* The same of what the server sends, by the number that it acknowledges. */
 static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 {
-	__u32 tcp;
-	enum in_place in_place = tcp_in_place(skb, l2, &tcp);
+	__u32 tcp_at;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp_at);
 	struct segment segment = {};
 
 	if (in_place == NOT_TCP ||
-	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp + TCP_AT_SOURCE))))
+	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp_at + TCP_AT_SOURCE))))
 		return TC_NEXT;
 	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, &segment, l2)
 				     : segment_load_headers(skb, &segment, l2))

@@ -98,7 +98,7 @@ static int packet_become(struct __sk_buff *skb, struct packet *packet, const str
 	tcp->check = packet->summed == CHECKSUM_PARTIAL
 			     ? pseudo
 			     : ~fold((__u64)pseudo + tcp_header_sum(packet));
-	if (bpf_skb_change_tail(skb, packet->ip + packet->ip_len + packet->tcp_len, 0))
+	if (bpf_skb_change_tail(skb, packet->ip_at + packet->ip_len + packet->tcp_len, 0))
 		return -1;
 	return store_headers(skb, packet);
 }
@@ -125,7 +125,7 @@ static __noinline int packet_answer(struct __sk_buff *skb, struct packet *packet
 	}
 	if (packet_become(skb, packet, reply))
 		return -1;
-	if (packet->ip >= 14) {
+	if (packet->ip_at >= 14) {
 		if (bpf_skb_load_bytes(skb, 0, ether, sizeof(ether)))
 			return -1;
 		__builtin_memcpy(turned, ether + 6, 6);
@@ -134,7 +134,7 @@ static __noinline int packet_answer(struct __sk_buff *skb, struct packet *packet
 			return -1;
 	}
 	result = bpf_clone_redirect(skb, skb->ifindex, 0);
-	if (packet->ip >= 14)
+	if (packet->ip_at >= 14)
 		bpf_skb_store_bytes(skb, 0, ether, sizeof(ether), 0);
 	swap_ends(packet, tcp);
 	if (option)

@@ -21,12 +21,14 @@ struct segment {
 	__u16 destination_port;
 	__u32 seq; /* of the first payload byte */
 	__u32 ack;
-	__u32 flags;   /* TCP_* */
-	__u32 options; /* offset of the TCP options in the skb */
-	__u32 payload; /* offset in the skb */
+	__u32 flags; /* TCP_* */
+	/* offsets in the skb: of the TCP options, the payload, the IP header, and what comes after
+	 * the IP packet, since a short frame is padded */
+	__u32 options_at;
+	__u32 payload_at;
 	__u32 payload_len;
-	__u32 ip;  /* offset of the IP header in the skb */
-	__u32 end; /* offset after the IP packet: a short frame is padded */
+	__u32 ip_at;
+	__u32 end;
 };
 
 struct endpoints {
@@ -118,22 +120,22 @@ enum in_place {
 	NOT_TCP
 };
 
-/* @tcp: receives the offset of the TCP header. @l2: bytes before the IP header, a constant. */
-static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l2, __u32 *tcp)
+/* @tcp_at: receives the offset of the TCP header. @l2: bytes before the IP header, a constant. */
+static __always_inline enum in_place tcp_in_place(struct __sk_buff *skb, __u32 l2, __u32 *tcp_at)
 {
 	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)(data + l2);
 	const struct iphdr *ip = (const struct iphdr *)(data + l2);
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		*tcp = l2 + sizeof(*ip);
+		*tcp_at = l2 + sizeof(*ip);
 		if (data + l2 + sizeof(*ip) + TCP_HEADER > end || data[l2] != 0x45 ||
 		    ip->frag_off & bpf_htons(0x3fff) || !ip->tot_len)
 			return IN_PLACE_NO;
 		return ip->protocol == IPPROTO_TCP ? IN_PLACE_YES : NOT_TCP;
 	}
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		*tcp = l2 + sizeof(*ip6);
+		*tcp_at = l2 + sizeof(*ip6);
 		if (data + l2 + sizeof(*ip6) + TCP_HEADER > end || data[l2] >> 4 != 6 ||
 		    !ip6->payload_len)
 			return IN_PLACE_NO;
@@ -159,10 +161,10 @@ static __always_inline __u16 port_in_place(struct __sk_buff *skb, __u32 at)
  * must not get lengths that are right. */
 static __always_inline int segment_check(struct __sk_buff *skb, struct segment *segment)
 {
-	if (segment->end > skb->len || segment->payload < segment->options ||
-	    segment->payload > segment->end)
+	if (segment->end > skb->len || segment->payload_at < segment->options_at ||
+	    segment->payload_at > segment->end)
 		return -1;
-	segment->payload_len = segment->end - segment->payload;
+	segment->payload_len = segment->end - segment->payload_at;
 	return 0;
 }
 
@@ -194,15 +196,15 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 		__builtin_memcpy(segment->destination, &ip6->daddr, 16);
 		segment->end = l2 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 	}
-	segment->ip = l2;
+	segment->ip_at = l2;
 	segment->source_port = bpf_ntohs(tcp->source);
 	segment->destination_port = bpf_ntohs(tcp->dest);
 	flags = ((const __u8 *)tcp)[13];
 	segment->seq = bpf_ntohl(tcp->seq) + (flags >> 1 & 1);
 	segment->ack = bpf_ntohl(tcp->ack_seq);
 	segment->flags = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
-	segment->options = at + TCP_HEADER;
-	segment->payload = at + (((const __u8 *)tcp)[12] >> 4) * 4;
+	segment->options_at = at + TCP_HEADER;
+	segment->payload_at = at + (((const __u8 *)tcp)[12] >> 4) * 4;
 	return segment_check(skb, segment);
 }
 
@@ -214,7 +216,7 @@ static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment
 
 	if (!segment)
 		return -1;
-	segment->ip = l2;
+	segment->ip_at = l2;
 	segment->end = skb->len;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		offset = segment_read_ip4(skb, segment, l2);
@@ -231,8 +233,8 @@ static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment
 	segment->ack = bpf_ntohl(tcp.ack_seq);
 	segment->flags = (tcp.fin ? TCP_FIN : 0) | (tcp.syn ? TCP_SYN : 0) |
 			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
-	segment->options = offset + sizeof(tcp);
-	segment->payload = offset + tcp.doff * 4;
+	segment->options_at = offset + sizeof(tcp);
+	segment->payload_at = offset + tcp.doff * 4;
 	return segment_check(skb, segment);
 }
 
@@ -240,9 +242,9 @@ static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment
  * cannot be found. The addresses are there all the same, where the skb is long enough for them. */
 static __always_inline int segment_read(struct __sk_buff *skb, struct segment *segment, __u32 l2)
 {
-	__u32 tcp;
+	__u32 tcp_at;
 
-	if (tcp_in_place(skb, l2, &tcp) == IN_PLACE_YES)
+	if (tcp_in_place(skb, l2, &tcp_at) == IN_PLACE_YES)
 		return segment_read_in_place(skb, segment, l2);
 	return segment_load_headers(skb, segment, l2);
 }
@@ -251,7 +253,7 @@ static __always_inline int segment_read(struct __sk_buff *skb, struct segment *s
 static void segment_skip(struct segment *segment, __u32 len)
 {
 	segment->seq += len;
-	segment->payload += len;
+	segment->payload_at += len;
 	segment->payload_len -= len;
 }
 

@@ -82,8 +82,8 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 	result = stage_hand_over(stage, got);
 	if (result)
 		return result == STAGE_LATE ? TC_DROP : stage_reset(skb, packet, stage);
-	if (got && add_to_number(skb, packet->ip + packet->ip_len,
-				 packet->ip + packet->ip_len + TCP_AT_SEQ, -got))
+	if (got && add_to_number(skb, packet->ip_at + packet->ip_len,
+				 packet->ip_at + packet->ip_len + TCP_AT_SEQ, -got))
 		return TC_DROP;
 	return TC_PASS;
 }
@@ -202,8 +202,8 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	}
 	if (segment->flags & TCP_RST)
 		return segment->seq == stage_next(stage) &&
-				       !add_to_number(skb, packet->ip + packet->ip_len,
-						      packet->ip + packet->ip_len + TCP_AT_SEQ,
+				       !add_to_number(skb, packet->ip_at + packet->ip_len,
+						      packet->ip_at + packet->ip_len + TCP_AT_SEQ,
 						      -stage->flow.got)
 			       ? TC_PASS
 			       : TC_DROP;

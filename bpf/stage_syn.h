@@ -14,7 +14,7 @@
  * and at once. */
 struct nop_scan {
 	struct __sk_buff *skb;
-	__u32 tcp;
+	__u32 tcp_at;
 	__u32 at;
 	__u32 end;
 };
@@ -23,13 +23,13 @@ static long nop_step(__u32 round, void *context)
 {
 	static const __u8 nop = TCP_OPTION_NOP;
 	struct nop_scan *scan = context;
-	__u32 odd = (scan->at - scan->tcp) & 1;
+	__u32 odd = (scan->at - scan->tcp_at) & 1;
 	__u8 byte;
 
 	(void)round;
 	if (scan->at >= scan->end || bpf_skb_load_bytes(scan->skb, scan->at, &byte, 1))
 		return 1;
-	bpf_l4_csum_replace(scan->skb, scan->tcp + TCP_AT_CHECKSUM,
+	bpf_l4_csum_replace(scan->skb, scan->tcp_at + TCP_AT_CHECKSUM,
 			    odd ? bpf_htons(byte) : bpf_htons(byte << 8),
 			    odd ? bpf_htons(nop) : bpf_htons(nop << 8), 2);
 	bpf_skb_store_bytes(scan->skb, scan->at, &nop, 1, 0);
@@ -39,7 +39,7 @@ static long nop_step(__u32 round, void *context)
 
 struct syn_scan {
 	struct option_walk walk;
-	__u32 tcp; /* offset of the TCP header */
+	__u32 tcp_at; /* offset of the TCP header */
 };
 
 static long syn_option_step(__u32 round, void *context)
@@ -59,7 +59,7 @@ static long syn_option_step(__u32 round, void *context)
 		ours = (option[2] << 8 | option[3]) == TCP_EXP_FASTOPEN;
 	if (ours) {
 		nops.skb = scan->walk.skb;
-		nops.tcp = scan->tcp;
+		nops.tcp_at = scan->tcp_at;
 		nops.at = scan->walk.at;
 		nops.end = scan->walk.at + option[1];
 		bpf_loop(TCP_OPTIONS_MAX, nop_step, &nops, 0);
@@ -74,8 +74,8 @@ static int options_are_usual(struct __sk_buff *skb, const struct segment *segmen
 	__u8 option[20] = {};
 
 	/* kinds and lengths */
-	return segment->payload - segment->options == sizeof(option) &&
-	       !bpf_skb_load_bytes(skb, segment->options, option, sizeof(option)) &&
+	return segment->payload_at - segment->options_at == sizeof(option) &&
+	       !bpf_skb_load_bytes(skb, segment->options_at, option, sizeof(option)) &&
 	       option[0] == 2 && option[1] == 4 && option[4] == 4 && option[5] == 2 &&
 	       option[6] == 8 && option[7] == 10 && option[16] == TCP_OPTION_NOP &&
 	       option[17] == 3 && option[18] == 3;
@@ -106,9 +106,9 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 	if (options_are_usual(skb, &stage->segment))
 		return TC_PASS;
 	scan.walk.skb = skb;
-	scan.walk.at = stage->segment.options;
-	scan.walk.end = stage->segment.payload;
-	scan.tcp = stage->segment.options - TCP_HEADER;
+	scan.walk.at = stage->segment.options_at;
+	scan.walk.end = stage->segment.payload_at;
+	scan.tcp_at = stage->segment.options_at - TCP_HEADER;
 	bpf_loop(TCP_OPTIONS_MAX, syn_option_step, &scan, 0);
 	return TC_PASS;
 }

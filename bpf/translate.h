@@ -17,16 +17,17 @@
 
 static int translate_in(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
 {
-	__u32 tcp = segment->options - TCP_HEADER, seq = segment->seq;
+	__u32 tcp_at = segment->options_at - TCP_HEADER, seq = segment->seq;
 
 	if (segment->flags & TCP_SYN)
 		seq--;
-	return cut && change_number(skb, tcp, tcp + TCP_AT_SEQ, seq, -cut) ? TC_DROP : TC_PASS;
+	return cut && change_number(skb, tcp_at, tcp_at + TCP_AT_SEQ, seq, -cut) ? TC_DROP
+										 : TC_PASS;
 }
 
 struct sack_scan {
 	struct option_walk walk;
-	__u32 tcp;
+	__u32 tcp_at;
 	__u32 cut;
 };
 
@@ -44,7 +45,7 @@ static long sack_step(__u32 round, void *context)
 	if (option[0] == TCP_OPTION_SACK) {
 		for (i = 0; i < 8; i++) { /* four blocks, of two numbers each */
 			if (2 + i * 4 + 4 > option[1] ||
-			    add_to_number(scan->walk.skb, scan->tcp, scan->walk.at + 2 + i * 4,
+			    add_to_number(scan->walk.skb, scan->tcp_at, scan->walk.at + 2 + i * 4,
 					  scan->cut))
 				break;
 		}
@@ -55,19 +56,20 @@ static long sack_step(__u32 round, void *context)
 
 static int translate_out(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
 {
-	struct sack_scan scan = {
-		{skb, segment->options, segment->payload}, segment->options - TCP_HEADER, cut};
+	struct sack_scan scan = {{skb, segment->options_at, segment->payload_at},
+				 segment->options_at - TCP_HEADER,
+				 cut};
 	__be32 first = 0;
 
 	if (!cut)
 		return TC_PASS;
-	if (change_number(skb, scan.tcp, scan.tcp + TCP_AT_ACK, segment->ack, cut))
+	if (change_number(skb, scan.tcp_at, scan.tcp_at + TCP_AT_ACK, segment->ack, cut))
 		return TC_DROP;
-	if (segment->payload == segment->options)
+	if (segment->payload_at == segment->options_at)
 		return TC_PASS;
 	/* Timestamps alone are what most segments have. One SACK block alone is as long. */
-	if (segment->payload - segment->options != 12 ||
-	    bpf_skb_load_bytes(skb, segment->options, &first, sizeof(first)) ||
+	if (segment->payload_at - segment->options_at != 12 ||
+	    bpf_skb_load_bytes(skb, segment->options_at, &first, sizeof(first)) ||
 	    first != bpf_htonl(0x0101080a))
 		bpf_loop(TCP_OPTIONS_MAX, sack_step, &scan, 0);
 	return TC_PASS;
