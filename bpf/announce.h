@@ -24,9 +24,9 @@
 #define OUTGOING_OLD_NS (300 * SECOND_NS) /* longer than a handshake lasts */
 #define CLOSED_OLD_NS	(10 * SECOND_NS)  /* longer than a packet is on its way within this host */
 
-/* Adds to the socket's callbacks. They are the socket's and not a program's, so none is ever taken
- * away: another program may have asked for it. For the same reason another may take ours: nothing
- * that matters depends on one. */
+/* Adds to the socket's callbacks. They are the socket's and not a program's, so none is ever
+ * removed: another program may have asked for it. For the same reason another may remove ours:
+ * nothing that matters depends on one. */
 static void sender_wants(struct bpf_sock_ops *ops, __u32 flags)
 {
 	bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) | flags);
@@ -52,7 +52,8 @@ static long sweep_old(void *map, struct pp_connection_key *key, struct pp_outgoi
 	return 0;
 }
 
-/* pp_outgoing is full: entries that nobody took, and whose socket's end was not seen. */
+/* pp_outgoing is full: entries that no mail server's socket has used, and whose own socket's end
+ * was not seen. */
 static void sweep(void)
 {
 	struct pp_loss *loss_of = loss();
@@ -72,7 +73,7 @@ static int outgoing_store(struct pp_connection_key *key, struct pp_outgoing *out
 	return bpf_map_update_elem(&pp_outgoing, key, outgoing, BPF_ANY);
 }
 
-/* A connection that cannot be announced must not be taken for a stranger's: see standing_of(). Two
+/* A connection that cannot be announced must not pass for a stranger's: see standing_of(). Two
  * SYNs, and it gives up. */
 static void sender_lost(struct bpf_sock_ops *ops)
 {
@@ -132,9 +133,9 @@ static void sender_is_elsewhere(struct bpf_sock *sk, const struct pp_connection_
 	count(PP_STAT_UNCONFIRMED);
 }
 
-/* The socket is closed. Where everything has been acknowledged, or the connection never was, nobody
- * can need the entry any more. Else the header may be on its way to the receiving side still, and
- * without the entry it would be refused or, the socket being gone, taken for a stranger's: it stays
+/* The socket is closed. Where everything has been acknowledged, or there never was a connection,
+ * the entry is of no more use. Else the header may be on its way to the receiving side still, and
+ * without the entry it would be refused or, the socket being gone, pass for a stranger's: it stays
  * until there is need of room. */
 static void sender_closed(struct bpf_sock_ops *ops)
 {

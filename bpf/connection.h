@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Which connection: its key, from the contexts that name one. The remote end is the proxy, the
- * local one the mail server, whichever of them is asked.
+ * Keys of connections, from the contexts of the different programs. The remote end is the proxy,
+ * the local one the mail server, whichever of them the program runs for.
  */
 #ifndef PP_CONNECTION_H
 #define PP_CONNECTION_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Takes bytes out of the front of a packet's payload.
+ * Cuts bytes out of the front of a packet's payload.
  */
 #ifndef PP_CUT_H
 #define PP_CUT_H
@@ -8,7 +8,7 @@
 #include "kernel.h"
 #include "packet.h"
 
-#define CUT_MAX	 4095  /* bytes that bpf_skb_adjust_room() takes away at once */
+#define CUT_MAX	 4095  /* bytes that bpf_skb_adjust_room() cuts at once */
 #define GROW_MAX 15000 /* bytes of one segment that bpf_skb_adjust_room() makes longer */
 
 struct cut_scan {
@@ -80,7 +80,7 @@ static int can_grow(struct __sk_buff *skb)
 }
 
 /*
- * Takes @len bytes out of the payload's front, and gives what is left the sequence number @seq.
+ * Cuts @len bytes out of the payload's front, and gives what is left the sequence number @seq.
  *
  * The checksum of a packet that has a whole one is corrected by what goes: a wrong one stays wrong.
  * A partial one (lo, veth) covers the pseudo header only: nobody has computed it yet, and nobody

@@ -189,7 +189,7 @@ static struct pp_socket *record_by_now(struct bpf_sock *sk)
 }
 
 /* The socket has no record: mostly since its peer is no proxy. But on a split port a proxy's socket
- * may be one whose header pp_in took out: what pp_out cannot translate is stopped, and does not get
+ * may be one whose header pp_in cut out: what pp_out cannot translate is stopped, and does not get
  * into the stream in the wrong place. */
 static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 {
@@ -246,7 +246,7 @@ static __s64 segment_in_header(const struct pp_socket *socket, struct segment *s
 	__u64 have = socket->have, start;
 	__s64 offset;
 
-	if (accepted > have) /* TCP took bytes that were not seen here */
+	if (accepted > have) /* TCP accepted bytes that were not seen here */
 		return NOT_IN_HEADER;
 	/* So the stream is at its beginning, and 32 bits are enough. Not by rcv_nxt: another CPU
 	 * may be raising it, and then it does not belong to @accepted. */

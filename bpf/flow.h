@@ -22,7 +22,7 @@
 #define TC_STAGE 0x100
 #define TC_MISS	 0x101 /* hit(): the entry is of no use */
 
-/* From the sender's record, where a proxy of this host announced the connection: who it is. */
+/* What becomes of a packet by its sender's standing. Return: TC_PASS: it is a proxy's. */
 static int stage_standing(struct __sk_buff *skb, struct stage *stage)
 {
 	struct pp_outgoing *outgoing;

@@ -11,7 +11,8 @@
  * alone: the proxy's end, the sequence number and the acknowledgement later    pp_forwarded is what
  * SK_STORAGE is elsewhere, until the socket is gone and TIME_WAIT over
  *
- * What nobody noted passes as it is. Without the way back, pp_gate stops it at the server's socket.
+ * A connection that was not noted passes as it is. Without the way back, pp_gate stops it at the
+ * server's socket.
  */
 #ifndef PP_FORWARD_H
 #define PP_FORWARD_H
@@ -53,7 +54,7 @@ static void forward_synack(const struct segment *segment, const struct pp_connec
 	struct pp_forward *forward;
 
 	__builtin_memcpy(syn.remote, key->remote, 16);
-	/* what there is of another connection does not concern this one, whoever its server is */
+	/* what there is of another connection does not concern this one, whichever its server is */
 	forward = bpf_map_lookup_elem(&pp_forwarded, key);
 	if (forward && forward->first_seq != segment->ack)
 		bpf_map_delete_elem(&pp_forwarded, key);
@@ -90,7 +91,7 @@ static void forward_sweep(__u64 now)
 	bpf_for_each_map_elem(&pp_forwarded, forward_sweep_step, &now, 0);
 }
 
-/* pp_in: the header is taken out. Return: 0; or -1, there is no room. */
+/* pp_in: the header is cut out. Return: 0; or -1, there is no room. */
 static __noinline int forward_keep(const struct pp_connection_key *key, const struct pp_flow *flow)
 {
 	struct pp_forward forward = {};
@@ -133,7 +134,7 @@ static void forward_confirm(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 	forward->confirmed = 1;
 	if (!bpf_map_lookup_elem(&pp_inners, &inner))
 		bpf_map_update_elem(&pp_inners, &inner, &yes, BPF_ANY);
-	/* Where there is no memory, or another program takes the callback away, the entry stays
+	/* Where there is no memory, or another program removes the callback, the entry stays
 	 * until the proxy connects from the same port again. */
 	bpf_sk_storage_get(&pp_forward_of, sk, key, BPF_SK_STORAGE_GET_F_CREATE);
 	bpf_sock_ops_cb_flags_set(ops, CONTEXT_FIELD(ops->bpf_sock_ops_cb_flags) |

@@ -66,7 +66,7 @@ static void hand_over_standing(struct bpf_sock *listener, const struct segment *
 	handoff->kind = kind;
 }
 
-/* Where there is a proxy cgroup, pp_sockops makes no record of what nobody has told it, and a
+/* Where there is a proxy cgroup, pp_sockops makes no record of what it was not told, and a
  * connection without a record is refused (see sockopt.h). */
 static void hand_over_by(struct bpf_sock *listener, const struct segment *segment,
 			 const struct pp_port *policy, __u8 kind)
@@ -129,7 +129,7 @@ static int same_connection(const struct pp_connection_key *one,
 	       one->remote_port == other->remote_port && one->local_port == other->local_port;
 }
 
-/* The segment must have acknowledged our SYN-ACK, which only its receiver can do. What came in a
+/* The segment must have acknowledged our SYN-ACK, as only its receiver can. What came in a
  * SYN (TCP Fast Open) says no more than that the peer is a stranger. */
 static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_connection_key *key,
 			 struct bpf_sock_ops *ops)
@@ -141,8 +141,8 @@ static int handoff_is_of(const struct pp_handoff *handoff, const struct pp_conne
 	return handoff->ack == ops->snd_nxt;
 }
 
-/* Is its record the new socket's? A header is only where the stream begins. Who the peer is, any of
- * its segments tells. */
+/* Is its record the new socket's? A header is only where the stream begins. Any of
+ * its segments tells who the peer is. */
 static int handoff_has_record(const struct pp_handoff *handoff, const struct pp_connection_key *key)
 {
 	if (handoff->kind == PP_HANDOFF_HEADER)

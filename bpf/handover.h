@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * From pp_in to pp_gate and pp_sockops: what the segment that ends a handshake said before its
- * header was taken out. pp_in writes it in stage_segment.h.
+ * header was cut out. pp_in writes it in stage_segment.h.
  */
 #ifndef PP_HANDOVER_H
 #define PP_HANDOVER_H
@@ -13,23 +13,29 @@
 #include "record.h"
 #include "verdict.h"
 
+static __always_inline void handover_key(struct pp_handover_key *key, const __u64 *remote,
+					 __u16 remote_port, __u32 first_seq, __u32 ack)
+{
+	__builtin_memcpy(key->remote, remote, 16);
+	key->remote_port = remote_port;
+	key->first_seq = first_seq;
+	key->ack = ack;
+}
+
 /* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in,
  * or too long ago. Its own mark, too: the same segment may come again where no hooks are. */
 static struct pp_handover *handover_of(struct __sk_buff *skb, const struct segment *segment)
 {
-	struct pp_handover_key key = {
-		.remote_port = segment->source_port,
-		.first_seq = segment->seq,
-		.ack = segment->ack,
-	};
+	struct pp_handover_key key;
 
 	if (!went_in(skb))
 		return NULL;
-	__builtin_memcpy(key.remote, segment->source, 16);
+	handover_key(&key, (const __u64 *)segment->source, segment->source_port, segment->seq,
+		     segment->ack);
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
 
-/* The raw bytes of a header that pp_in has taken out, where they are to be kept. */
+/* The raw bytes of a header that pp_in has cut out, where they are to be kept. */
 static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
 {
 	struct pp_record *record = &handover->socket.record;
@@ -78,16 +84,13 @@ static void handover_from_sender(struct pp_handover *handover, struct pp_connect
 static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				struct pp_connection_key *key)
 {
-	struct pp_handover_key at = {
-		.remote_port = key->remote_port,
-		.first_seq = key->first_seq,
-		.ack = ops->snd_nxt,
-	};
+	struct pp_handover_key at;
 	struct pp_handover *handover;
 	struct pp_socket *socket;
 	struct pp_flow *flow;
 
-	__builtin_memcpy(at.remote, key->remote, 16);
+	handover_key(&at, (const __u64 *)key->remote, key->remote_port, key->first_seq,
+		     ops->snd_nxt);
 	handover = bpf_map_lookup_elem(&pp_handovers, &at);
 	if (!handover)
 		return -1;

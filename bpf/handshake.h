@@ -120,10 +120,11 @@ enum place {
 	OVERTAKING, /* begins after that: something is missing before it */
 };
 
-/* Where does @segment stand in its stream? One that begins before the stream does, as TCP takes it,
- * is cut to begin there, and may have no payload left. Where there is no request TCP itself takes
- * no other segment than the first: a SYN cookie holds for one sequence number only. Two sequence
- * numbers of one handshake are at most a window apart, so their difference does not wrap. */
+/* Where does @segment stand in its stream? One that begins before the stream does, as TCP accepts
+ * it, is cut to begin there, and may have no payload left. Where there is no request TCP itself
+ * accepts no other segment than the first: a SYN cookie holds for one sequence number only. Two
+ * sequence numbers of one handshake are at most a window apart, so their difference does not wrap.
+ */
 static enum place place_of(struct __sk_buff *skb, struct segment *segment,
 			   struct handshake *handshake)
 {

@@ -30,7 +30,7 @@ struct {
 /* A socket of the mail server. */
 struct pp_socket {
 	struct pp_record record;
-	__u32 cut;	 /* split: bytes that pp_in took out: the proxy's sequence numbers are so
+	__u32 cut;	 /* split: bytes that pp_in cut out: the proxy's sequence numbers are so
 			  * much ahead of the socket's; else 0 */
 	__u32 first_seq; /* sequence number of the stream's first byte */
 	__u32 have;	 /* bytes of the header seen so far, while FRAGMENTED */
@@ -39,7 +39,7 @@ struct pp_socket {
 	__u8 split;
 	__u16 port_flags;
 	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
-	__u32 settled;	 /* 1: TCP has taken what the record is about: nothing undoes that */
+	__u32 settled;	 /* 1: TCP has accepted what the record is about: nothing undoes that */
 	__u32 bad_after; /* bytes that TCP had accepted when the header was found to be bad */
 	__u64 told_ns;	 /* when PP_TAKE said so, CLOCK_MONOTONIC */
 	__u64 taker;	 /* and to whom: process and thread, as bpf_get_current_pid_tgid() */
@@ -86,7 +86,7 @@ struct {
 enum pp_handoff_kind {
 	PP_HANDOFF_HEADER = 0,	 /* the record is in socket */
 	PP_HANDOFF_PROXY = 1,	 /* from a proxy, without a header */
-	PP_HANDOFF_STRANGER = 2, /* from somebody who is no proxy */
+	PP_HANDOFF_STRANGER = 2, /* from a peer that is no proxy */
 	PP_HANDOFF_OUTSIDER = 3, /* from a process of this host that only has a proxy's address */
 };
 
@@ -97,7 +97,7 @@ struct pp_handoff {
 	struct pp_socket socket;
 	__u32 ack; /* acknowledgement number of the segment */
 	__u8 kind; /* enum pp_handoff_kind */
-	__u8 full; /* 1: not taken yet */
+	__u8 full; /* 1: pp_sockops has not read it yet */
 	__u8 unused[2];
 	struct pp_extra extra;
 };
@@ -171,7 +171,7 @@ struct {
 	__type(value, __u32);
 } pp_hooked SEC(".maps");
 
-/* Listeners (socket cookie) that pp_gate has seen a proxy's SYN come to. pp_in takes out no header
+/* Listeners (socket cookie) that pp_gate has seen a proxy's SYN come to. pp_in cuts out no header
  * that is for another one: it knows ports, and no cgroups. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -223,7 +223,7 @@ struct {
 	__type(value, struct pp_synack);
 } pp_synacks SEC(".maps");
 
-/* A forwarded connection whose header was taken out. Nothing evicts it: no socket of this namespace
+/* A forwarded connection whose header was cut out. Nothing evicts it: no socket of this namespace
  * would tell again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -263,7 +263,8 @@ struct {
  * the socket, and no other entry can push it out. */
 struct pp_announced {
 	__u32 first_seq;  /* sequence number of the stream's first byte */
-	__u32 in_senders; /* 1: pp_sender has put the socket into pp_senders, and takes it out */
+	__u32 in_senders; /* 1: pp_sender has put the socket into pp_senders, and deletes it there
+			   */
 };
 
 struct {
@@ -291,7 +292,7 @@ struct {
 } pp_sending SEC(".maps");
 
 /* Not an LRU: a connection whose entry is gone would look like a stranger's. An entry goes when the
- * receiving side has taken it over, when it turns out to be for another's port, or when its socket
+ * receiving side has adopted it, when it turns out to be for another's port, or when its socket
  * is closed and everything it sent was acknowledged. What a reset connection leaves behind is swept
  * when the map is full. */
 struct {

@@ -40,7 +40,7 @@ static long msg_copy_word(__u32 i, void *context)
 	return 1;
 }
 
-/* A header's length can be told from its first bytes: no more is copied than it takes. */
+/* A header's length can be told from its first bytes: no more is copied than it has. */
 static __u32 msg_wanted(struct sk_msg_md *msg, __u32 len)
 {
 	__u8 *bytes = msg->data;
@@ -62,7 +62,7 @@ static __u32 msg_load(struct sk_msg_md *msg, struct pp_sending *sending)
 
 	if (len > PP_WINDOW)
 		len = PP_WINDOW;
-	/* what send() was given is in pages; what sendfile() was given is not ours to read, and a
+	/* what send() was given is in pages; what sendfile() was given must not be read, and a
 	 * header may lie across two of them */
 	if (msg->data + len > msg->data_end && bpf_msg_pull_data(msg, 0, len, 0))
 		return 0;
@@ -78,7 +78,7 @@ static void msg_first(struct sk_msg_md *msg, struct bpf_sock *sk, struct pp_send
 	struct pp_outgoing *outgoing;
 	__u32 len = 0;
 
-	/* a send() that waited for the connection went another way */
+	/* a send() that waited for the connection did not pass this program */
 	if (tcp && tcp->write_seq == sending->socket.first_seq)
 		len = msg_load(msg, sending);
 	if (len)

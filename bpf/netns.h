@@ -13,7 +13,7 @@
  * this before. 0: not known (in the other programs, or where bpftool has loaded them). */
 const volatile __u64 netns_cookie = 0;
 
-/* bpf_get_netns_cookie() takes no skb before 6.16, so walk to it. */
+/* bpf_get_netns_cookie() accepts no skb before 6.16, so walk to it. */
 static __u64 socket_netns_cookie(struct bpf_sock *sk)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The receiving end of the sending side: pp_sender announces a connection of a proxy on this host
- * in pp_outgoing, pp_msg writes there what the header says, and here the mail server's socket gets
- * it.
+ * Announced connections: pp_sender announces a connection of a proxy on this host in pp_outgoing,
+ * pp_msg writes there what the header says, and here the mail server's socket gets it.
  */
 #ifndef PP_OUTGOING_H
 #define PP_OUTGOING_H
@@ -13,7 +12,7 @@
 #include "maps.h"
 #include "record.h"
 
-/* Sets what else is in the key that pp_outgoing has for the connection @key. */
+/* Makes of @key, the ends of a connection, the key that pp_outgoing has for it. */
 static void outgoing_key(struct pp_connection_key *key, __u64 netns_cookie, __u32 first_seq)
 {
 	key->netns_cookie = is_loopback(key->remote) ? netns_cookie : 0;

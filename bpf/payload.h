@@ -59,7 +59,7 @@ static long large_step(__u32 round, void *context)
 	return copy->failed;
 }
 
-/* Copies the payload to @to, from byte @at of it on, up to byte @end. Return: offset behind the
+/* Copies the payload to @to, from byte @at of it on, up to byte @end. Return: offset after the
  * last byte copied, or -1. */
 static int segment_load_large(struct __sk_buff *skb, const struct segment *segment,
 			      struct pp_large *to, __u32 at, __u32 end)
@@ -83,7 +83,7 @@ static int join_segments(struct __sk_buff *skb, const struct segment *segment, s
 		return -1;
 	if (kept)
 		__builtin_memcpy(work->joined.bytes, kept->bytes, PP_WINDOW);
-	pp_opaque(have); /* or the compiler takes the mask, which the 6.1 verifier needs, away */
+	pp_opaque(have); /* or the compiler removes the mask, which the 6.1 verifier needs */
 	have &= PP_WINDOW - 1;
 	len = segment_load(skb, segment, work->joined.bytes + have);
 	if (len < 0)

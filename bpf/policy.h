@@ -8,7 +8,7 @@
 #include "kernel.h"
 #include "maps.h"
 
-/* The policy of a port that takes new connections; NULL, also for one that drains. */
+/* The policy of a port that serves new connections; NULL, also for one that drains. */
 static struct pp_port *served(__u16 port)
 {
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
@@ -16,13 +16,13 @@ static struct pp_port *served(__u16 port)
 	return policy && !(policy->flags & PP_PORT_DRAINING) ? policy : NULL;
 }
 
-/* Does the port of @policy have connections, new ones or old, whose header pp_in takes out? */
+/* Does the port of @policy have connections, new ones or old, whose header pp_in cuts out? */
 static int has_translated(const struct pp_port *policy)
 {
 	return policy->split != PP_SPLIT_NO || policy->flags & PP_PORT_WAS_SPLIT;
 }
 
-/* And does it take more of them? */
+/* And does it serve more of them? */
 static int splits(const struct pp_port *policy)
 {
 	return policy->split != PP_SPLIT_NO && !(policy->flags & PP_PORT_DRAINING);

@@ -3,7 +3,7 @@
  * The programs: the header is decoded where it arrives, and kept with the socket.
  *
  *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes headers; the split's guard
- *   pp_in          tc, ingress           split: takes the header out, translates sequence numbers
+ *   pp_in          tc, ingress           split: cuts the header out, translates sequence numbers
  *   pp_out         tc, egress            split: translates acknowledgements
  *   pp_sockops     sock_ops              gives a new connection's socket its record
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
@@ -101,7 +101,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	if (segment->flags & TCP_SYN)
 		return gate_syn(skb, listener, work, policy);
 
-	/* Then who sends it, unless pp_in has said. */
+	/* Then its sender's standing, unless pp_in has looked. */
 	if (has_translated(policy) && handover_of(skb, segment))
 		return PASS;
 	switch (standing_of(skb, segment, &work->handshake, &outgoing)) {
@@ -152,7 +152,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	__u64 accepted;
 	__s64 start;
 
-	/* First the record: without one, the connection is mostly nobody's of ours. */
+	/* First the record: mostly a socket without one has no proxy for a peer. */
 	if (!socket) {
 		if (sk->state == BPF_TCP_SYN_RECV)
 			return gate_early(skb, sk);
@@ -187,7 +187,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	}
 	if (!segment->payload_len || segment->flags & (TCP_RST | TCP_SYN))
 		return PASS;
-	/* TCP would take data with an acknowledgement of up to a window ago; a forger could guess
+	/* TCP would accept data with an acknowledgement of up to a window ago; a forger could guess
 	 * that. The range asked for is what has been written, so 32 bits are enough. Not snd_nxt:
 	 * that is raised when a segment is out, and its acknowledgement may be here before. */
 	if (segment->ack - tcp->snd_una > full->write_seq - tcp->snd_una) {
@@ -208,6 +208,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	return gate_decode_announced(skb, sk, socket, segment, start);
 }
 
+/* Before the handshake is over, the socket is the listener. */
 SEC("cgroup_skb/ingress")
 int pp_gate(struct __sk_buff *skb)
 {
@@ -296,13 +297,13 @@ int pp_in_bare(struct __sk_buff *skb)
 	return split_in(skb, 0);
 }
 
-/* The same of what the server sends, by the number that it acknowledges. */
 static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 {
 	__u32 tcp_at;
 	enum in_place in_place = tcp_in_place(skb, l2, &tcp_at);
 	struct segment segment = {};
 
+	/* First what is not for us leaves, as in pp_in. */
 	if (in_place == NOT_TCP ||
 	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp_at + TCP_AT_SOURCE))))
 		return TC_NEXT;
@@ -312,6 +313,8 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 	if ((in_place == IN_PLACE_NO && !is_split(segment.source_port)) ||
 	    !(segment.flags & TCP_ACK))
 		return TC_NEXT;
+
+	/* Then the mark, and what the socket, or else pp_flows, says of the connection. */
 	skb->tc_classid = went_in(skb) ? CARRIER_BOTH : CARRIER_OUT;
 	if (went_out(skb))
 		return TC_PASS;
@@ -330,6 +333,7 @@ int pp_out_bare(struct __sk_buff *skb)
 	return split_out(skb, 0);
 }
 
+/* A connection has become a socket of the mail server. */
 static void passive_established(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;
@@ -345,6 +349,8 @@ static void passive_established(struct bpf_sock_ops *ops)
 	connection_of_server(ops, &key);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
+
+	/* First, is its header gone? A port that is not served may have forwarded connections. */
 	if (!policy || has_translated(policy)) {
 		outgoing_at = key;
 		if (!socket_from_handover(ops, sk, &outgoing_at)) {
@@ -354,6 +360,8 @@ static void passive_established(struct bpf_sock_ops *ops)
 	}
 	if (!policy || policy->flags & PP_PORT_DRAINING)
 		return;
+
+	/* Then, what has the gate said of the segment that ends the handshake? */
 	handoff = handoff_of_this_cpu();
 	told = handoff && handoff_is_of(handoff, &key, ops);
 	if (told)
@@ -364,8 +372,10 @@ static void passive_established(struct bpf_sock_ops *ops)
 		socket_from_handoff(sk, handoff);
 		return;
 	}
+
+	/* Else it is a proxy's whose header is still to come, or a stranger's. */
 	if (has_proxy_cgroup()) {
-		if (!told) /* by nobody: it stays without a record */
+		if (!told) /* by no gate: it stays without a record */
 			return;
 		outgoing_at = key;
 		outgoing = outgoing_find(&outgoing_at, key.netns_cookie, key.first_seq);
@@ -396,13 +406,19 @@ int pp_sockops(struct bpf_sock_ops *ops)
 SEC("cgroup/getsockopt")
 int pp_getsockopt(struct bpf_sockopt *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-	__u32 option = ctx->optname;
 	struct pp_socket *socket;
+	struct bpf_sock *sk;
+	__u32 option;
 
-	if (ctx->level != SOL_PP || !sk ||
-	    (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP))
+	/* First what is not for us leaves: nearly every getsockopt() of the cgroup. */
+	if (ctx->level != SOL_PP)
 		return 1;
+	sk = ctx->sk;
+	option = ctx->optname;
+	if (!sk || (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP))
+		return 1;
+
+	/* Then the record, or the bytes of the header, a page of them. */
 	if (sk->state == BPF_TCP_LISTEN)
 		return answer_error(ctx, -ENOTCONN);
 	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
@@ -422,6 +438,7 @@ int pp_getsockopt(struct bpf_sockopt *ctx)
 	return 1;
 }
 
+/* Transparent mode: the peer's name is the origin, the socket's own the header's destination. */
 SEC("cgroup/getpeername4")
 int pp_getpeer4(struct bpf_sock_addr *ctx)
 {
@@ -466,6 +483,7 @@ int pp_sender(struct bpf_sock_ops *ops)
 	return 1;
 }
 
+/* The first message of a socket in pp_senders; what follows it passes. */
 SEC("sk_msg")
 int pp_msg(struct sk_msg_md *msg)
 {

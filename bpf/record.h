@@ -16,7 +16,7 @@ static void record_set_sender(struct pp_record *record, const struct pp_record *
 	record->sender_uid = from->sender_uid;
 }
 
-/* @to becomes what @from says, but for its network namespace. The state comes last: another CPU may
+/* Copies @from to @to, but for its network namespace. The state comes last: another CPU may
  * be reading. */
 static void record_write(struct pp_record *to, const struct pp_record *from)
 {
@@ -40,7 +40,7 @@ static void record_write(struct pp_record *to, const struct pp_record *from)
 }
 
 /* Decodes @len bytes of @stream into @socket: state, reason, flags. Keeps record.netns_cookie, path
- * and sender. The record is not one while that goes on: nobody else may be reading it.
+ * and sender. The record is incomplete meanwhile: nobody else may be reading it.
  *
  * Not static, so that the verifier goes through it once, and not once for each way that leads here.
  */
@@ -157,7 +157,7 @@ static void record_count(const struct pp_record *record)
 }
 
 /* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
- * again: what was decoded counts once TCP has taken it. */
+ * again: what was decoded counts once TCP has accepted it. */
 static int is_settled(const struct pp_socket *socket, __u64 accepted)
 {
 	const struct pp_record *record = &socket->record;

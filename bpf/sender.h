@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_sender: takes a connection into pp_senders for its first message, which pp_msg sees, and out
- * again.
+ * pp_sender: puts a connection into pp_senders for its first message, which pp_msg sees, and
+ * deletes it there.
  */
 #ifndef PP_SENDER_H
 #define PP_SENDER_H

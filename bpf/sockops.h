@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_sockops, sock_ops: the records of sockets to which nobody has handed one over.
+ * pp_sockops, sock_ops: the records of sockets for which none was handed over.
  */
 #ifndef PP_SOCKOPS_H
 #define PP_SOCKOPS_H
@@ -53,7 +53,7 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 
 /* TCP_CONNECT: the mail server makes a connection of its own. Where its socket was an accepted one
  * before (connect(AF_UNSPEC)), that has nothing to do with this one; and where its port has a
- * served port's number, nobody is to take its peer for a proxy. */
+ * served port's number, its peer is not to pass for a proxy. */
 static void own_connection(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;

@@ -47,7 +47,7 @@ static void stage_socket(struct stage *stage, const struct pp_port *policy)
 	socket->record.path = PP_PATH_SPLIT;
 }
 
-#define STAGE_LATE -2 /* another CPU has taken more of the header */
+#define STAGE_LATE -2 /* another CPU has acknowledged more of the header */
 
 /* Segments and copies of them come by several CPUs. One that is late must not undo what another has
  * kept and acknowledged since: the proxy does not send that again. */
@@ -83,7 +83,7 @@ static int stage_keep(struct stage *stage, __u32 len)
 	return bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY) ? -1 : 0;
 }
 
-/* The sequence number after what has been taken of the header, in the proxy's numbers. */
+/* The sequence number after what has been acknowledged of the header, in the proxy's numbers. */
 static __u32 stage_next(const struct stage *stage)
 {
 	return stage->flow.first_seq + stage->flow.got;

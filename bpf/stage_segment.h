@@ -10,6 +10,7 @@
 #include "cut.h"
 #include "forward.h"
 #include "greeting.h"
+#include "handover.h"
 #include "policy.h"
 #include "reply.h"
 #include "stage.h"
@@ -54,10 +55,8 @@ static int stage_hand_over(struct stage *stage, __u32 cut)
 	stage->handover.forwarded = stage->flow.forwarded;
 	stage->handover.socket.cut = cut;
 	stage->handover.flow = stage->key;
-	__builtin_memcpy(stage->at.remote, stage->segment.source, 16);
-	stage->at.remote_port = stage->segment.source_port;
-	stage->at.first_seq = stage->flow.first_seq;
-	stage->at.ack = stage->segment.ack;
+	handover_key(&stage->at, (const __u64 *)stage->segment.source, stage->segment.source_port,
+		     stage->flow.first_seq, stage->segment.ack);
 	/* what was not there when this segment came, and is now, another CPU has put there for a
 	 * copy */
 	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow,
@@ -118,7 +117,7 @@ static int is_held(const struct stage *stage, const struct pp_port *policy)
 	return !policy->gate_ms || !gate_time_is_up(&stage->handshake, policy);
 }
 
-/* The header is complete, @len bytes of it: takes out what this segment has of it. */
+/* The header is complete, @len bytes of it: cuts out what this segment has of it. */
 static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *packet, __u32 len,
 		     __u32 skipped)
 {
@@ -148,7 +147,7 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	return packet_become(skb, packet, &reply) ? TC_DROP : TC_PASS;
 }
 
-/* Whoever listens there would get the proxy for its client, and pp_gate is not there to say
+/* The listener there would get the proxy for its client, and pp_gate is not there to say
  * otherwise: another service with a served port's number, or a unit that was restarted and has a
  * cgroup without the programs. */
 static int stage_unserved(struct __sk_buff *skb, struct stage *stage)
@@ -184,8 +183,8 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	if (!policy)
 		return TC_DROP;
 	record = &stage->handover.socket.record;
-	/* Who does not know this has not received our SYN-ACK. A RST without it is a kernel's that
-	 * has lost its end: it has the SYN-ACK's number, which is asked for below. */
+	/* A peer that does not know this has not received our SYN-ACK. A RST without it is a
+	 * kernel's that has lost its end: it has the SYN-ACK's number, which is asked for below. */
 	if (stage->handshake.next_ack && segment->ack != stage->handshake.next_ack &&
 	    (segment->flags & (TCP_RST | TCP_ACK)) != TCP_RST)
 		return TC_DROP;

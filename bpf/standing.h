@@ -10,7 +10,7 @@
 #include "outgoing.h"
 #include "policy.h"
 
-/* How long after a lost announcement nobody who might be its connection is a stranger: that one
+/* How long after a lost announcement no peer that might be its sender is a stranger: that one
  * gives up after two SYNs (see sender.h), 3 s after the first. */
 #define LOSS_NS (4 * 1000000000ULL)
 
@@ -58,8 +58,8 @@ static int announcements_are_missing(void)
 }
 
 /* The announcement of @segment's connection, or NULL. */
-static struct pp_outgoing *announcement_of(struct __sk_buff *skb, const struct segment *segment,
-					   __u32 first_seq)
+static struct pp_outgoing *outgoing_of_segment(struct __sk_buff *skb, const struct segment *segment,
+					       __u32 first_seq)
 {
 	struct pp_connection_key key = {};
 
@@ -70,8 +70,8 @@ static struct pp_outgoing *announcement_of(struct __sk_buff *skb, const struct s
 
 /* An announcement is found by the sequence number of the stream's first byte. A segment that begins
  * elsewhere leads to it by way of the request. */
-static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct segment *segment,
-						 struct handshake *handshake, enum place *place)
+static struct pp_outgoing *outgoing_of_later(struct __sk_buff *skb, struct segment *segment,
+					     struct handshake *handshake, enum place *place)
 {
 	struct pp_outgoing *outgoing;
 
@@ -81,14 +81,14 @@ static struct pp_outgoing *announcement_of_later(struct __sk_buff *skb, struct s
 	handshake_ask(skb, segment, handshake);
 	if (handshake->request != REQUEST_KNOWN || segment->seq == handshake->next_seq)
 		return NULL;
-	outgoing = announcement_of(skb, segment, handshake->next_seq);
+	outgoing = outgoing_of_segment(skb, segment, handshake->next_seq);
 	if (outgoing)
 		*place = place_of(skb, segment, handshake);
 	return outgoing;
 }
 
-/* @outgoing: receives the entry that announced the connection, or NULL. An address says little of
- * who connects from this host itself: where there is a proxy cgroup, that decides. */
+/* @outgoing: receives the entry that announced the connection, or NULL. An address says little of a
+ * process of this host: where there is a proxy cgroup, that decides. */
 static enum standing standing_of(struct __sk_buff *skb, struct segment *segment,
 				 struct handshake *handshake, struct pp_outgoing **outgoing)
 {
@@ -100,10 +100,10 @@ static enum standing standing_of(struct __sk_buff *skb, struct segment *segment,
 	marked = is_marked(segment->source);
 	if (!has_proxy_cgroup())
 		return marked ? PROXY : STRANGER;
-	*outgoing = announcement_of(skb, segment, segment->seq);
+	*outgoing = outgoing_of_segment(skb, segment, segment->seq);
 	if (*outgoing)
 		return PROXY;
-	*outgoing = announcement_of_later(skb, segment, handshake, &place);
+	*outgoing = outgoing_of_later(skb, segment, handshake, &place);
 	if (*outgoing)
 		return place == OVERTAKING ? AHEAD : PROXY;
 	locality = locality_of(skb, segment);

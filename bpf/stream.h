@@ -4,7 +4,7 @@
  *
  * Sequence numbers are 32 bits wide, and a difference of two of them is 0 again after 4 GiB. So
  * bytes are counted by bytes_received, which has 64 bits, and only a distance that a window bounds
- * (2^30 at most) is taken from sequence numbers.
+ * (2^30 at most) is computed from sequence numbers.
  */
 #ifndef PP_STREAM_H
 #define PP_STREAM_H
@@ -38,7 +38,7 @@ static int stream_of(struct bpf_sock *sk, struct stream *stream)
 
 	if (!tcp)
 		return -1;
-	/* the verifier allows no arithmetic on sk: take its value */
+	/* the verifier allows no arithmetic on sk: read its value */
 	if (bpf_probe_read_kernel(&at, sizeof(at), &sk) ||
 	    bpf_core_read(&copied_seq, sizeof(copied_seq), &at->copied_seq))
 		return -1;

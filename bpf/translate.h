@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * pp_in and pp_out, after the header: sequence numbers, acknowledgements and SACK blocks of a
- * connection whose header was taken out.
+ * connection whose header was cut out.
  */
 #ifndef PP_TRANSLATE_H
 #define PP_TRANSLATE_H

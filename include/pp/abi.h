@@ -72,7 +72,7 @@ enum pp_reason {
 #define PP_RECORD_LARGE	 0x01 /* larger than PP_WINDOW */
 #define PP_RECORD_KEPT	 0x02 /* PP_HEADER and PP_TLVS have the bytes */
 #define PP_RECORD_TAKEN	 0x04 /* the header has been discarded from the stream */
-#define PP_RECORD_SPLIT	 0x08 /* the kernel takes the header out of the stream, nobody else */
+#define PP_RECORD_SPLIT	 0x08 /* the kernel cuts the header out of the stream */
 #define PP_RECORD_URGENT 0x20 /* with a take: urgent bytes (TCP URG) are, or were, there */
 
 /* record.path: who decoded the header */

@@ -26,7 +26,7 @@ struct pp_proxy {
 /* pp_ports: listening port (host order, __u16) -> policy */
 enum pp_split_way {
 	PP_SPLIT_NO = 0,  /* peek: the header stays in the stream, libpp discards it */
-	PP_SPLIT_YES = 1, /* pp_in takes it out before the socket exists */
+	PP_SPLIT_YES = 1, /* pp_in cuts it out before the socket exists */
 };
 
 enum pp_on_bad {
@@ -66,8 +66,8 @@ struct pp_connection_key {
 /* pp_flows */
 struct pp_flow {
 	__u32 first_seq;   /* of the stream's first byte, in both ends' numbers */
-	__u32 got;	   /* bytes of the header taken and acknowledged so far */
-	__u32 cut;	   /* bytes taken out of the stream, 0 while the header is incomplete */
+	__u32 got;	   /* bytes of the header acknowledged so far */
+	__u32 cut;	   /* bytes cut out of the stream, 0 while the header is incomplete */
 	__u32 established; /* 1: the socket has its record, and cut in it */
 	__u32 forwarded;   /* 1: the server is behind this host: see forward.h */
 };
@@ -145,7 +145,7 @@ enum pp_stat {
 	PP_STAT_DROPPED_BAD = 8,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE = 9,  /* segments that do not continue an incomplete header, dropped */
 	PP_STAT_GUARDED = 10,	   /* split: segments that did not pass pp_in, dropped */
-	PP_STAT_SPLIT = 11,	   /* split: headers taken out of the stream */
+	PP_STAT_SPLIT = 11,	   /* split: headers cut out of the stream */
 	PP_STAT_PIECES = 12,	   /* split: pieces of headers acknowledged in the server's place */
 	PP_STAT_NO_MEMORY = 13,	   /* a socket's record or header could not be stored */
 	PP_STAT_FOREIGN = 14,	   /* transparent: addresses that do not fit their socket */
