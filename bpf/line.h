@@ -143,12 +143,12 @@ static __always_inline int line_decode(const struct line *line, __u32 len, struc
 	record->flags = 0;
 	record->header_len = last + 1;
 	record->tlv_len = 0;
-	record->source_port = pp_be16((__u16)from);
-	record->destination_port = pp_be16((__u16)to);
-	__builtin_memset(record->source, 0, 16);
-	__builtin_memset(record->destination, 0, 16);
-	*(__u32 *)record->source = source;
-	*(__u32 *)record->destination = destination;
+	record->src_port = pp_be16((__u16)from);
+	record->dst_port = pp_be16((__u16)to);
+	__builtin_memset(record->src, 0, 16);
+	__builtin_memset(record->dst, 0, 16);
+	*(__u32 *)record->src = source;
+	*(__u32 *)record->dst = destination;
 	record->take = 0;
 	record->need = len + 1; /* as the decoder says */
 	return 1;

@@ -77,9 +77,9 @@ static int endpoint_of(struct bpf_sock_addr *ctx, int local, struct endpoint *en
 		count(PP_STAT_FOREIGN);
 		endpoint_dummy(endpoint);
 	} else if (local) {
-		endpoint_fill(endpoint, record, record->destination, record->destination_port);
+		endpoint_fill(endpoint, record, record->dst, record->dst_port);
 	} else {
-		endpoint_fill(endpoint, record, record->source, record->source_port);
+		endpoint_fill(endpoint, record, record->src, record->src_port);
 	}
 	return 1;
 }

@@ -29,10 +29,10 @@ static void record_write(struct pp_record *to, const struct pp_record *from)
 	to->path = from->path;
 	to->header_len = from->header_len;
 	to->tlv_len = from->tlv_len;
-	to->source_port = from->source_port;
-	to->destination_port = from->destination_port;
-	__builtin_memcpy(to->source, from->source, 16);
-	__builtin_memcpy(to->destination, from->destination, 16);
+	to->src_port = from->src_port;
+	to->dst_port = from->dst_port;
+	__builtin_memcpy(to->src, from->src, 16);
+	__builtin_memcpy(to->dst, from->dst, 16);
 	to->need = from->need;
 	record_set_sender(to, from);
 	barrier();

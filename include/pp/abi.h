@@ -121,13 +121,13 @@ struct pp_record {
 	__u8 path;	  /* enum pp_path */
 	__u16 header_len; /* bytes that the header takes in the stream */
 	__u16 tlv_len;	  /* bytes of TLVs, at the end of the header */
-	__be16 source_port;
-	__be16 destination_port;
-	__u8 source[16];      /* AF_INET: the first four bytes; AF_UNIX: see PP_HEADER */
-	__u8 destination[16]; /* likewise */
-	__u32 take;	      /* PP_TAKE: bytes that the caller has to discard now */
-	__u32 need;	      /* PENDING, FRAGMENTED: length that the header has at least, bytes */
-	__u64 netns_cookie;   /* network namespace of the socket */
+	__be16 src_port;
+	__be16 dst_port;
+	__u8 src[16];	    /* AF_INET: the first four bytes; AF_UNIX: see PP_HEADER */
+	__u8 dst[16];	    /* likewise */
+	__u32 take;	    /* PP_TAKE: bytes that the caller has to discard now */
+	__u32 need;	    /* PENDING, FRAGMENTED: length that the header has at least, bytes */
+	__u64 netns_cookie; /* network namespace of the socket */
 	/* The process that sent the header, when it is one of a proxy cgroup on this host. */
 	__u64 sender_cgroup; /* id of its cgroup v2, as bpf_get_current_cgroup_id(); 0: none such */
 	__u32 sender_pid;    /* in the initial process namespace; 0: its send() was not seen */

@@ -291,9 +291,9 @@ static inline int pp_v1_byte(struct pp_decoder *d, struct pp_record *record, __u
 			return pp_v1_ip4(d, c, d->address[1]);
 		return pp_v1_ip6(d, c, d->address[1], &d->gap[1], &d->used[1]);
 	case PP_V1_SOURCE_PORT:
-		return pp_v1_port(d, c, ' ', &record->source_port);
+		return pp_v1_port(d, c, ' ', &record->src_port);
 	case PP_V1_DESTINATION_PORT:
-		return pp_v1_port(d, c, '\r', &record->destination_port);
+		return pp_v1_port(d, c, '\r', &record->dst_port);
 	case PP_V1_LF:
 		return c == '\n' ? PP_DONE : -PP_BAD_LINE;
 	case PP_V1_REST_CR:
@@ -442,11 +442,11 @@ static inline int pp_decode_v1(struct pp_decoder *d, struct pp_record *record, c
 	if (d->tcp4 && pp_v1_is_ip4(d, 0) && pp_v1_is_ip4(d, 1))
 		record->family = PP_AF_INET;
 	if (record->family == PP_AF_INET) {
-		__builtin_memcpy(record->source, d->address[0], 4);
-		__builtin_memcpy(record->destination, d->address[1], 4);
+		__builtin_memcpy(record->src, d->address[0], 4);
+		__builtin_memcpy(record->dst, d->address[1], 4);
 	} else if (record->family == PP_AF_INET6) {
-		pp_v1_ip6_expand(record->source, d->address[0], d->gap[0], d->used[0]);
-		pp_v1_ip6_expand(record->destination, d->address[1], d->gap[1], d->used[1]);
+		pp_v1_ip6_expand(record->src, d->address[0], d->gap[0], d->used[0]);
+		pp_v1_ip6_expand(record->dst, d->address[1], d->gap[1], d->used[1]);
 	}
 	return PP_DONE;
 }
@@ -589,14 +589,14 @@ static inline int pp_v2_family(struct pp_record *record, __u8 byte)
 
 static inline void pp_v2_addresses(struct pp_record *record, const __u8 *bytes)
 {
-	__u8 *source_port = (__u8 *)&record->source_port;
-	__u8 *destination_port = (__u8 *)&record->destination_port;
+	__u8 *source_port = (__u8 *)&record->src_port;
+	__u8 *destination_port = (__u8 *)&record->dst_port;
 	__u32 i;
 
 	if (record->family == PP_AF_INET) {
 		for (i = 0; i < 4; i++) {
-			record->source[i] = PP_BYTE(bytes, 16 + i);
-			record->destination[i] = PP_BYTE(bytes, 20 + i);
+			record->src[i] = PP_BYTE(bytes, 16 + i);
+			record->dst[i] = PP_BYTE(bytes, 20 + i);
 		}
 		for (i = 0; i < 2; i++) {
 			source_port[i] = PP_BYTE(bytes, 24 + i);
@@ -604,8 +604,8 @@ static inline void pp_v2_addresses(struct pp_record *record, const __u8 *bytes)
 		}
 	} else if (record->family == PP_AF_INET6) {
 		for (i = 0; i < 16; i++) {
-			record->source[i] = PP_BYTE(bytes, 16 + i);
-			record->destination[i] = PP_BYTE(bytes, 32 + i);
+			record->src[i] = PP_BYTE(bytes, 16 + i);
+			record->dst[i] = PP_BYTE(bytes, 32 + i);
 		}
 		for (i = 0; i < 2; i++) {
 			source_port[i] = PP_BYTE(bytes, 48 + i);

@@ -139,7 +139,7 @@ static void an_older_connection_on_the_same_tuple(void **state)
 					       .version = 1,
 					       .command = PP_PROXY,
 					       .family = AF_INET,
-					       .source = {192, 0, 2, 66},
+					       .src = {192, 0, 2, 66},
 					       .header_len = LINE_LEN}};
 	int listener = listen_on(SERVER, PORT), client, server, i;
 	socklen_t len = sizeof(key.netns_cookie);

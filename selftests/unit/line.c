@@ -74,10 +74,9 @@ static void assert_same(const struct pp_record *left, const struct pp_record *ri
 	    left->family != right->family || left->transport != right->transport ||
 	    left->reason != right->reason || left->flags != right->flags ||
 	    left->header_len != right->header_len || left->tlv_len != right->tlv_len ||
-	    left->source_port != right->source_port ||
-	    left->destination_port != right->destination_port || left->take != right->take ||
-	    left->need != right->need || memcmp(left->source, right->source, 16) ||
-	    memcmp(left->destination, right->destination, 16))
+	    left->src_port != right->src_port || left->dst_port != right->dst_port ||
+	    left->take != right->take || left->need != right->need ||
+	    memcmp(left->src, right->src, 16) || memcmp(left->dst, right->dst, 16))
 		fail_msg("%.*s", len, text);
 }
 

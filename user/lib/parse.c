@@ -53,12 +53,12 @@ void pp_origin_from_record(struct pp_origin *origin, const struct pp_record *rec
 	origin->tlv_len = record->tlv_len;
 	switch (record->family) {
 	case AF_INET:
-		fill_ip4(&origin->src, record->source, record->source_port);
-		fill_ip4(&origin->dst, record->destination, record->destination_port);
+		fill_ip4(&origin->src, record->src, record->src_port);
+		fill_ip4(&origin->dst, record->dst, record->dst_port);
 		break;
 	case AF_INET6:
-		fill_ip6(&origin->src, record->source, record->source_port);
-		fill_ip6(&origin->dst, record->destination, record->destination_port);
+		fill_ip6(&origin->src, record->src, record->src_port);
+		fill_ip6(&origin->dst, record->dst, record->dst_port);
 		break;
 	case AF_UNIX:
 		fill_unix(&origin->src, header + PP_V2_FIXED);
