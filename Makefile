@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppsplit. `make help` lists the targets; V=1 shows every command.
 
+# The only place that names the version
 VERSION := 0.1.0
 SOVERSION := 1
 
@@ -15,11 +16,17 @@ endif
 CLANG ?= clang
 BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-address-of-packed-member
 ifdef CI
 WARNINGS += -Werror
 endif
-BASE_CFLAGS = -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD) -DPP_VERSION='"$(VERSION)"' -MMD -MP
+BASE_CFLAGS := -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD) -DPP_VERSION='"$(VERSION)"'
+
+# The builder's flags come last: of two that contradict each other, the last one counts.
+COMPILE = $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) $(CFLAGS) $(LDFLAGS)
 
 V ?= 0
 ifeq ($(V),0)
@@ -32,6 +39,14 @@ endif
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
+
+# All that is compiled depends on this file. It holds the commands with their flags, the version among
+# them, and is written only when they change.
+FLAGS := $(BUILD)/.flags
+$(FLAGS): export FLAGS_NOW = $(COMPILE) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS) $(SANITIZE)
+$(FLAGS): FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" >$@
 
 include user/user.mk
 include bpf/bpf.mk
@@ -92,40 +107,40 @@ endif
 fmt:
 	$(Q)git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$' | xargs clang-format -i
 
-## install: PREFIX (/usr/local) and DESTDIR say where
+# What is installed, as MODE:FOLDER:FILE; the mode "link" copies a symbolic link. install and uninstall
+# both go through this list.
+files = $(foreach file,$(3),$(1):$(2):$(file))
+INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
+	$(call files,644,$(PREFIX)/include/pp,include/pp/pp.h include/pp/abi.h) \
+	$(call files,644,$(LIBDIR),$(BUILD)/lib/libpp.a) \
+	$(call files,755,$(LIBDIR),$(LIBPP_SO)) \
+	$(call files,link,$(LIBDIR),$(BUILD)/lib/libpp.so.$(SOVERSION) $(BUILD)/lib/libpp.so) \
+	$(call files,644,$(LIBDIR)/pkgconfig,$(BUILD)/lib/pp.pc) \
+	$(call files,644,$(LIBDIR)/ppsplit,$(BPF_OBJECTS)) \
+	$(foreach page,$(wildcard docs/man/*.[1-9]), \
+		$(call files,644,$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))),$(page))) \
+	$(call files,644,$(PREFIX)/share/doc/ppsplit,docs/ppmta.service)
+# Folders that are ppsplit's alone
+OWN_FOLDERS = $(LIBDIR)/ppsplit $(PREFIX)/share/doc/ppsplit $(PREFIX)/include/pp
+
+## install: PREFIX (/usr/local), LIBDIR and DESTDIR say where
 install: all
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/pkgconfig \
-		$(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/include/pp \
-		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
-		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/ppsplit
-	$(Q)install -m 755 $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta $(DESTDIR)$(PREFIX)/sbin
-	$(Q)install -m 644 include/pp/pp.h include/pp/abi.h $(DESTDIR)$(PREFIX)/include/pp
-	$(Q)install -m 644 $(BUILD)/lib/libpp.a $(DESTDIR)$(LIBDIR)
-	$(Q)install -m 755 $(BUILD)/lib/libpp.so.$(VERSION) $(DESTDIR)$(LIBDIR)
-	$(Q)ln -sf libpp.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libpp.so.$(SOVERSION)
-	$(Q)ln -sf libpp.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libpp.so
-	$(Q)install -m 644 $(BUILD)/lib/pp.pc $(DESTDIR)$(LIBDIR)/pkgconfig
-	$(Q)install -m 644 $(BPF_OBJECTS) $(DESTDIR)$(LIBDIR)/ppsplit
-	$(Q)install -m 644 docs/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
-	$(Q)install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
-	$(Q)install -m 644 docs/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
-	$(Q)install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
-	$(Q)install -m 644 docs/ppmta.service $(DESTDIR)$(PREFIX)/share/doc/ppsplit
+	$(Q)set -e; for entry in $(INSTALLED); do \
+		file=$${entry##*:} folder=$${entry#*:} folder="$(DESTDIR)$${folder%:*}"; \
+		install -d "$$folder"; \
+		case $$entry in \
+		link:*) cp -Pf "$$file" "$$folder" ;; \
+		*) install -m "$${entry%%:*}" "$$file" "$$folder" ;; \
+		esac; \
+	done
 
 ## uninstall: take away what install put there
 uninstall:
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/sbin/ppctl $(DESTDIR)$(PREFIX)/sbin/ppmta \
-		$(DESTDIR)$(PREFIX)/include/pp/pp.h $(DESTDIR)$(PREFIX)/include/pp/abi.h \
-		$(DESTDIR)$(LIBDIR)/libpp.a $(DESTDIR)$(LIBDIR)/libpp.so \
-		$(DESTDIR)$(LIBDIR)/libpp.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libpp.so.$(VERSION) \
-		$(DESTDIR)$(LIBDIR)/pkgconfig/pp.pc \
-		$(addprefix $(DESTDIR)$(LIBDIR)/ppsplit/,$(notdir $(BPF_OBJECTS))) \
-		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man3/,$(notdir $(wildcard docs/man/*.3))) \
-		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man5/,$(notdir $(wildcard docs/man/*.5))) \
-		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man7/,$(notdir $(wildcard docs/man/*.7))) \
-		$(DESTDIR)$(PREFIX)/share/doc/ppsplit/ppmta.service \
-		$(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
-	$(Q)-rmdir $(DESTDIR)$(LIBDIR)/ppsplit $(DESTDIR)$(PREFIX)/share/doc/ppsplit $(DESTDIR)$(PREFIX)/include/pp 2>/dev/null
+	$(Q)for entry in $(INSTALLED); do \
+		folder=$${entry#*:}; \
+		rm -f "$(DESTDIR)$${folder%:*}/$${entry##*/}"; \
+	done
+	$(Q)-rmdir $(addprefix $(DESTDIR),$(OWN_FOLDERS)) 2>/dev/null || true
 
 ## clean: remove what was built (what was downloaded stays: build/vm, build/servers)
 clean:

@@ -20,51 +20,51 @@ $(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 
-$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(COMMON) $(BUILD)/lib/libpp.a selftests/unit/headers.h
+$(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(COMMON) $(BUILD)/lib/libpp.a selftests/unit/headers.h $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
+	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
 		-o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
 $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(LIB_SOURCES) $(COMMON_SOURCES) selftests/unit/headers.h \
 		$(wildcard include/pp/*.h user/common/*.h)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) -O1 -g $(SANITIZE) $(filter-out -MMD -MP,$(BASE_CFLAGS)) \
+	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
 NET_LIB := $(addprefix selftests/lib/,net.c case.c raw.c proxy.c locked.c crowd.c wire.c way.c bulk.c) selftests/unit/headers.c
 $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
-		selftests/unit/headers.h
+		selftests/unit/headers.h $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
+	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
 		-o $@ -lcmocka -lpthread -lbpf
 
 # BPF programs that the tests load beside ppsplit's
-$(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h)
+$(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h) $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,BPF,$@)$(CLANG) $(filter-out -MMD -MP,$(BPF_CFLAGS)) -c $< -o $@
+	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h
+$(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $< -o $@
+	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) $< -o $@
 
-$(TEST_BIN)/tools/fault.so: selftests/tools/fault.c
+$(TEST_BIN)/tools/fault.so: selftests/tools/fault.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TOOL,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) -fPIC -shared $< -o $@ -ldl
+	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) -fPIC -shared $< -o $@ -ldl
 
 BENCHES := $(patsubst selftests/bench/%.c,$(TEST_BIN)/bench/%,$(wildcard selftests/bench/*.c))
 
 $(TEST_BIN)/bench/sender: BENCH_LIBS := -lbpf
 
-$(TEST_BIN)/bench/%: selftests/bench/%.c $(BUILD)/lib/libpp.a selftests/bench/median.h
+$(TEST_BIN)/bench/%: selftests/bench/%.c $(BUILD)/lib/libpp.a selftests/bench/median.h $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,BENCH,$@)$(CC) $(CFLAGS) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(filter %.c %.a,$^) \
+	$(call say,BENCH,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
 		-o $@ $(BENCH_LIBS)
 benches: all tools $(BENCHES)
 
 FUZZ := $(TEST_BIN)/fuzz
 FUZZ_SECONDS ?= 60
 
-$(FUZZ)/parse: selftests/fuzz/parse.c $(LIB_SOURCES) $(wildcard include/pp/*.h)
+$(FUZZ)/parse: selftests/fuzz/parse.c $(LIB_SOURCES) $(wildcard include/pp/*.h) $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		-std=gnu11 -Iinclude $(filter %.c,$^) -o $@

@@ -13,9 +13,9 @@ LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
 LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc
 PROGRAMS := $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta
 
-$(BUILD)/user/%.o: user/%.c
+$(BUILD)/user/%.o: user/%.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(CFLAGS) $(BASE_CFLAGS) -fPIC -c $< -o $@
+	$(call say,CC,$@)$(COMPILE) -MMD -MP -fPIC -c $< -o $@
 
 $(BUILD)/lib/libpp.a: $(LIB_OBJECTS)
 	@mkdir -p $(@D)
@@ -27,7 +27,7 @@ $(COMMON): $(COMMON_OBJECTS)
 
 $(LIBPP_SO): $(LIB_OBJECTS) user/lib/libpp.map
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libpp.so.$(SOVERSION) \
+	$(call say,LD,$@)$(LINK) -shared -Wl,-soname,libpp.so.$(SOVERSION) \
 		-Wl,--version-script,user/lib/libpp.map $(LIB_OBJECTS) -o $@
 	$(Q)ln -sf $(@F) $(@D)/libpp.so.$(SOVERSION)
 	$(Q)ln -sf libpp.so.$(SOVERSION) $(@D)/libpp.so
@@ -40,11 +40,11 @@ $(BUILD)/lib/pp.pc: user/lib/pp.pc.in Makefile FORCE
 $(PPCTL_OBJECTS): $(BUILD)/pp.skel.h
 $(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lbpf -ljson-c
+	$(call say,LD,$@)$(LINK) $^ -o $@ -lbpf -ljson-c
 
 $(BUILD)/bin/ppmta: $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ \
+	$(call say,LD,$@)$(LINK) $^ -o $@ \
 		-lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread
 
 FORCE:
