@@ -52,6 +52,7 @@ include user/user.mk
 include bpf/bpf.mk
 include selftests/selftests.mk
 include docs/docs.mk
+include scripts/scripts.mk
 
 ## all: build libpp, the BPF object, ppctl and ppmta
 all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS)
@@ -103,10 +104,6 @@ vmlinux.h:
 	$(Q)mv $@.new $@
 endif
 
-## fmt: lay the sources out as .clang-format says
-fmt:
-	$(Q)git ls-files '*.c' '*.h' | grep -v '^vmlinux.h$$' | xargs clang-format -i
-
 # What is installed, as MODE:FOLDER:FILE; the mode "link" copies a symbolic link. install and uninstall
 # both go through this list.
 files = $(foreach file,$(3),$(1):$(2):$(file))
@@ -148,9 +145,9 @@ clean:
 
 ## help: this list
 help:
-	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all deps demo check check-all soak bench fuzz deps-if-missing fmt install uninstall clean help \
+.PHONY: all deps demo check check-all soak bench fuzz deps-if-missing install uninstall clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)
