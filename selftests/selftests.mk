@@ -28,7 +28,7 @@ $(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/ca
 $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(LIB_SOURCES) $(COMMON_SOURCES) selftests/unit/headers.h \
 		$(wildcard include/pp/*.h user/common/*.h)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) \
+	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) $(LDFLAGS) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
 NET_LIB := $(addprefix selftests/lib/,net.c case.c raw.c proxy.c locked.c crowd.c wire.c way.c bulk.c) selftests/unit/headers.c

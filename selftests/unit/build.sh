@@ -1,0 +1,102 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The Makefile: what a changed version or flag builds again, what install puts down and uninstall takes
+# away, and compile_commands.json. In a copy of the tree.
+# check: native
+. selftests/lib/tap.sh
+tree=$tap_work/tree
+dest=$tap_work/dest
+unset MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CPPFLAGS LDFLAGS VERSION PREFIX LIBDIR DESTDIR
+
+mkdir "$tree"
+cp -R Makefile vmlinux.h bpf docs include scripts selftests user "$tree"
+in_tree() {
+	make -s -C "$tree" "$@"
+}
+
+ppmta_builds() {
+	in_tree -j "$(nproc)" build/bin/ppmta && "$tree/build/bin/ppmta" -bV >"$tap_work/said" &&
+		! grep -F 9.8.7 "$tap_work/said"
+}
+check ppmta_builds_alone ppmta_builds
+version() {
+	in_tree -j "$(nproc)" VERSION=9.8.7 all && "$tree/build/bin/ppmta" -bV >"$tap_work/said" &&
+		says "$tap_work/said" '^ppmta version 9\.8\.7$' && says "$tree/build/lib/pp.pc" '^Version: 9\.8\.7$' &&
+		[ "$(readlink "$tree/build/lib/libpp.so.1")" = libpp.so.9.8.7 ]
+}
+check a_changed_version_is_in_all_that_names_it version
+nothing() {
+	in_tree VERSION=9.8.7 all >"$tap_work/said" && [ ! -s "$tap_work/said" ] || {
+		cat "$tap_work/said"
+		return 1
+	}
+}
+check a_second_make_builds_nothing nothing
+
+# flags FLAG PATTERN: each of the compiler's commands that matches PATTERN has FLAG; and there are some
+flags() {
+	make -C "$tree" -n V=1 VERSION=9.8.7 CFLAGS=-O1 CPPFLAGS=-DFROM_HERE LDFLAGS=-Wl,-z,now all tests >"$tap_work/said" || return 1
+	sed -i -e ':a' -e '/\\$/N; s/\\\n//; ta' "$tap_work/said"
+	grep -E "^(gcc|cc) .*$2" "$tap_work/said" >"$tap_work/commands"
+	[ -s "$tap_work/commands" ] && ! grep -v -e "$1" "$tap_work/commands"
+}
+all_again() {
+	flags ' -O1 ' ' -c user/' && [ "$(wc -l <"$tap_work/commands")" -eq "$(ls user/*/*.c | wc -l)" ]
+}
+check changed_cflags_build_each_object_again all_again
+check cppflags_are_in_each_compilation flags ' -DFROM_HERE ' '\.c '
+check ldflags_are_in_each_link flags ' -Wl,-z,now ' ' -o build/(bin|lib|selftests/(net|unit|tools))/[^ ]*( .*)?$'
+
+files() {
+	(cd "$dest" && find . ! -type d | sort)
+}
+install_all() {
+	in_tree VERSION=9.8.7 DESTDIR="$dest" PREFIX=/usr LIBDIR=/usr/lib/x install && files >"$tap_work/installed" || return 1
+	for file in sbin/ppctl sbin/ppmta lib/x/libpp.a lib/x/libpp.so lib/x/libpp.so.1 lib/x/libpp.so.9.8.7 \
+		lib/x/pkgconfig/pp.pc lib/x/ppsplit/pp.bpf.o include/pp/pp.h include/pp/abi.h share/man/man8/ppctl.8; do
+		grep -qx "./usr/$file" "$tap_work/installed" || {
+			echo "$file is missing"
+			return 1
+		}
+	done
+	[ "$(cd docs/man && echo *)" = "$(cd "$dest/usr/share/man" && find . -type f -printf '%f\n' | sort | xargs)" ]
+}
+check install_puts_down_programs_library_and_pages install_all
+compiles() {
+	printf '#include <pp/pp.h>\nint main(void) { return !pp_strerror(0); }\n' >"$tap_work/a.c"
+	cc -I "$dest/usr/include" "$tap_work/a.c" -o "$tap_work/a" -L "$dest/usr/lib/x" -lpp &&
+		LD_LIBRARY_PATH=$dest/usr/lib/x "$tap_work/a"
+}
+check what_is_installed_compiles_and_runs compiles
+uninstall_all() {
+	touch "$dest/usr/include/pp/other.h" "$dest/usr/share/man/man8/other.8"
+	in_tree VERSION=9.8.7 DESTDIR="$dest" PREFIX=/usr LIBDIR=/usr/lib/x uninstall && files >"$tap_work/said" || return 1
+	printf './usr/include/pp/other.h\n./usr/share/man/man8/other.8\n' | cmp - "$tap_work/said" || {
+		cat "$tap_work/said"
+		return 1
+	}
+}
+check uninstall_takes_away_that_and_nothing_else uninstall_all
+own_folders() {
+	[ ! -e "$dest/usr/lib/x/ppsplit" ] && [ ! -e "$dest/usr/share/doc/ppsplit" ] && [ -d "$dest/usr/include/pp" ] &&
+		rm "$dest/usr/include/pp/other.h" && in_tree VERSION=9.8.7 DESTDIR="$dest" PREFIX=/usr LIBDIR=/usr/lib/x uninstall &&
+		[ ! -e "$dest/usr/include/pp" ]
+}
+check its_own_folders_go_when_they_are_empty own_folders
+
+database() {
+	in_tree compile_commands.json || return 1
+	(cd "$tree" && perl -MJSON::PP -e '
+		local $/;
+		my %known = map { $_->{file} => $_ } @{decode_json(<STDIN>)};
+		my $missing = 0;
+		for (@ARGV) {
+			my $entry = $known{$_};
+			next if $entry && $entry->{directory} && $entry->{command} =~ / \Q$_\E( |$)/;
+			print "$_ has no entry\n";
+			$missing = 1;
+		}
+		exit $missing' user/*/*.c bpf/*.c bpf/*.h selftests/*/*.c <compile_commands.json)
+}
+check compile_commands_names_each_source database
+tap_end
