@@ -45,7 +45,8 @@ $(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h) $(FLAGS
 
 $(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) $< -o $@
+	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) $< -o $@ $(TOOL_LIBS)
+$(TEST_BIN)/tools/verify: TOOL_LIBS := -lbpf
 
 $(TEST_BIN)/tools/fault.so: selftests/tools/fault.c $(FLAGS)
 	@mkdir -p $(@D)
