@@ -621,7 +621,7 @@ static void tcp_md5_signatures_do_not_go_with_a_split(void **state)
 	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	at.sin_addr.s_addr = inet_addr(SERVER);
 	at.sin_port = htons(SPLIT + 100);
-	connect(client, (struct sockaddr *)&at, sizeof(at));
+	(void)connect(client, (struct sockaddr *)&at, sizeof(at));
 	out.fd = client;
 	assert_int_equal(poll(&out, 1, SOON_MS), 1);
 	send_text(client, LINE PAYLOAD);

@@ -169,7 +169,7 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 {
 	struct json_object *object = json_object_new_object();
 	struct sockaddr_storage peer;
-	struct pp_origin origin;
+	struct pp_origin origin = {};
 	uint8_t header[PP_PAGE] = {0};
 	char text[PP_ORIGIN_PRINT_MAX];
 	socklen_t len = sizeof(peer);

@@ -201,9 +201,12 @@ void channel_reply(struct channel *channel, const char *format, ...)
 	va_start(arguments, format);
 	len = vsnprintf(line, sizeof(line) - 2, format, arguments);
 	va_end(arguments);
+	if (len < 0)
+		len = 0;
 	if (len > (int)sizeof(line) - 3)
 		len = sizeof(line) - 3;
-	memcpy(line + len, "\r\n", 2);
+	line[len] = '\r';
+	line[len + 1] = '\n';
 	channel_write(channel, line, len + 2);
 }
 

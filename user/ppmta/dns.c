@@ -234,7 +234,7 @@ static void names_done(void *context, int status, int timeouts, struct hostent *
 		resolution->names[resolution->count++] =
 			pool_string(resolution->pool, host->h_name);
 	for (i = 0; host->h_aliases && host->h_aliases[i] && resolution->count < NAMES_MAX; i++) {
-		if (strcasecmp(host->h_aliases[i], host->h_name))
+		if (!host->h_name || strcasecmp(host->h_aliases[i], host->h_name))
 			resolution->names[resolution->count++] =
 				pool_string(resolution->pool, host->h_aliases[i]);
 	}

@@ -99,10 +99,10 @@ void text_add(struct text *text, const char *bytes, size_t len)
 {
 	char *larger;
 
-	if (text->len + len + 1 > text->room) {
+	if (!text->bytes || text->len + len + 1 > text->room) {
 		text->room = (text->len + len + 1) * 2;
 		larger = pool_alloc(text->pool, text->room);
-		if (text->len)
+		if (text->bytes)
 			memcpy(larger, text->bytes, text->len);
 		text->bytes = larger;
 	}

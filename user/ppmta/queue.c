@@ -80,7 +80,7 @@ static int settle(const char *directory, const struct envelope *envelope,
 {
 	int expired = time(NULL) - envelope->received > GIVE_UP_AFTER, i, count = 0, left = 0,
 	    refused = 0, failed;
-	char **done = calloc(envelope->count, sizeof(*done));
+	char **done = calloc(envelope->count + 1, sizeof(*done));
 
 	if (!done)
 		return envelope->count;

@@ -186,7 +186,7 @@ int spool_read_envelope(const char *directory, const char *id, struct envelope *
 				number_parse(value, 0, INT64_MAX, &received) ? 0 : received;
 		else if ((value = value_of(line, "sender")))
 			envelope->sender = pool_string(&envelope->pool, value);
-		else if ((value = value_of(line, "frozen")))
+		else if (value_of(line, "frozen"))
 			envelope->frozen = 1;
 		else if ((value = value_of(line, "recipient"))) {
 			if (recipients == envelope->count) {
