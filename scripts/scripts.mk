@@ -31,7 +31,7 @@ compile_commands.json: scripts/compile-commands Makefile $(wildcard */*.mk user/
 	$(Q)mv $@.new $@
 
 ## coverage: lines and branches of user/ that the tests reach, into build/coverage (as root); COVERAGE_T= chooses
-COVERAGE_T ?= unit net
+COVERAGE_T ?= unit net servers/ppmta-delivery servers/ppmta-dns servers/ppmta-tls
 coverage: deps-if-missing
 	$(Q)selftests/deps check coverage || selftests/deps install coverage
 	$(Q)COVERAGE_T="$(COVERAGE_T)" scripts/coverage
