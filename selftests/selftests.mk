@@ -19,6 +19,7 @@ tools: $(TOOLS)
 $(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
+$(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: selftests/lib/urgent.c selftests/lib/urgent.h
 
 $(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(COMMON) $(BUILD)/lib/libpp.a selftests/unit/headers.h $(FLAGS)
 	@mkdir -p $(@D)
@@ -31,11 +32,18 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/l
 	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) $(LDFLAGS) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-NET_LIB := $(addprefix selftests/lib/,net.c case.c raw.c proxy.c locked.c crowd.c wire.c way.c bulk.c) selftests/unit/headers.c
-$(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(wildcard selftests/lib/*.h) \
-		selftests/unit/headers.h $(FLAGS)
+# What the tests of net/ share is compiled once, and all of it linked to each of them.
+NET_LIB_OBJECTS := $(patsubst selftests/%.c,$(TEST_BIN)/%.o,$(filter-out %.bpf.c,$(wildcard selftests/lib/*.c)) \
+	selftests/unit/headers.c)
+NET_HEADERS := $(wildcard selftests/lib/*.h) selftests/unit/headers.h $(wildcard include/pp/*.h)
+
+$(NET_LIB_OBJECTS): $(TEST_BIN)/%.o: selftests/%.c $(NET_HEADERS) $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
+	$(call say,TEST,$@)$(COMPILE) -c $< -o $@
+
+$(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB_OBJECTS) $(BUILD)/lib/libpp.a $(NET_HEADERS) $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.o %.a,$^) \
 		-o $@ -lcmocka -lpthread -lbpf
 
 # BPF programs that the tests load beside ppsplit's

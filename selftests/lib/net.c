@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "address.h"
 #include "net.h"
@@ -255,6 +256,14 @@ unsigned int port_of(int fd)
 
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
 	return ntohs(address.sin6_port);
+}
+
+int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 void await_acknowledged(int client)

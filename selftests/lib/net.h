@@ -41,6 +41,11 @@
 #define LINE_LEN    (sizeof(LINE) - 1)
 #define LINE_ORIGIN "PROXY v1 TCP 192.0.2.7:4711 -> 198.51.100.1:25"
 
+#define LINE6	     "PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n"
+#define LINE6_ORIGIN "PROXY v1 TCP [2001:db8::7]:4711 -> [2001:db8::1]:25"
+
+#define PAYLOAD "EHLO x\r\n" /* after a header */
+
 #define SOON_MS	   60000 /* "now", on a slow machine; who waits goes on at once when it comes */
 #define A_WHILE_MS 150	 /* long enough to see that nothing happens */
 
@@ -88,6 +93,9 @@ void assert_origin(int fd, const char *origin);
 /* pp_lookup(), once it is not -EAGAIN any more. */
 int lookup_settled(int fd, struct pp_origin *origin);
 unsigned int port_of(int fd);
+
+/* The monotonic clock. */
+int64_t now_ms(void);
 
 /* Waits until the client's bytes have been acknowledged. */
 void await_acknowledged(int client);

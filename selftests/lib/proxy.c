@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Proxies on this host.
+ * Processes of the proxy cgroup, and what they announce.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 
 #include "address.h"
+#include "map.h"
 #include "proxy.h"
 
 static void enter(const char *cgroup)
@@ -51,6 +52,13 @@ int proxy_setup(void **state)
 {
 	net_setup(state);
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
+	return 0;
+}
+
+int proxy_split_setup(void **state)
+{
+	proxy_setup(state);
+	run(0, "build/bin/ppctl port add %d --split yes", PROXY_SPLIT);
 	return 0;
 }
 
@@ -101,41 +109,6 @@ unsigned long cgroup_id(const char *path)
 
 	assert_int_equal(stat(path, &st), 0);
 	return st.st_ino;
-}
-
-static int map_open(const char *name)
-{
-	char path[PATH_MAX];
-	int map;
-
-	snprintf(path, sizeof(path), "/sys/fs/bpf/pp/maps/%s", name);
-	map = bpf_obj_get(path);
-	if (map < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	return map;
-}
-
-int entries(const char *name)
-{
-	char keys[2][64], *previous = NULL;
-	int map = map_open(name), count = 0;
-
-	while (!bpf_map_get_next_key(map, previous, keys[count & 1]))
-		previous = keys[count++ & 1];
-	close(map);
-	return count;
-}
-
-void assert_empties(const char *map)
-{
-	int tries;
-
-	for (tries = 0; tries < SOON_MS / 10; tries++) {
-		if (!entries(map))
-			return;
-		usleep(10000);
-	}
-	fail_msg("%s has %d entries left", map, entries(map));
 }
 
 void outgoing_put(const struct pp_connection_key *key, const struct pp_outgoing *outgoing)
@@ -217,51 +190,4 @@ void outgoing_clear(void)
 	if (previous)
 		bpf_map_delete_elem(map, previous);
 	close(map);
-}
-
-int netns_here(void)
-{
-	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-void netns_enter(int netns)
-{
-	assert_int_equal(setns(netns, CLONE_NEWNET), 0);
-}
-
-int netns_make(void)
-{
-	int here = netns_here(), made;
-
-	assert_int_equal(unshare(CLONE_NEWNET), 0);
-	made = netns_here();
-	run(0, "ip link set lo up");
-	netns_enter(here);
-	close(here);
-	return made;
-}
-
-static void address_add(int netns, const char *name, const char *address)
-{
-	netns_enter(netns);
-	run(0, "ip addr add %s/24 dev %s && ip link set %s up", address, name, name);
-}
-
-void netns_connect(const char *name, int one, const char *one_address, int other,
-		   const char *other_address)
-{
-	int here = netns_here();
-
-	netns_enter(one);
-	run(0, "ip link add %s type veth peer name peer && ip link set peer netns /proc/%d/fd/%d",
-	    name, getpid(), other);
-	netns_enter(other);
-	run(0, "ip link set peer name %s", name);
-	address_add(one, name, one_address);
-	address_add(other, name, other_address);
-	netns_enter(here);
-	close(here);
 }

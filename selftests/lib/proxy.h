@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Proxies on this host, for the net tests: they are in the cgroup LAB_OUTSIDE, the test itself, the
- * mail server, is in LAB_CGROUP. And what is needed around them: other cgroups and network
- * namespaces, and the entries of pp_outgoing.
+ * mail server, is in LAB_CGROUP. And the entries of pp_outgoing.
  */
 #ifndef PROXY_H
 #define PROXY_H
@@ -16,6 +15,9 @@
 
 /* Group set-up: that of net.h, with LAB_OUTSIDE for a proxy cgroup. */
 int proxy_setup(void **state);
+/* The same, and a port with a split. */
+int proxy_split_setup(void **state);
+#define PROXY_SPLIT 2541
 
 /* A socket belongs to the cgroup of who made it, and so does an accepted one. */
 void become_proxy(void);
@@ -32,11 +34,6 @@ int connect_from(const char *source, unsigned int from, const char *address, uns
 struct pp_record record_of(int fd);
 unsigned long cgroup_id(const char *path);
 
-/* How many entries a map has. */
-int entries(const char *map);
-/* Waits until it has none, fails after SOON_MS. */
-void assert_empties(const char *map);
-
 #define OUTGOING_MAX 32768 /* entries of pp_outgoing */
 
 /* Fills pp_outgoing with entries of no connection, which were made @age_s seconds ago. */
@@ -48,14 +45,5 @@ int outgoing_closed(void);
 /* Removes all of its entries. */
 void outgoing_clear(void);
 void outgoing_put(const struct pp_connection_key *key, const struct pp_outgoing *outgoing);
-
-/* A network namespace: a descriptor. */
-int netns_here(void);
-/* A new one, with lo up. The caller stays where it is. */
-int netns_make(void);
-void netns_enter(int netns);
-/* A veth pair: @name with @address/24 in each of two namespaces. */
-void netns_connect(const char *name, int one, const char *one_address, int other,
-		   const char *other_address);
 
 #endif

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "net.h"
+#include "netns.h"
 #include "proxy.h"
 #include "wire.h"
 
@@ -395,14 +396,6 @@ static int parse(struct peer *peer, uint8_t *frame, size_t len, struct segment_i
 	read_options(peer, at + sizeof(tcp), tcp_len - sizeof(tcp), segment);
 	check_numbers(peer, segment);
 	return 1;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 /* What was read while another connection's segments were waited for. */

@@ -5,8 +5,10 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "../lib/netns.h"
 #include "../lib/proxy.h"
 #include "../lib/way.h"
+#include "../lib/wire.h"
 
 #define BOTH_WAYS 2550 /* split ports that are the source of connections, too */
 #define LATER	  2551

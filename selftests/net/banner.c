@@ -6,7 +6,6 @@
  * is never taken for one.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

@@ -20,7 +20,7 @@
 
 #define TRANSPARENT   2532
 #define LARGE	      4000 /* bytes */
-#define PAYLOAD	      "EHLO client.example\r\nMAIL FROM:<a@example.org>\r\n"
+#define COMMANDS      "EHLO client.example\r\nMAIL FROM:<a@example.org>\r\n"
 #define UNKNOWN	      "PROXY UNKNOWN\r\n"
 #define LONG_SECONDS  120 /* far more than any answer takes */
 #define TIMEOUT_TRIES 60  /* seconds that TCP may take to give up */
@@ -126,8 +126,8 @@ static size_t stream_of(const struct way *way, uint8_t *bytes, size_t *header_le
 	*header_len = len;
 	if (way->payload == NO_PAYLOAD)
 		return len;
-	memcpy(bytes + len, PAYLOAD, sizeof(PAYLOAD) - 1);
-	return len + sizeof(PAYLOAD) - 1;
+	memcpy(bytes + len, COMMANDS, sizeof(COMMANDS) - 1);
+	return len + sizeof(COMMANDS) - 1;
 }
 
 static int is_whole(const struct way *way)
@@ -162,7 +162,7 @@ static int is_tried(const struct connection *connection, const struct end *end)
 
 static void send_stream(const struct connection *connection, int last_flags)
 {
-	uint8_t bytes[LARGE + sizeof(PAYLOAD)];
+	uint8_t bytes[LARGE + sizeof(COMMANDS)];
 	const struct way *way = connection->way;
 	size_t header_len, len = stream_of(way, bytes, &header_len), at = 0, piece;
 	int i;
@@ -260,7 +260,7 @@ static void check_answer(const struct connection *connection, const struct end *
  * unless a waiter has taken it. */
 static void check_stream(const struct connection *connection, const struct end *end)
 {
-	uint8_t bytes[LARGE + sizeof(PAYLOAD)], got[sizeof(bytes) + 1];
+	uint8_t bytes[LARGE + sizeof(COMMANDS)], got[sizeof(bytes) + 1];
 	size_t header_len, len = stream_of(connection->way, bytes, &header_len), from = 0, have = 0;
 	ssize_t more;
 

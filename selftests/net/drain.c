@@ -4,13 +4,13 @@
  * exact to the byte, until they are gone; nobody else is served meanwhile.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "../lib/bulk.h"
+#include "../lib/name.h"
+#include "../lib/netns.h"
 #include "../lib/proxy.h"
 
 #define TRANSPARENT 2541
@@ -44,22 +44,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void assert_peer(int fd, const char *address)
-{
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
-
-	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
-	assert_string_equal(inet_ntoa(peer.sin_addr), address);
-}
-
 static void open_transparent(struct link *link)
 {
 	link->client = connect_to(PROXY, SERVER, TRANSPARENT);
 	send_text(link->client, LINE);
 	link->server = accept_within(listener, SOON_MS);
 	assert_true(link->server >= 0);
-	assert_peer(link->server, "192.0.2.7");
+	assert_peer_address(link->server, "192.0.2.7");
 	assert_origin(link->server, LINE_ORIGIN);
 }
 
@@ -82,7 +73,7 @@ static void assert_not_served(void)
 	link.client = connect_to(PROXY, SERVER, TRANSPARENT);
 	link.server = accept_within(listener, SOON_MS);
 	assert_true(link.server >= 0);
-	assert_peer(link.server, PROXY);
+	assert_peer_address(link.server, PROXY);
 	assert_int_equal(record_of(link.server).state, PP_STATE_NONE);
 	send_text(link.client, LINE "payload");
 	assert_reads_text(link.server, LINE "payload");
@@ -116,7 +107,7 @@ static void a_port_drains_and_is_added_again(void **state)
 		    "draining: new connections have no split, 1 with a split left");
 	bulk_go_on(bulk, SOME);
 	assert_not_served();
-	assert_peer(link.server, "192.0.2.7");
+	assert_peer_address(link.server, "192.0.2.7");
 	assert_origin(link.server, LINE_ORIGIN);
 	bulk_go_on(bulk, SOME);
 	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
@@ -168,7 +159,7 @@ static void a_header_of_which_pieces_came_is_served_to_its_end(void **state)
 	send_all(link.client, LINE "payload" + 10, LINE_LEN + 7 - 10);
 	link.server = accept_within(listener, SOON_MS);
 	assert_true(link.server >= 0);
-	assert_peer(link.server, "192.0.2.7");
+	assert_peer_address(link.server, "192.0.2.7");
 	assert_reads_text(link.server, "payload");
 	close_link(&link);
 	close_link(&other);
@@ -189,12 +180,12 @@ static void a_port_that_has_no_split_any_more_keeps_its_connections(void **state
 	send_text(peek.client, LINE "payload");
 	peek.server = accept_within(listener, SOON_MS);
 	assert_true(peek.server >= 0);
-	assert_peer(peek.server, PROXY);
+	assert_peer_address(peek.server, PROXY);
 	assert_origin(peek.server, LINE_ORIGIN);
 	assert_reads_text(peek.server, "payload");
 	close_link(&peek);
 	bulk_go_on(bulk, SOME);
-	assert_peer(link.server, "192.0.2.7");
+	assert_peer_address(link.server, "192.0.2.7");
 	bulk_end(bulk);
 	close_link(&link);
 	run(0, "build/bin/ppctl proxy add %s", PROXY);

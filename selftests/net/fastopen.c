@@ -15,7 +15,6 @@
 
 #define TRANSPARENT 2532
 #define PLAIN	    2533 /* its listener has no TCP_FASTOPEN */
-#define PAYLOAD	    "EHLO x\r\n"
 
 #define ON	  "519" /* 0x207: client, server, and neither wants a cookie */
 #define ON_ASKING "515" /* 0x203: the client asks for one, in a SYN without data */

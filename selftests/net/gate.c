@@ -2,8 +2,6 @@
 /*
  * The gate: accept() waits for the header, for a while.
  */
-#include <poll.h>
-#include <time.h>
 
 #include "../lib/net.h"
 
@@ -15,14 +13,6 @@ static int setup(void **state)
 	listener = listen_on(SERVER, PORT);
 	quick_listener = listen_on(SERVER, QUICK);
 	return 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 static void accept_waits_for_the_header(void **state)

@@ -3,11 +3,11 @@
  * Other tools' sock_ops programs on the same cgroups (selftests/lib/others.bpf.c): one that or-s
  * its callback flags to ours, and one that overwrites them. They keep working, and so do ours.
  */
-#include <fcntl.h>
 #include <signal.h>
 
 #include <bpf/bpf.h>
 
+#include "../lib/map.h"
 #include "../lib/others.h"
 #include "../lib/proxy.h"
 

@@ -7,15 +7,11 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/wait.h>
 
 #include "../lib/net.h"
-
-#define LINE6	     "PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n"
-#define LINE6_ORIGIN "PROXY v1 TCP [2001:db8::7]:4711 -> [2001:db8::1]:25"
 
 /* One connection from @source to @address, with a header of its own. */
 static void check(const char *source, const char *address, int listener, unsigned int port)

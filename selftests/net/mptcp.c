@@ -5,14 +5,12 @@
  * at once.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <time.h>
 
 #include "../lib/address.h"
+#include "../lib/name.h"
 #include "../lib/proxy.h"
 
 #ifndef IPPROTO_MPTCP
@@ -20,7 +18,6 @@
 #endif
 
 #define TRANSPARENT 2532
-#define PAYLOAD	    "EHLO x\r\n"
 #define LATER	    "127.0.0.4" /* becomes a marked proxy */
 #define LATER6	    "fd00:5050::3"
 #define BLACKHOLE   "net/mptcp/blackhole_timeout"
@@ -28,14 +25,6 @@
 
 static const unsigned int ports[] = {PORT, OPEN, TRANSPARENT};
 static int listeners[3], quick_listener, listener6, no_mptcp, falls_back;
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static int listen_multipath(const char *address, unsigned int port)
 {
@@ -115,15 +104,6 @@ static int protocol_of(int fd)
 	return protocol;
 }
 
-static void assert_peer(int fd, const char *name)
-{
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
-
-	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
-	assert_string_equal(inet_ntoa(peer.sin_addr), name);
-}
-
 static void check_proxy(int client, int listener, unsigned int port)
 {
 	int server;
@@ -133,7 +113,7 @@ static void check_proxy(int client, int listener, unsigned int port)
 	assert_true(server >= 0);
 	assert_int_equal(protocol_of(server), IPPROTO_TCP);
 	if (port == TRANSPARENT)
-		assert_peer(server, "192.0.2.7");
+		assert_peer_address(server, "192.0.2.7");
 	assert_origin(server, LINE_ORIGIN);
 	assert_reads_text(server, PAYLOAD);
 	assert_nothing_to_read(server);
@@ -219,7 +199,7 @@ static void check_stranger(int client, int listener, int protocol)
 	assert_true(server >= 0);
 	assert_int_equal(protocol_of(server), protocol);
 	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
-	assert_peer(server, OTHER);
+	assert_peer_address(server, OTHER);
 	assert_reads_text(server, PAYLOAD);
 	close_both(client, server);
 }
@@ -267,7 +247,7 @@ static void a_connection_older_than_the_mark_is_bad(void **state)
 		assert_int_equal(origin.reason, PP_BAD_MPTCP);
 		assert_int_equal(pp_tlvs(servers[i], &origin, sizeof(origin)), -ENODATA);
 		if (i < 3 && ports[i] == TRANSPARENT)
-			assert_peer(servers[i], "192.0.0.8");
+			assert_peer_address(servers[i], "192.0.0.8");
 		assert_reads_text(servers[i], LINE PAYLOAD);
 	}
 	run(0, "build/bin/ppctl proxy del %s %s", LATER, LATER6);
@@ -323,11 +303,11 @@ static void with_a_proxy_cgroup_everybody_falls_back(void **state)
 				assert_int_equal(origin.sender_cgroup,
 						 cgroup_id(getenv("LAB_OUTSIDE")));
 				if (ports[i] == TRANSPARENT)
-					assert_peer(server, "192.0.2.7");
+					assert_peer_address(server, "192.0.2.7");
 				break;
 			case -ENOENT:
 				seen |= 2;
-				assert_peer(server, OTHER);
+				assert_peer_address(server, OTHER);
 				break;
 			case -EBADMSG:
 				seen |= 4;

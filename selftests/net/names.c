@@ -4,7 +4,6 @@
  * to it: UDP, and TCP connections that the server makes. They have their peer's own name, and a
  * stream that nobody touches, whoever the peer is.
  */
-#include <arpa/inet.h>
 #include <netdb.h>
 
 #include "../lib/address.h"
@@ -12,7 +11,7 @@
 
 #define TRANSPARENT 2532
 #define ELSEWHERE   2600 /* where the server connects to */
-#define PAYLOAD	    "220 hello\r\n"
+#define GREETING    "220 hello\r\n"
 
 static const unsigned int ports[] = {TRANSPARENT, PORT, OPEN};
 
@@ -122,12 +121,12 @@ static void check_stream(int fd, int listener, const char *peer)
 	assert_true(other >= 0);
 	assert_peer(fd, peer, ELSEWHERE);
 	assert_no_connection_of_a_proxys(fd);
-	send_text(other, LINE PAYLOAD);
+	send_text(other, LINE GREETING);
 	await_acknowledged(other);
 	assert_no_connection_of_a_proxys(fd);
-	assert_reads_text(fd, LINE PAYLOAD);
-	send_text(fd, PAYLOAD);
-	assert_reads_text(other, PAYLOAD);
+	assert_reads_text(fd, LINE GREETING);
+	send_text(fd, GREETING);
+	assert_reads_text(other, GREETING);
 	assert_peer(fd, peer, ELSEWHERE);
 	assert_no_connection_of_a_proxys(fd);
 	reset(other);
@@ -167,7 +166,7 @@ static int accept_before(const struct family *family, unsigned int port, enum be
 	const char *text = before == HALF_A_HEADER		 ? "PROXY TCP4 "
 			   : before == BAD_HEADER		 ? "EHLO x\r\n"
 			   : before == NO_HEADER && port == OPEN ? ""
-								 : LINE PAYLOAD;
+								 : LINE GREETING;
 
 	if (before != NO_PROXY)
 		become_proxy();

@@ -13,7 +13,6 @@
 #include "../lib/proxy.h"
 #include "../lib/raw.h"
 
-#define PAYLOAD	   "EHLO x\r\n"
 #define FILLERS	   3	/* fill a listener whose backlog is one less */
 #define NEVER_MS   1500 /* an outsider need not be connected at all */
 #define FIRST_PORT 42000

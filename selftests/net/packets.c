@@ -16,20 +16,17 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/time.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 
 #include "../lib/net.h"
-#include "../lib/proxy.h"
+#include "../lib/netns.h"
 
 #define DROPS	   2560 /* split */
 #define TELLS	   2561 /* split, on-bad tell */
@@ -1309,19 +1306,11 @@ static int setup(void **state)
 	return 0;
 }
 
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
 static void random_packets_come_out_as_true_as_they_went_in(void **state)
 {
 	const char *wanted = getenv("PACKETS"), *seed = getenv("PACKETS_SEED");
 	long count = wanted ? atol(wanted) : getenv("CHECK_SHARE") ? 30000 : 100000, done, now;
-	double begun = seconds();
+	double begun = now_ms() / 1e3;
 	unsigned int round = 0;
 
 	(void)state;
@@ -1337,7 +1326,7 @@ static void random_packets_come_out_as_true_as_they_went_in(void **state)
 		      "out %ld "
 		      "translated; %ld on the "
 		      "wire\n",
-		      done, frame_max, seconds() - begun, passed, translated, cut_out, turned,
+		      done, frame_max, now_ms() / 1e3 - begun, passed, translated, cut_out, turned,
 		      syns + syns_again, syns_again, dropped, left_alone, acknowledged, answers);
 	assert_true(translated > 0 && syns_again > 0 && cut_out > 0 && turned > 0 && syns > 0 &&
 		    acknowledged > 0 && answers > 0 && dropped > 0 && left_alone > 0);

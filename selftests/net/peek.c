@@ -3,10 +3,7 @@
  * Peek mode: pp_lookup() knows the origin, and the stream is exactly the payload.
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../lib/net.h"

@@ -5,11 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
 #include "../lib/address.h"
+#include "../lib/map.h"
+#include "../lib/netns.h"
 #include "../lib/proxy.h"
 
 #define BANNER	    "220 hello\r\n"

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "../lib/map.h"
 #include "../lib/proxy.h"
 
 #define TRANSPARENT 2542

@@ -5,6 +5,8 @@
  */
 #include <signal.h>
 
+#include "../lib/map.h"
+#include "../lib/netns.h"
 #include "../lib/proxy.h"
 
 #define PROXY_ADDRESS  "10.9.1.2"

@@ -5,12 +5,10 @@
  * and the same ports may be used again at once, by a header of another length.
  */
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include "../lib/way.h"
+#include "../lib/wire.h"
 
-#define PAYLOAD	    "EHLO x\r\n"
 #define PAYLOAD_LEN 8
 #define ALL	    (LINE_LEN + PAYLOAD_LEN)
 

@@ -9,10 +9,10 @@
 #include <linux/ethtool.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 
-#include "../lib/proxy.h"
+#include "../lib/net.h"
+#include "../lib/netns.h"
 #include "../lib/wire.h"
 
 #define SPLIT	   2540

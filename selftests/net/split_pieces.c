@@ -5,10 +5,11 @@
  * come again, whole, overlapping, and with more.
  */
 #define _GNU_SOURCE
-#include "../lib/way.h"
 
-#define PAYLOAD "EHLO x\r\n"
-#define SMALL	536 /* bytes in a segment, where the MTU is 576 */
+#include "../lib/way.h"
+#include "../lib/wire.h"
+
+#define SMALL 536 /* bytes in a segment, where the MTU is 576 */
 
 static int setup(void **state)
 {

@@ -10,9 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <linux/io_uring.h>
 #include <sys/mman.h>

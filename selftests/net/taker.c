@@ -5,49 +5,12 @@
  */
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 
-#include "../lib/net.h"
+#include "../lib/lookups.h"
 
-#define PAYLOAD	  "EHLO x\r\n"
-#define LARGE	  PP_HEADER_MAX
 #define TRIES	  5
 #define STOP_MS	  1000
 #define MARGIN_MS 1800 /* the taker has 2 s */
-
-static int open_listener;
-
-static int setup(void **state)
-{
-	net_setup(state);
-	open_listener = listen_on(SERVER, OPEN);
-	return 0;
-}
-
-/* The headers that the tests below send, by number. */
-#define HEADERS 3
-
-static size_t make_header(int which, uint8_t *bytes)
-{
-	if (which == 0) {
-		memcpy(bytes, LINE, LINE_LEN);
-		return LINE_LEN;
-	}
-	return make_v2(bytes, which == 1 ? 100 : LARGE);
-}
-
-static const char *origin_of(int which)
-{
-	return which == 0 ? LINE_ORIGIN : V2_ORIGIN;
-}
-
-static long ms_since(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000;
-}
 
 static uint32_t take(int fd)
 {
@@ -88,38 +51,50 @@ static pid_t start_taker(int fd, size_t len, enum end end)
 	return pid;
 }
 
+/* A connection whose header has come, and the payload. */
+static void open_with_header(struct link *link, const uint8_t *bytes, size_t len)
+{
+	open_link(open_listener, link);
+	send_all(link->client, bytes, len);
+	send_text(link->client, PAYLOAD);
+	await_acknowledged(link->client);
+}
+
+/* The header is gone, and no byte of the payload. */
+static void assert_taken(const struct link *link, int which)
+{
+	assert_origin(link->server, origin_of(which));
+	assert_reads_text(link->server, PAYLOAD);
+	assert_nothing_to_read(link->server);
+}
+
 /* Return: 0, or -1 when this machine was too slow to tell. */
 static int try_stopped(int which, const uint8_t *bytes, size_t len)
 {
-	struct timespec start;
+	int64_t start;
 	struct pp_origin origin;
 	struct link link;
 	int result = -EAGAIN, status;
 	long asked_ms;
 	pid_t taker;
 
-	open_link(open_listener, &link);
-	send_all(link.client, bytes, len);
-	send_text(link.client, PAYLOAD);
-	await_acknowledged(link.client);
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	open_with_header(&link, bytes, len);
+	start = now_ms();
 	taker = start_taker(link.server, len, STOPS);
 	do {
 		result = pp_lookup(link.server, &origin);
-		asked_ms = ms_since(&start);
+		asked_ms = now_ms() - start;
 		usleep(1000);
 	} while (result == -EAGAIN && asked_ms < STOP_MS);
 	kill(taker, SIGCONT);
 	assert_int_equal(waitpid(taker, &status, 0), taker);
-	if (asked_ms >= MARGIN_MS || ms_since(&start) >= MARGIN_MS) {
+	if (asked_ms >= MARGIN_MS || now_ms() - start >= MARGIN_MS) {
 		close_link(&link);
 		return -1;
 	}
 	assert_int_equal(result, -EAGAIN);
 	assert_int_equal(status, 0);
-	assert_origin(link.server, origin_of(which));
-	assert_reads_text(link.server, PAYLOAD);
-	assert_nothing_to_read(link.server);
+	assert_taken(&link, which);
 	close_link(&link);
 	return 0;
 }
@@ -144,7 +119,7 @@ static void a_caller_that_waits_gets_the_origin_from_a_taker_that_goes_on(void *
 {
 	static uint8_t bytes[LARGE];
 	struct pp_origin origin;
-	struct timespec start;
+	int64_t start;
 	struct link link;
 	int which, status, result;
 	pid_t taker, waker;
@@ -153,11 +128,8 @@ static void a_caller_that_waits_gets_the_origin_from_a_taker_that_goes_on(void *
 	(void)state;
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
-		open_link(open_listener, &link);
-		send_all(link.client, bytes, len);
-		send_text(link.client, PAYLOAD);
-		await_acknowledged(link.client);
-		clock_gettime(CLOCK_MONOTONIC, &start);
+		open_with_header(&link, bytes, len);
+		start = now_ms();
 		taker = start_taker(link.server, len, STOPS);
 		waker = fork();
 		if (waker == 0) {
@@ -167,7 +139,7 @@ static void a_caller_that_waits_gets_the_origin_from_a_taker_that_goes_on(void *
 		result = pp_lookup_wait(link.server, &origin, SOON_MS);
 		waitpid(waker, &status, 0);
 		waitpid(taker, &status, 0);
-		if (ms_since(&start) < MARGIN_MS) {
+		if (now_ms() - start < MARGIN_MS) {
 			assert_int_equal(result, 0);
 			assert_int_equal(status, 0);
 			assert_reads_text(link.server, PAYLOAD);
@@ -187,14 +159,9 @@ static void a_taker_that_died_is_another_ones_turn(void **state)
 	(void)state;
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
-		open_link(open_listener, &link);
-		send_all(link.client, bytes, len);
-		send_text(link.client, PAYLOAD);
-		await_acknowledged(link.client);
+		open_with_header(&link, bytes, len);
 		start_taker(link.server, len, DIES);
-		assert_origin(link.server, origin_of(which));
-		assert_reads_text(link.server, PAYLOAD);
-		assert_nothing_to_read(link.server);
+		assert_taken(&link, which);
 		for (i = 0; i < 3; i++) /* and nobody is told any more */
 			assert_int_equal(take(link.server), 0);
 		close_link(&link);
@@ -222,9 +189,7 @@ static void takers_that_die_one_after_the_other(void **state)
 		await_acknowledged(link.client);
 		sleep(3);
 		start_taker(link.server, len, DIES);
-		assert_origin(link.server, origin_of(which));
-		assert_reads_text(link.server, PAYLOAD);
-		assert_nothing_to_read(link.server);
+		assert_taken(&link, which);
 		close_link(&link);
 	}
 }
@@ -253,9 +218,7 @@ static void who_asks_again_is_told_again_at_once(void **state)
 		await_acknowledged(link.client);
 		for (i = 0; i < 3; i++)
 			assert_int_equal(take(link.server), len - 3);
-		assert_origin(link.server, origin_of(which));
-		assert_reads_text(link.server, PAYLOAD);
-		assert_nothing_to_read(link.server);
+		assert_taken(&link, which);
 		close_link(&link);
 	}
 }
@@ -270,5 +233,5 @@ int main(void)
 		cmocka_unit_test(who_asks_again_is_told_again_at_once),
 	};
 
-	return cmocka_run_group_tests_name("taker", tests, setup, NULL);
+	return cmocka_run_group_tests_name("taker", tests, lookups_setup, NULL);
 }

@@ -4,7 +4,6 @@
  * another CPU while it does: TCP can be found to have the socket before pp_sockops has run for it.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

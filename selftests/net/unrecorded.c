@@ -6,16 +6,14 @@
  * And a stranger stays one.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <linux/filter.h>
-#include <netinet/in.h>
 
+#include "../lib/name.h"
 #include "../lib/proxy.h"
 #include "../lib/raw.h"
 
 #define TRANSPARENT 2532
-#define NEW	    2540 /* becomes a served port */
-#define PAYLOAD	    "EHLO x\r\n"
+#define NEW	    2540	/* becomes a served port */
 #define LATER	    "127.0.0.4" /* becomes a marked proxy */
 #define DUMMY	    "192.0.0.8"
 
@@ -41,15 +39,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static void assert_peer(int fd, const char *name)
-{
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
-
-	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
-	assert_string_equal(inet_ntoa(peer.sin_addr), name);
-}
-
 static void assert_unrecorded(int server)
 {
 	struct pp_origin origin = {0};
@@ -68,7 +57,7 @@ static void check_unrecorded(int client, int server, int transparent)
 	assert_true(server >= 0);
 	assert_unrecorded(server);
 	if (transparent)
-		assert_peer(server, DUMMY);
+		assert_peer_address(server, DUMMY);
 	guarded = counter("guarded");
 	send_text(client, LINE PAYLOAD);
 	if (transparent) { /* nothing takes a header out of it, so nothing of it gets through */
@@ -80,7 +69,7 @@ static void check_unrecorded(int client, int server, int transparent)
 	}
 	assert_unrecorded(server);
 	if (transparent)
-		assert_peer(server, DUMMY);
+		assert_peer_address(server, DUMMY);
 	else
 		assert_reads_text(server, LINE PAYLOAD); /* nothing is lost */
 	assert_unrecorded(server);
@@ -92,11 +81,11 @@ static void check_stranger(int client, int server)
 
 	assert_true(server >= 0);
 	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
-	assert_peer(server, OTHER);
+	assert_peer_address(server, OTHER);
 	send_text(client, LINE PAYLOAD);
 	assert_reads_text(server, LINE PAYLOAD);
 	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
-	assert_peer(server, OTHER);
+	assert_peer_address(server, OTHER);
 }
 
 static void connections_older_than_the_programs(void **state)
@@ -151,7 +140,7 @@ static void connections_older_than_the_mark(void **state)
 			clients[k] = connect_to(LATER, SERVER, ports[i]);
 		servers[0] = accept_within(listeners[i], SOON_MS);
 		assert_int_equal(pp_lookup(servers[0], &origin), -ENOENT);
-		assert_peer(servers[0], LATER);
+		assert_peer_address(servers[0], LATER);
 		run(0, "build/bin/ppctl proxy add %s", LATER);
 		servers[1] = accept_within(listeners[i], SOON_MS);
 		for (k = 0; k < 2; k++)
@@ -298,7 +287,7 @@ static void connections_without_memory_for_a_record(void **state)
 		assert_true(server >= 0);
 		assert_unrecorded(server);
 		if (ports[i] == TRANSPARENT)
-			assert_peer(server, DUMMY);
+			assert_peer_address(server, DUMMY);
 		else
 			assert_reads_text(server, LINE PAYLOAD);
 		close_both(client, server);
@@ -319,7 +308,7 @@ static void connections_without_memory_for_a_record(void **state)
 		assert_true(server >= 0);
 		assert_unrecorded(server);
 		if (ports[i] == TRANSPARENT)
-			assert_peer(server, DUMMY);
+			assert_peer_address(server, DUMMY);
 		close_both(client, server);
 
 		client = connect_to(OTHER, SERVER, ports[i]);

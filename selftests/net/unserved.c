@@ -6,18 +6,14 @@
  * proxy.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
 
-#include "../lib/address.h"
 #include "../lib/proxy.h"
 
 #define TRANSPARENT 2540
 #define SPLIT	    2541
-#define PAYLOAD	    "EHLO x\r\n"
 
 static const unsigned int ports[] = {TRANSPARENT, SPLIT};
 

@@ -6,17 +6,15 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 
 #include "../lib/address.h"
+#include "../lib/netns.h"
 #include "../lib/proxy.h"
 
 #define TRANSPARENT 2532
-#define PAYLOAD	    "EHLO x\r\n"
 #define LINK	    "link0" /* to another host */
 #define LINK_OWN    "10.61.0.1"
 #define LINK_OTHER  "10.61.0.2"

@@ -19,7 +19,6 @@
 #define TRANSPARENT 2532
 #define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n" /* no longer than LINE */
 #define FORGED_LEN  (sizeof(FORGED) - 1)
-#define PAYLOAD	    "EHLO x\r\n"
 #define WRAP	    (1ULL << 32)
 #define LARGE	    2000 /* bytes of a header */
 

@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "../../user/lib/internal.h"
+#include "../lib/urgent.h"
 #include "headers.h"
 
 #define LINE	 "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n"
@@ -379,50 +380,6 @@ static void tlvs_that_do_not_fit_are_left_out(void **state)
 	close_pair(&pair);
 }
 
-enum arrival {
-	TOGETHER, /* in one segment */
-	APART,	  /* the urgent byte ends the first of two segments */
-	LATE,	  /* the reader waits already, for each of them */
-	ARRIVALS
-};
-
-struct urgent {
-	int fd;
-	const uint8_t *bytes;
-	size_t len, position;
-	enum arrival arrival;
-};
-
-static void cork(int fd, int on)
-{
-	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
-}
-
-/* Sends a header whose byte @position is urgent, and the payload. */
-static void *send_urgent(void *argument)
-{
-	struct urgent *urgent = argument;
-	size_t first = urgent->position + 1;
-
-	if (urgent->arrival == TOGETHER)
-		cork(urgent->fd, 1);
-	if (urgent->arrival == LATE && first > 1) {
-		usleep(1000);
-		send_all(urgent->fd, urgent->bytes, first - 1);
-		usleep(1000);
-		assert_int_equal(send(urgent->fd, urgent->bytes + first - 1, 1, MSG_OOB), 1);
-		usleep(1000);
-	} else {
-		assert_int_equal(send(urgent->fd, urgent->bytes, first, MSG_OOB), first);
-	}
-	send_all(urgent->fd, urgent->bytes + first, urgent->len - first);
-	if (urgent->arrival != TOGETHER) /* else the kernel may join them */
-		usleep(1000);
-	send_all(urgent->fd, PAYLOAD, strlen(PAYLOAD));
-	cork(urgent->fd, 0);
-	return NULL;
-}
-
 static int discard_urgent(int fd, uint32_t len)
 {
 	return pp_discard(fd, len, 1);
@@ -456,7 +413,7 @@ static void check_urgent(struct urgent *urgent, int was_inline, int (*take)(int,
 
 static void an_urgent_byte_anywhere_in_a_header_is_one_of_it(void **state)
 {
-	struct urgent urgent = {0};
+	struct urgent urgent = {.payload = PAYLOAD};
 	uint8_t v2[40];
 	int version;
 
