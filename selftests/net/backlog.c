@@ -4,25 +4,18 @@
  * there, segment behind segment. It has been decoded, but TCP has not taken it: the payload is not
  * a hole, nothing is to come twice, and the payload is no header either, whatever it looks like.
  */
-#include <arpa/inet.h>
 
 #include "../lib/locked.h"
 #include "../lib/proxy.h"
-#include "../lib/raw.h"
+#include "../lib/stream.h"
 
 #define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n"
 #define FORGED_LEN  (sizeof(FORGED) - 1)
-#define LARGE	    3000
+#define LARGE	    STREAM_HEADER_MAX
 #define PIECE	    1000 /* bytes of payload in a segment */
 #define PIECES	    5
 #define PAYLOAD_LEN (PIECE * PIECES)
 #define BULK_LEN    40000 /* in one segment, as GSO has it */
-
-struct stream {
-	uint8_t bytes[LARGE + BULK_LEN];
-	size_t header_len;
-	const char *origin;
-};
 
 /* Bytes of a v2 header; 0: the v1 one. */
 static const size_t lens[] = {0, 28, 60, 300, LARGE};
@@ -38,46 +31,11 @@ static int setup(void **state)
 	return 0;
 }
 
-static void make_stream(struct stream *stream, size_t header_len)
+/* A stream whose payload begins with a header. */
+static void make_stream(struct stream *stream, size_t header_len, size_t payload_len)
 {
-	if (header_len) {
-		make_v2(stream->bytes, header_len);
-		stream->origin = V2_ORIGIN;
-	} else {
-		header_len = LINE_LEN;
-		memcpy(stream->bytes, LINE, LINE_LEN);
-		stream->origin = LINE_ORIGIN;
-	}
-	fill_pattern(stream->bytes + header_len, BULK_LEN, header_len);
-	memcpy(stream->bytes + header_len, FORGED, FORGED_LEN);
-	stream->header_len = header_len;
-}
-
-static void send_part(const struct handshake *handshake, const struct stream *stream, size_t from,
-		      size_t to)
-{
-	const struct raw_segment segment = {.seq = handshake->seq + from,
-					    .ack = handshake->ack,
-					    .bytes = stream->bytes + from,
-					    .len = to - from};
-
-	raw_send(handshake, &segment);
-}
-
-static void check(int server, const struct stream *stream, size_t payload_len, const char *what)
-{
-	char text[PP_ORIGIN_PRINT_MAX];
-	struct pp_origin origin;
-	int result = pp_lookup_wait(server, &origin, SOON_MS);
-
-	if (result)
-		fail_msg("%s, header of %zu bytes: %s: %s", what, stream->header_len,
-			 pp_strerror(result), pp_reason_text(origin.reason));
-	pp_origin_print(&origin, text, sizeof(text));
-	assert_string_equal(text, stream->origin);
-	assert_reads(server, stream->bytes + stream->header_len, payload_len);
-	assert_nothing_to_read(server);
-	assert_int_equal(pp_lookup(server, &origin), 0);
+	stream_make(stream, header_len, payload_len);
+	memcpy(stream_at(stream, stream->header_len), FORGED, FORGED_LEN);
 }
 
 /* The header is cut at @cuts[0], @cuts[1], up to a 0; its last part comes with @together bytes of
@@ -85,38 +43,36 @@ static void check(int server, const struct stream *stream, size_t payload_len, c
 static void try_raw(struct absent_page *page, const struct stream *stream, const size_t *cuts,
 		    size_t together, int gated)
 {
-	size_t at = 0, end = stream->header_len + PAYLOAD_LEN, next;
+	size_t at = 0, end = stream->len, next;
 	long holes = counter("dropped_hole");
 	struct handshake handshake;
 	int client, server;
 
 	if (!is_my_share())
 		return;
-	client = connect_to(PROXY, SERVER, gated ? PORT : OPEN);
-	sniff(&handshake, port_of(client));
+	client = stream_begin(&handshake, gated ? PORT : OPEN);
 	if (gated) { /* the first piece is the handshake's */
-		send_part(&handshake, stream, 0, cuts[0]);
+		stream_send(&handshake, stream, 0, cuts[0], 0);
 		at = *cuts++;
 	}
 	server = accept_within(gated ? gated_listener : listener, SOON_MS);
 	assert_true(server >= 0);
 	lock_socket(page, server);
 	for (; *cuts; cuts++) {
-		send_part(&handshake, stream, at, *cuts);
+		stream_send(&handshake, stream, at, *cuts, 0);
 		at = *cuts;
 	}
-	send_part(&handshake, stream, at, stream->header_len + together);
+	stream_send(&handshake, stream, at, stream->header_len + together, 0);
 	for (at = stream->header_len + together; at < end; at = next) {
 		next = at + PIECE < end ? at + PIECE : end;
-		send_part(&handshake, stream, at, next);
+		stream_send(&handshake, stream, at, next, 0);
 	}
 	unlock_socket(page);
-	check(server, stream, PAYLOAD_LEN, "segments");
+	stream_check(server, stream, "segments", together, gated);
 	if (counter("dropped_hole") != holes)
 		fail_msg("header of %zu bytes: %ld segments were dropped", stream->header_len,
 			 counter("dropped_hole") - holes);
-	reset(client);
-	close(server);
+	stream_end(client, server);
 }
 
 static void payload_behind_a_header_that_waits(void **state)
@@ -131,7 +87,7 @@ static void payload_behind_a_header_that_waits(void **state)
 	absent_page_make(&page);
 	raw_open();
 	for (i = 0; i < LENS; i++) {
-		make_stream(&stream, lens[i]);
+		make_stream(&stream, lens[i], PAYLOAD_LEN);
 		for (k = 0; k < sizeof(togethers) / sizeof(togethers[0]); k++)
 			try_raw(&page, &stream, whole, togethers[k], 0);
 	}
@@ -149,7 +105,7 @@ static void payload_behind_a_header_that_waits_in_pieces(void **state)
 	absent_page_make(&page);
 	raw_open();
 	for (i = 0; i < LENS; i++) {
-		make_stream(&stream, lens[i]);
+		make_stream(&stream, lens[i], PAYLOAD_LEN);
 		for (gated = 0; gated <= 1; gated++) {
 			const size_t last = stream.header_len - 1, half = stream.header_len / 2;
 			const size_t cuts[][4] = {{1, 0}, {last, 0}, {half, 0}, {5, half, last, 0}};
@@ -171,6 +127,7 @@ enum bulk { APART, TOGETHER, IN_PIECES, BULKS };
 static void try_bulk(struct absent_page *page, const struct stream *stream, enum bulk bulk,
 		     const char *source)
 {
+	const uint8_t *bytes = stream->room + STREAM_BEFORE;
 	size_t half = stream->header_len / 2;
 	long holes = counter("dropped_hole");
 	int client, server;
@@ -186,20 +143,20 @@ static void try_bulk(struct absent_page *page, const struct stream *stream, enum
 	lock_socket(page, server);
 	switch (bulk) {
 	case APART:
-		send_all(client, stream->bytes, stream->header_len);
-		send_all(client, stream->bytes + stream->header_len, BULK_LEN);
+		send_all(client, bytes, stream->header_len);
+		send_all(client, bytes + stream->header_len, BULK_LEN);
 		break;
 	case TOGETHER:
-		send_all(client, stream->bytes, stream->header_len + BULK_LEN);
+		send_all(client, bytes, stream->header_len + BULK_LEN);
 		break;
 	default:
-		send_all(client, stream->bytes, half);
-		send_all(client, stream->bytes + half, stream->header_len - half);
-		send_all(client, stream->bytes + stream->header_len, 1);
-		send_all(client, stream->bytes + stream->header_len + 1, BULK_LEN - 1);
+		send_all(client, bytes, half);
+		send_all(client, bytes + half, stream->header_len - half);
+		send_all(client, bytes + stream->header_len, 1);
+		send_all(client, bytes + stream->header_len + 1, BULK_LEN - 1);
 	}
 	unlock_socket(page);
-	check(server, stream, BULK_LEN, source);
+	stream_check(server, stream, source, bulk, 0);
 	if (counter("dropped_hole") != holes)
 		fail_msg("%s, bulk %d, header of %zu bytes: %ld segments were dropped", source,
 			 bulk, stream->header_len, counter("dropped_hole") - holes);
@@ -217,13 +174,13 @@ static void large_segments_behind_a_header_that_waits(void **state)
 	(void)state;
 	absent_page_make(&page);
 	for (i = 0; i < LENS; i++) {
-		make_stream(&stream, lens[i]);
+		make_stream(&stream, lens[i], BULK_LEN);
 		for (bulk = 0; bulk < BULKS; bulk++)
 			try_bulk(&page, &stream, bulk, PROXY);
 	}
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
 	for (i = 0; i < LENS; i++) {
-		make_stream(&stream, lens[i]);
+		make_stream(&stream, lens[i], BULK_LEN);
 		for (bulk = 0; bulk < BULKS; bulk++)
 			try_bulk(&page, &stream, bulk, LOCAL);
 	}

@@ -7,20 +7,12 @@
  * TCP checks what is shorter than some 76 bytes before the gate sees it: damaged pieces go on into
  * the payload.
  */
-#include <arpa/inet.h>
 
-#include "../lib/net.h"
-#include "../lib/raw.h"
+#include "../lib/stream.h"
 
 #define PAYLOAD_LEN 200
-#define LARGE	    3000
+#define LARGE	    STREAM_HEADER_MAX
 #define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n"
-
-struct stream {
-	uint8_t bytes[LARGE + PAYLOAD_LEN];
-	size_t header_len, len;
-	const char *origin;
-};
 
 static const unsigned int ports[] = {PORT, OPEN, DROPPING};
 static int listeners[3];
@@ -64,62 +56,6 @@ static void make_v2_with_checksum(uint8_t *bytes, size_t len)
 	bytes[34] = crc;
 }
 
-/* @header_len: of a v2 header; 0: the v1 one */
-static void make_stream(struct stream *stream, size_t header_len, int checksum)
-{
-	if (checksum) {
-		make_v2_with_checksum(stream->bytes, header_len);
-		stream->origin = V2_ORIGIN;
-	} else if (header_len) {
-		make_v2(stream->bytes, header_len);
-		stream->origin = V2_ORIGIN;
-	} else {
-		header_len = LINE_LEN;
-		memcpy(stream->bytes, LINE, LINE_LEN);
-		stream->origin = LINE_ORIGIN;
-	}
-	fill_pattern(stream->bytes + header_len, PAYLOAD_LEN, header_len);
-	stream->header_len = header_len;
-	stream->len = header_len + PAYLOAD_LEN;
-}
-
-static void send_part(const struct handshake *handshake, const struct stream *stream, size_t from,
-		      size_t to, int damaged)
-{
-	const struct raw_segment segment = {.seq = handshake->seq + from,
-					    .ack = handshake->ack,
-					    .bytes = stream->bytes + from,
-					    .len = to - from,
-					    .damaged = damaged};
-
-	raw_send(handshake, &segment);
-}
-
-/* A connection of which the client sends nothing itself, but by raw segments. */
-static int begin(struct handshake *handshake, unsigned int port)
-{
-	int client = connect_to(PROXY, SERVER, port);
-
-	sniff(handshake, port_of(client));
-	return client;
-}
-
-static void check(int server, const struct stream *stream, const char *what, size_t cut)
-{
-	char text[PP_ORIGIN_PRINT_MAX];
-	struct pp_origin origin;
-	int result = pp_lookup_wait(server, &origin, SOON_MS);
-
-	if (result)
-		fail_msg("%s, cut at %zu, header of %zu bytes: %s: %s", what, cut,
-			 stream->header_len, pp_strerror(result), pp_reason_text(origin.reason));
-	pp_origin_print(&origin, text, sizeof(text));
-	assert_string_equal(text, stream->origin);
-	assert_reads(server, stream->bytes + stream->header_len, PAYLOAD_LEN);
-	assert_nothing_to_read(server);
-	assert_int_equal(pp_lookup(server, &origin), 0);
-}
-
 static void assert_no_answer(int server, const struct stream *stream, const char *what, size_t cut)
 {
 	struct pp_origin origin;
@@ -143,29 +79,28 @@ static void try_cut(const struct stream *stream, const struct stream *damaged, c
 		return;
 	for (i = 0; i < 3; i++) {
 		for (asked = 0; asked <= 1; asked++) {
-			client = begin(&handshake, ports[i]);
-			send_part(&handshake, stream, 0, cut, 0);
+			client = stream_begin(&handshake, ports[i]);
+			stream_send(&handshake, stream, 0, cut, 0);
 			server = accept_within(listeners[i], SOON_MS);
 			assert_true(server >= 0);
 			if (asked)
 				assert_no_answer(server, stream, "the first piece", cut);
-			send_part(&handshake, damaged, cut, stream->len, 1);
+			stream_send(&handshake, damaged, cut, stream->len, 1);
 			if (asked)
 				assert_no_answer(server, stream, what, cut);
-			send_part(&handshake, damaged, 0, stream->len, 1);
+			stream_send(&handshake, damaged, 0, stream->len, 1);
 			if (asked)
 				assert_no_answer(server, stream, what, cut);
 			/* with other boundaries */
 			end = (cut + stream->header_len) / 2;
 			if (end > cut) {
-				send_part(&handshake, stream, cut, end, 0);
-				send_part(&handshake, damaged, end, stream->len, 1);
+				stream_send(&handshake, stream, cut, end, 0);
+				stream_send(&handshake, damaged, end, stream->len, 1);
 				assert_no_answer(server, stream, what, cut);
 			}
-			send_part(&handshake, stream, cut, stream->len, 0);
-			check(server, stream, what, cut);
-			reset(client);
-			close(server);
+			stream_send(&handshake, stream, cut, stream->len, 0);
+			stream_check(server, stream, what, cut, i);
+			stream_end(client, server);
 		}
 	}
 }
@@ -178,13 +113,13 @@ static void a_damaged_rest_of_a_line(void **state)
 
 	(void)state;
 	raw_open();
-	make_stream(&stream, 0, 0);
+	stream_make(&stream, 0, PAYLOAD_LEN);
 	for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		damaged = stream;
-		memset(damaged.bytes + cuts[i], '#', LINE_LEN - cuts[i]);
+		memset(stream_at(&damaged, cuts[i]), '#', LINE_LEN - cuts[i]);
 		try_cut(&stream, &damaged, "no line", cuts[i]);
 		damaged = stream; /* goes on, and on: a line that is too long */
-		memset(damaged.bytes + cuts[i], '1', damaged.len - cuts[i]);
+		memset(stream_at(&damaged, cuts[i]), '1', damaged.len - cuts[i]);
 		try_cut(&stream, &damaged, "no end of the line", cuts[i]);
 	}
 }
@@ -199,9 +134,9 @@ static void a_damaged_rest_whose_tlv_is_longer_than_the_header(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k], 0);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		damaged = stream;
-		damaged.bytes[30]++;
+		++*stream_at(&damaged, 30);
 		for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
 			try_cut(&stream, &damaged, "a TLV overrun", cuts[i]);
 	}
@@ -220,10 +155,10 @@ static void a_damaged_rest_with_another_family_or_length(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k], 0);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 			damaged = stream;
-			damaged.bytes[wrong[i].at] = wrong[i].value;
+			*stream_at(&damaged, wrong[i].at) = wrong[i].value;
 			try_cut(&stream, &damaged, "another fixed part", wrong[i].at);
 			try_cut(&stream, &damaged, "another fixed part", 1);
 		}
@@ -240,12 +175,22 @@ static void a_damaged_rest_that_the_headers_own_checksum_tells(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k], 1);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		make_v2_with_checksum(stream_at(&stream, 0), lens[k]);
 		damaged = stream;
-		damaged.bytes[lens[k] - 1] ^= 0x10;
+		*stream_at(&damaged, lens[k] - 1) ^= 0x10;
 		for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]) && cuts[i] < lens[k]; i++)
 			try_cut(&stream, &damaged, "a wrong CRC", cuts[i]);
 	}
+}
+
+/* All of it, in the three pieces that end at @cut, at @end and at the end of the stream. */
+static void send_pieces_in_order(const struct handshake *handshake, const struct stream *stream,
+				 size_t cut, size_t end)
+{
+	stream_send(handshake, stream, 0, cut, 0);
+	stream_send(handshake, stream, cut, end, 0);
+	stream_send(handshake, stream, end, stream->len, 0);
 }
 
 /* The piece from @cut on comes before all others, ends no handshake, and is dropped. */
@@ -258,22 +203,19 @@ static void try_overtaking(const struct stream *stream, size_t cut, size_t end)
 	if (!is_my_share())
 		return;
 	for (i = 0; i < 3; i += 2) { /* a gate is shut */
-		client = begin(&handshake, ports[i]);
+		client = stream_begin(&handshake, ports[i]);
 		holes = counter("dropped_hole");
-		send_part(&handshake, stream, cut, end, 0);
+		stream_send(&handshake, stream, cut, end, 0);
 		server = accept_within(listeners[i], 0);
 		if (server >= 0)
 			fail_msg("the piece from %zu to %zu made a connection", cut, end);
 		if (counter("dropped_hole") <= holes)
 			fail_msg("the piece from %zu to %zu is no hole", cut, end);
-		send_part(&handshake, stream, 0, cut, 0);
-		send_part(&handshake, stream, cut, end, 0);
-		send_part(&handshake, stream, end, stream->len, 0);
+		send_pieces_in_order(&handshake, stream, cut, end);
 		server = accept_within(listeners[i], SOON_MS);
 		assert_true(server >= 0);
-		check(server, stream, "overtaken", cut);
-		reset(client);
-		close(server);
+		stream_check(server, stream, "overtaken", cut, i);
+		stream_end(client, server);
 	}
 }
 
@@ -284,11 +226,11 @@ static void the_last_piece_overtakes_the_first(void **state)
 
 	(void)state;
 	raw_open();
-	make_stream(&stream, 0, 0);
+	stream_make(&stream, 0, PAYLOAD_LEN);
 	for (cut = 1; cut < LINE_LEN; cut++)
 		try_overtaking(&stream, cut, LINE_LEN);
 	/* "\r\n", and payload that goes on as the v2 signature does */
-	memcpy(stream.bytes + LINE_LEN, "\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 14);
+	memcpy(stream_at(&stream, LINE_LEN), "\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 14);
 	for (cut = LINE_LEN - 3; cut < LINE_LEN; cut++) {
 		try_overtaking(&stream, cut, LINE_LEN + 2);
 		try_overtaking(&stream, cut, LINE_LEN + 9);
@@ -308,11 +250,11 @@ static void a_piece_that_looks_like_a_beginning_overtakes_the_first(void **state
 	raw_open();
 	make_v2(start, sizeof(start));
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k], 0);
-		memcpy(stream.bytes + cut, start, sizeof(start));
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		memcpy(stream_at(&stream, cut), start, sizeof(start));
 		for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 			try_overtaking(&stream, cut, cut + ends[i]);
-		memcpy(stream.bytes + cut, FORGED, sizeof(FORGED) - 1);
+		memcpy(stream_at(&stream, cut), FORGED, sizeof(FORGED) - 1);
 		for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 			try_overtaking(&stream, cut, cut + ends[i]);
 	}
@@ -328,22 +270,19 @@ static void try_forged(const struct stream *stream, size_t cut, size_t end)
 	if (!is_my_share())
 		return;
 	for (i = 0; i < 3; i++) {
-		client = begin(&handshake, ports[i]);
-		send_part(&handshake, stream, cut, end, 0);
-		send_part(&handshake, stream, cut, stream->len, 0);
+		client = stream_begin(&handshake, ports[i]);
+		stream_send(&handshake, stream, cut, end, 0);
+		stream_send(&handshake, stream, cut, stream->len, 0);
 		server = accept_within(listeners[i], ports[i] == OPEN ? SOON_MS : 0);
 		assert_int_equal(server >= 0, ports[i] == OPEN);
 		if (server >= 0)
 			assert_int_equal(pp_lookup(server, &origin), -EAGAIN);
-		send_part(&handshake, stream, 0, cut, 0);
-		send_part(&handshake, stream, cut, end, 0);
-		send_part(&handshake, stream, end, stream->len, 0);
+		send_pieces_in_order(&handshake, stream, cut, end);
 		if (server < 0)
 			server = accept_within(listeners[i], SOON_MS);
 		assert_true(server >= 0);
-		check(server, stream, "forged", cut);
-		reset(client);
-		close(server);
+		stream_check(server, stream, "forged", cut, i);
+		stream_end(client, server);
 	}
 }
 
@@ -359,18 +298,18 @@ static void a_whole_header_within_the_stream_overtakes_the_real_one(void **state
 	make_v2(other, sizeof(other));
 	other[19]++; /* 192.0.2.8 */
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k], 0);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		cut = stream.header_len;
-		memcpy(stream.bytes + cut, FORGED, sizeof(FORGED) - 1);
+		memcpy(stream_at(&stream, cut), FORGED, sizeof(FORGED) - 1);
 		try_forged(&stream, cut, cut + sizeof(FORGED) - 1);
-		memcpy(stream.bytes + cut, other, sizeof(other));
+		memcpy(stream_at(&stream, cut), other, sizeof(other));
 		try_forged(&stream, cut, cut + sizeof(other));
 		if (lens[k] < 300)
 			continue;
 		cut = 120;
-		memcpy(stream.bytes + cut, FORGED, sizeof(FORGED) - 1);
+		memcpy(stream_at(&stream, cut), FORGED, sizeof(FORGED) - 1);
 		try_forged(&stream, cut, cut + sizeof(FORGED) - 1);
-		memcpy(stream.bytes + cut, other, sizeof(other));
+		memcpy(stream_at(&stream, cut), other, sizeof(other));
 		try_forged(&stream, cut, cut + sizeof(other));
 	}
 }

@@ -7,20 +7,10 @@
 #include <arpa/inet.h>
 
 #include "../lib/locked.h"
-#include "../lib/net.h"
-#include "../lib/raw.h"
+#include "../lib/stream.h"
 
-#define PAYLOAD	    "EHLO x\r\n"
-#define PAYLOAD_LEN (sizeof(PAYLOAD) - 1)
-#define BEFORE	    200	 /* room for bytes in front of the stream */
-#define LARGE	    3000 /* bytes of a header */
-
-/* What the proxy sends, with other bytes in front of it. */
-struct stream {
-	uint8_t room[BEFORE + LARGE + PAYLOAD_LEN];
-	size_t header_len, len;
-	const char *origin;
-};
+#define PAYLOAD_LEN 8
+#define LARGE	    STREAM_HEADER_MAX
 
 static int listener, open_listener;
 
@@ -32,78 +22,20 @@ static int setup(void **state)
 	return 0;
 }
 
-/* @header_len: of a v2 header; 0: the v1 one */
-static void make_stream(struct stream *stream, size_t header_len)
-{
-	memset(stream->room, '.', BEFORE);
-	if (header_len) {
-		make_v2(stream->room + BEFORE, header_len);
-		stream->origin = V2_ORIGIN;
-	} else {
-		header_len = LINE_LEN;
-		memcpy(stream->room + BEFORE, LINE, LINE_LEN);
-		stream->origin = LINE_ORIGIN;
-	}
-	memcpy(stream->room + BEFORE + header_len, PAYLOAD, PAYLOAD_LEN);
-	stream->header_len = header_len;
-	stream->len = header_len + PAYLOAD_LEN;
-}
-
-/* Sends the stream's bytes from @from, which may be before it, to @to. */
-static void send_part(const struct handshake *handshake, const struct stream *stream, int from,
-		      int to, int damaged)
-{
-	struct raw_segment segment = {.seq = handshake->seq + from,
-				      .ack = handshake->ack,
-				      .bytes = stream->room + BEFORE + from,
-				      .len = to - from,
-				      .damaged = damaged};
-
-	raw_send(handshake, &segment);
-}
-
-static void check(int server, const struct stream *stream, const char *what, int one, int other)
-{
-	char text[PP_ORIGIN_PRINT_MAX];
-	struct pp_origin origin;
-	int result;
-
-	result = pp_lookup_wait(server, &origin, SOON_MS);
-	if (result)
-		fail_msg("%s (%d, %d; header of %zu bytes): %s: %s", what, one, other,
-			 stream->header_len, pp_strerror(result), pp_reason_text(origin.reason));
-	pp_origin_print(&origin, text, sizeof(text));
-	assert_string_equal(text, stream->origin);
-	assert_reads(server, stream->room + BEFORE + stream->header_len,
-		     stream->len - stream->header_len);
-	assert_nothing_to_read(server);
-	assert_int_equal(pp_lookup(server, &origin), 0);
-}
-
-/* A connection of which the client sends nothing itself, but by raw segments. */
-static int begin(struct handshake *handshake, unsigned int port)
-{
-	int client = connect_to(PROXY, SERVER, port);
-
-	sniff(handshake, port_of(client));
-	return client;
-}
-
 /* The first @cut bytes have been taken; the next segment begins at @from. */
 static void try_established(const struct stream *stream, int cut, int from, int asked)
 {
 	struct handshake handshake;
-	int client = begin(&handshake, OPEN), server = accept_within(open_listener, SOON_MS);
+	int client = stream_begin(&handshake, OPEN), server = accept_within(open_listener, SOON_MS);
 	struct pp_origin origin;
 
-	send_all(client, stream->room + BEFORE, cut);
+	send_all(client, stream->room + STREAM_BEFORE, cut);
 	await_acknowledged(client);
 	if (asked && pp_lookup(server, &origin) != -EAGAIN)
 		fail_msg("an answer after %d bytes", cut);
-	send_part(&handshake, stream, from, stream->len, 0);
-	check(server, stream, "established", cut, from);
-	reset(client);
-	close(server);
+	stream_send(&handshake, stream, from, stream->len, 0);
+	stream_check(server, stream, "established", cut, from);
+	stream_end(client, server);
 }
 
 static void every_beginning_in_an_established_header(void **state)
@@ -115,7 +47,7 @@ static void every_beginning_in_an_established_header(void **state)
 
 	(void)state;
 	raw_open();
-	make_stream(&stream, 0);
+	stream_make(&stream, 0, PAYLOAD_LEN);
 	for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		for (from = 0; from <= cuts[i]; from++)
 			try_established(&stream, cuts[i], from, from % 2);
@@ -124,13 +56,13 @@ static void every_beginning_in_an_established_header(void **state)
 
 static void beginnings_before_the_stream_of_an_established_header(void **state)
 {
-	static const int early[] = {-1, -2, -20, -BEFORE};
+	static const int early[] = {-1, -2, -20, -STREAM_BEFORE};
 	struct stream stream;
 	size_t i;
 
 	(void)state;
 	raw_open();
-	make_stream(&stream, 0);
+	stream_make(&stream, 0, PAYLOAD_LEN);
 	for (i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
 		try_established(&stream, 20, early[i], 0);
 		try_established(&stream, 20, early[i], 1);
@@ -146,7 +78,7 @@ static void beginnings_in_large_headers(void **state)
 
 	(void)state;
 	raw_open();
-	make_stream(&stream, LARGE);
+	stream_make(&stream, LARGE, PAYLOAD_LEN);
 	for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		for (k = 0; k < sizeof(starts) / sizeof(starts[0]) && starts[k] <= cuts[i]; k++)
 			try_established(&stream, cuts[i], starts[k], (i + k) % 2);
@@ -157,7 +89,7 @@ static void beginnings_in_large_headers(void **state)
  * earlier. TCP takes what comes after that. */
 static void beginnings_before_the_stream_at_the_handshake(void **state)
 {
-	static const int early[] = {0, -1, -2, -20, -BEFORE};
+	static const int early[] = {0, -1, -2, -20, -STREAM_BEFORE};
 	static const size_t lens[] = {0, 28, 300, LARGE};
 	struct handshake handshake;
 	struct stream stream;
@@ -167,15 +99,14 @@ static void beginnings_before_the_stream_at_the_handshake(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k]);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		for (i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
-			client = begin(&handshake, PORT);
-			send_part(&handshake, &stream, early[i], stream.len, 0);
+			client = stream_begin(&handshake, PORT);
+			stream_send(&handshake, &stream, early[i], stream.len, 0);
 			server = accept_within(listener, SOON_MS);
 			assert_true(server >= 0);
-			check(server, &stream, "handshake", early[i], 0);
-			reset(client);
-			close(server);
+			stream_check(server, &stream, "handshake", early[i], 0);
+			stream_end(client, server);
 		}
 	}
 }
@@ -192,20 +123,19 @@ static void overlapping_pieces_from_the_handshake_on(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k]);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		half = stream.header_len / 2;
 		for (early = 0; early < 3; early++) {
-			client = begin(&handshake, PORT);
-			send_part(&handshake, &stream, -(int)early, half, 0);
+			client = stream_begin(&handshake, PORT);
+			stream_send(&handshake, &stream, -(int)early, half, 0);
 			server = accept_within(listener, SOON_MS);
 			assert_true(server >= 0);
-			send_part(&handshake, &stream, 0, half, 0);
-			send_part(&handshake, &stream, half - 7, half + 7, 0);
-			send_part(&handshake, &stream, -(int)early, half + 9, 0);
-			send_part(&handshake, &stream, half - 1, stream.len, 0);
-			check(server, &stream, "pieces", half, early);
-			reset(client);
-			close(server);
+			stream_send(&handshake, &stream, 0, half, 0);
+			stream_send(&handshake, &stream, half - 7, half + 7, 0);
+			stream_send(&handshake, &stream, -(int)early, half + 9, 0);
+			stream_send(&handshake, &stream, half - 1, stream.len, 0);
+			stream_check(server, &stream, "pieces", half, early);
+			stream_end(client, server);
 		}
 	}
 }
@@ -221,59 +151,25 @@ static void a_header_in_front_of_the_stream_is_none(void **state)
 
 	(void)state;
 	raw_open();
-	make_stream(&stream, 0);
-	memcpy(stream.room + BEFORE - (sizeof(forged) - 1), forged, sizeof(forged) - 1);
-	client = begin(&handshake, PORT);
-	send_part(&handshake, &stream, -(int)(sizeof(forged) - 1), stream.len, 0);
+	stream_make(&stream, 0, PAYLOAD_LEN);
+	memcpy(stream_at(&stream, -(int)(sizeof(forged) - 1)), forged, sizeof(forged) - 1);
+	client = stream_begin(&handshake, PORT);
+	stream_send(&handshake, &stream, -(int)(sizeof(forged) - 1), stream.len, 0);
 	server = accept_within(listener, SOON_MS);
 	if (server >= 0 && pp_lookup_wait(server, &origin, SOON_MS) == 0)
 		assert_int_equal(ntohs(((struct sockaddr_in *)&origin.src)->sin_port), 4711);
-	reset(client);
-	close(server);
+	stream_end(client, server);
 
-	client = begin(&handshake, OPEN);
+	client = stream_begin(&handshake, OPEN);
 	server = accept_within(open_listener, SOON_MS);
-	send_part(&handshake, &stream, -(int)(sizeof(forged) - 1), stream.len, 0);
-	check(server, &stream, "after a forged one", 0, 0);
-	reset(client);
-	close(server);
+	stream_send(&handshake, &stream, -(int)(sizeof(forged) - 1), stream.len, 0);
+	stream_check(server, &stream, "after a forged one", 0, 0);
+	stream_end(client, server);
 }
 
-static void segments_that_come_twice(void **state)
-{
-	static const size_t lens[] = {0, 300, LARGE};
-	unsigned int ports[] = {PORT, OPEN};
-	struct handshake handshake;
-	struct stream stream;
-	int client, server, half;
-	size_t k, p, i;
-
-	(void)state;
-	raw_open();
-	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k]);
-		half = stream.header_len / 2;
-		for (p = 0; p < 2; p++) {
-			client = begin(&handshake, ports[p]);
-			for (i = 0; i < 3; i++)
-				send_part(&handshake, &stream, 0, half, 0);
-			for (i = 0; i < 3; i++)
-				send_part(&handshake, &stream, half, stream.header_len, 0);
-			for (i = 0; i < 3; i++)
-				send_part(&handshake, &stream, stream.header_len, stream.len, 0);
-			send_part(&handshake, &stream, 0, stream.len, 0);
-			server = accept_within(p ? open_listener : listener, SOON_MS);
-			check(server, &stream, "twice", half, p);
-			send_part(&handshake, &stream, 0, stream.len, 0);
-			assert_nothing_to_read(server);
-			reset(client);
-			close(server);
-		}
-	}
-}
-
-/* A segment that leaves a hole is dropped, and comes again. */
-static void segments_that_overtook_the_header_or_a_piece_of_it(void **state)
+/* Plays @send for headers of all sizes, at a handshake and on an established connection. */
+static void on_both_ports(const char *what, void (*send)(const struct handshake *handshake,
+							 const struct stream *stream, int half))
 {
 	static const size_t lens[] = {0, 300, LARGE};
 	unsigned int ports[] = {PORT, OPEN};
@@ -282,27 +178,60 @@ static void segments_that_overtook_the_header_or_a_piece_of_it(void **state)
 	int client, server, half;
 	size_t k, p;
 
-	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k]);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		half = stream.header_len / 2;
 		for (p = 0; p < 2; p++) {
-			client = begin(&handshake, ports[p]);
-			send_part(&handshake, &stream, stream.header_len, stream.len, 0);
-			send_part(&handshake, &stream, half, stream.header_len, 0);
-			send_part(&handshake, &stream, 0, half, 0);
-			send_part(&handshake, &stream, stream.header_len, stream.len, 0);
-			send_part(&handshake, &stream, half + 3, stream.len, 0);
-			send_part(&handshake, &stream, half - 3, stream.header_len - 1, 0);
-			send_part(&handshake, &stream, half, stream.len, 0);
+			client = stream_begin(&handshake, ports[p]);
+			send(&handshake, &stream, half);
 			server = accept_within(p ? open_listener : listener, SOON_MS);
 			assert_true(server >= 0);
-			check(server, &stream, "overtaken", half, p);
-			reset(client);
-			close(server);
+			stream_check(server, &stream, what, half, p);
+			stream_send(&handshake, &stream, 0, stream.len, 0);
+			assert_nothing_to_read(server);
+			stream_end(client, server);
 		}
 	}
+}
+
+static void send_twice(const struct handshake *handshake, const struct stream *stream, int half)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		stream_send(handshake, stream, 0, half, 0);
+	for (i = 0; i < 3; i++)
+		stream_send(handshake, stream, half, stream->header_len, 0);
+	for (i = 0; i < 3; i++)
+		stream_send(handshake, stream, stream->header_len, stream->len, 0);
+	stream_send(handshake, stream, 0, stream->len, 0);
+}
+
+static void segments_that_come_twice(void **state)
+{
+	(void)state;
+	on_both_ports("twice", send_twice);
+}
+
+/* A segment that leaves a hole is dropped, and comes again. */
+static void send_overtaken(const struct handshake *handshake, const struct stream *stream, int half)
+{
+	int header_len = stream->header_len, len = stream->len;
+
+	stream_send(handshake, stream, header_len, len, 0);
+	stream_send(handshake, stream, half, header_len, 0);
+	stream_send(handshake, stream, 0, half, 0);
+	stream_send(handshake, stream, header_len, len, 0);
+	stream_send(handshake, stream, half + 3, len, 0);
+	stream_send(handshake, stream, half - 3, header_len - 1, 0);
+	stream_send(handshake, stream, half, len, 0);
+}
+
+static void segments_that_overtook_the_header_or_a_piece_of_it(void **state)
+{
+	(void)state;
+	on_both_ports("overtaken", send_overtaken);
 }
 
 /* Damaged on its way, so TCP refuses it; then it comes again, with other boundaries. What the
@@ -320,28 +249,27 @@ static void a_damaged_segment_before_the_right_ones(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k]);
-		make_stream(&other, lens[k]);
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&other, lens[k], PAYLOAD_LEN);
 		/* another address: 193.0.2.7, 192.0.2.8 */
-		other.room[BEFORE + (lens[k] ? 16 : 19)]++;
+		++*stream_at(&other, lens[k] ? 16 : 19);
 		for (e = 0; e < sizeof(ends) / sizeof(ends[0]); e++) {
 			end = ends[e];
 			if ((size_t)end > stream.len)
 				continue;
 			for (p = 0; p < 2; p++) {
-				client = begin(&handshake, ports[p]);
-				send_part(&handshake, &other, 0, end, 1);
-				send_part(&handshake, &stream, 0, 17, 0);
-				send_part(&handshake, &other, 17, end, 1);
-				send_part(&handshake, &stream, 10, 18, 0);
-				send_part(&handshake, &other, 0, stream.len, 1);
-				send_part(&handshake, &stream, 0, 19, 0);
-				send_part(&handshake, &stream, 18, stream.len, 0);
+				client = stream_begin(&handshake, ports[p]);
+				stream_send(&handshake, &other, 0, end, 1);
+				stream_send(&handshake, &stream, 0, 17, 0);
+				stream_send(&handshake, &other, 17, end, 1);
+				stream_send(&handshake, &stream, 10, 18, 0);
+				stream_send(&handshake, &other, 0, stream.len, 1);
+				stream_send(&handshake, &stream, 0, 19, 0);
+				stream_send(&handshake, &stream, 18, stream.len, 0);
 				server = accept_within(p ? open_listener : listener, SOON_MS);
 				assert_true(server >= 0);
-				check(server, &stream, "damaged", end, p);
-				reset(client);
-				close(server);
+				stream_check(server, &stream, "damaged", end, p);
+				stream_end(client, server);
 			}
 		}
 	}
@@ -356,33 +284,33 @@ static void play_scene(int scene, const struct handshake *handshake, const struc
 
 	switch (scene) {
 	case IN_ORDER:
-		send_part(handshake, stream, 0, half, 0);
-		send_part(handshake, stream, half, end, 0);
+		stream_send(handshake, stream, 0, half, 0);
+		stream_send(handshake, stream, half, end, 0);
 		break;
 	case TWICE:
-		send_part(handshake, stream, 0, half, 0);
-		send_part(handshake, stream, 0, half, 0);
-		send_part(handshake, stream, half, end, 0);
-		send_part(handshake, stream, 0, end, 0);
+		stream_send(handshake, stream, 0, half, 0);
+		stream_send(handshake, stream, 0, half, 0);
+		stream_send(handshake, stream, half, end, 0);
+		stream_send(handshake, stream, 0, end, 0);
 		break;
 	case OVERLAPPING:
 	case BEGUN:
-		send_part(handshake, stream, 0, half, 0);
-		send_part(handshake, stream, half - 5, half + 5, 0);
-		send_part(handshake, stream, -1, half + 6, 0);
-		send_part(handshake, stream, 3, end, 0);
+		stream_send(handshake, stream, 0, half, 0);
+		stream_send(handshake, stream, half - 5, half + 5, 0);
+		stream_send(handshake, stream, -1, half + 6, 0);
+		stream_send(handshake, stream, 3, end, 0);
 		break;
 	case OVERTAKEN:
-		send_part(handshake, stream, half, end, 0);
-		send_part(handshake, stream, 0, half, 0);
-		send_part(handshake, stream, half + 1, end, 0);
-		send_part(handshake, stream, half, end, 0);
+		stream_send(handshake, stream, half, end, 0);
+		stream_send(handshake, stream, 0, half, 0);
+		stream_send(handshake, stream, half + 1, end, 0);
+		stream_send(handshake, stream, half, end, 0);
 		break;
 	case DAMAGED:
-		send_part(handshake, other, 0, half, 1);
-		send_part(handshake, stream, 0, half - 1, 0);
-		send_part(handshake, other, half - 1, end, 1);
-		send_part(handshake, stream, half - 1, end, 0);
+		stream_send(handshake, other, 0, half, 1);
+		stream_send(handshake, stream, 0, half - 1, 0);
+		stream_send(handshake, other, half - 1, end, 1);
+		stream_send(handshake, stream, half - 1, end, 0);
 		break;
 	}
 }
@@ -401,24 +329,23 @@ static void the_same_while_the_server_has_its_socket_locked(void **state)
 	absent_page_make(&page);
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		make_stream(&stream, lens[k]);
-		make_stream(&other, lens[k]);
-		other.room[BEFORE + (lens[k] ? 16 : 19)]++;
+		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&other, lens[k], PAYLOAD_LEN);
+		++*stream_at(&other, lens[k] ? 16 : 19);
 		for (scene = 0; scene < SCENES; scene++) {
-			client = begin(&handshake, OPEN);
+			client = stream_begin(&handshake, OPEN);
 			server = accept_within(open_listener, SOON_MS);
 			if (scene == BEGUN) {
-				send_all(client, stream.room + BEFORE, 9);
+				send_all(client, stream_at(&stream, 0), 9);
 				await_acknowledged(client);
 			}
 			lock_socket(&page, server);
 			play_scene(scene, &handshake, &stream, &other);
 			unlock_socket(&page);
 			/* what the backlog lost, for whatever reason, comes again */
-			send_part(&handshake, &stream, 0, stream.len, 0);
-			check(server, &stream, "locked", scene, 0);
-			reset(client);
-			close(server);
+			stream_send(&handshake, &stream, 0, stream.len, 0);
+			stream_check(server, &stream, "locked", scene, 0);
+			stream_end(client, server);
 		}
 	}
 	absent_page_free(&page);
