@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
+#include "frame.h"
 #include "net.h"
 #include "raw.h"
 
@@ -84,16 +85,6 @@ void sniff(struct handshake *handshake, unsigned int port)
 			have |= 2;
 		}
 	}
-}
-
-static uint32_t sum(const void *bytes, size_t len, uint32_t start)
-{
-	const uint8_t *at = bytes;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		start += i % 2 ? at[i] : at[i] << 8;
-	return start;
 }
 
 /* IP header with extension headers, for @len bytes of TCP. Return: its length. @pseudo: sum of the

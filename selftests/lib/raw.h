@@ -5,6 +5,7 @@
 #ifndef RAW_H
 #define RAW_H
 
+#include <netinet/tcp.h> /* TH_ACK and the other flags */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,16 +18,10 @@ struct handshake {
 	const char *from; /* NULL: PROXY or PROXY6; another address, to be set after sniff() */
 };
 
-#define RAW_FIN 0x01
-#define RAW_SYN 0x02
-#define RAW_RST 0x04
-#define RAW_PSH 0x08
-#define RAW_ACK 0x10
-
 /* A segment to SERVER or SERVER6. */
 struct raw_segment {
 	uint32_t seq, ack;
-	uint8_t flags; /* 0: RAW_ACK | RAW_PSH */
+	uint8_t flags; /* 0: TH_ACK | TH_PUSH */
 	const void *bytes;
 	size_t len;	    /* up to RAW_PAYLOAD_MAX */
 	const void *option; /* TCP options, up to 40 bytes, or NULL */

@@ -65,16 +65,16 @@ void way_check(struct peer *peer, int server, const char *payload, uint32_t len)
 	peer_write(peer, "NOOP\r\n", 6);
 	assert_reads_text(server, "NOOP\r\n");
 	send_text(server, "250 ok\r\n");
-	peer_expect(peer, WIRE_ACK | WIRE_PSH, len + strlen(payload) + 6);
+	peer_expect(peer, TH_ACK | TH_PUSH, len + strlen(payload) + 6);
 	peer_write(peer, "QUIT\r\n", 6);
 	assert_reads_text(server, "QUIT\r\n");
 	send_text(server, "221 bye\r\n"); /* or the acknowledgement would be a delayed one */
-	peer_expect(peer, WIRE_ACK | WIRE_PSH, len + strlen(payload) + 12);
+	peer_expect(peer, TH_ACK | TH_PUSH, len + strlen(payload) + 12);
 	peer_say(peer, 0);
 }
 
 void way_end(struct peer *peer, int server)
 {
-	peer_say(peer, WIRE_RST);
+	peer_say(peer, TH_RST);
 	close(server);
 }

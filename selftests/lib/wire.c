@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "frame.h"
 #include "net.h"
 #include "netns.h"
 #include "proxy.h"
@@ -112,18 +113,6 @@ void wire_offload(const char *device, int netns, uint32_t command, int on)
 	close(here);
 }
 
-static uint32_t sum(const void *bytes, size_t len, uint32_t start)
-{
-	const uint8_t *at = bytes;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		start += i % 2 ? at[i] : at[i] << 8;
-	while (start >> 16)
-		start = (start & 0xffff) + (start >> 16);
-	return start;
-}
-
 /* Return: its length. @pseudo: sum of the addresses, protocol and length. */
 static size_t fill_ip(uint8_t *packet, const struct peer *peer, uint32_t len, uint32_t options,
 		      uint32_t *pseudo)
@@ -172,7 +161,7 @@ static uint32_t usual_options(struct peer *peer, uint32_t flags, uint8_t *option
 	static const uint8_t mss[4] = {2, 4, 0x05, 0xb4}, sack[4] = {4, 2, 1, 1};
 	uint32_t len = 0, stamp;
 
-	if (flags & WIRE_SYN) {
+	if (flags & TH_SYN) {
 		memcpy(option, mss, 4);
 		memcpy(option + 4, sack, 4);
 		len = 8;
@@ -202,8 +191,7 @@ void peer_send(struct peer *peer, const struct segment_out *segment)
 	static uint8_t frame[sizeof(struct virtio_net_hdr) + ETH_HLEN + 256 + 60 + WIRE_BYTES];
 	struct virtio_net_hdr *vnet = (struct virtio_net_hdr *)frame;
 	struct ethhdr *ether = (struct ethhdr *)(vnet + 1);
-	uint32_t flags = segment->flags ? segment->flags : WIRE_ACK | WIRE_PSH, pseudo, tcp_len,
-		 len;
+	uint32_t flags = segment->flags ? segment->flags : TH_ACK | TH_PUSH, pseudo, tcp_len, len;
 	struct tcphdr tcp = {.th_sport = htons(peer->port), .th_dport = htons(peer->to)};
 	uint8_t option[40] = {0}, *at, *packet = (uint8_t *)(ether + 1);
 	uint32_t option_len = segment->option_len;
@@ -246,7 +234,7 @@ void peer_send(struct peer *peer, const struct segment_out *segment)
 	if (!segment->damaged) {
 		note_edge(peer, segment->seq);
 		note_edge(peer, segment->seq + segment->len);
-		if (flags & WIRE_FIN)
+		if (flags & TH_FIN)
 			note_edge(peer, segment->seq + segment->len + 1);
 	}
 	len += at - frame;
@@ -269,10 +257,10 @@ void peer_write(struct peer *peer, const void *bytes, uint32_t len)
 void peer_say(struct peer *peer, uint32_t flags)
 {
 	const struct segment_out segment = {
-		.seq = peer->next, .ack = peer->theirs, .flags = flags | WIRE_ACK};
+		.seq = peer->next, .ack = peer->theirs, .flags = flags | TH_ACK};
 
 	peer_send(peer, &segment);
-	if (flags & WIRE_FIN)
+	if (flags & TH_FIN)
 		peer->next++;
 }
 
@@ -317,7 +305,7 @@ static void read_options(struct peer *peer, const uint8_t *option, uint32_t len,
 		}
 		at += option[at + 1];
 	}
-	if (peer->stamps && !stamped && !(segment->flags & WIRE_RST))
+	if (peer->stamps && !stamped && !(segment->flags & TH_RST))
 		fail_msg("%s: a segment without timestamps, flags %#x", peer->wire->name,
 			 segment->flags);
 }
@@ -326,7 +314,7 @@ static void check_numbers(const struct peer *peer, const struct segment_in *segm
 {
 	uint32_t i;
 
-	if (segment->flags & WIRE_ACK &&
+	if (segment->flags & TH_ACK &&
 	    (uint32_t)(segment->ack - peer->first + 1) > (uint32_t)(peer->next - peer->first + 1))
 		fail_msg("%s: acknowledged %d bytes of %u, flags %#x", peer->wire->name,
 			 (int)(segment->ack - peer->first), peer->next - peer->first,
@@ -456,23 +444,23 @@ int peer_read(struct peer *peer, struct segment_in *segment, int timeout_ms)
 	}
 	peer->window = segment->window;
 	segment->again = peer->synced && segment->seq != peer->theirs &&
-			 (segment->len || segment->flags & WIRE_FIN);
+			 (segment->len || segment->flags & TH_FIN);
 	if (getenv("WIRE_TRACE"))
 		print_message("# < flags %#x, seq %u, %u bytes, acknowledges %d, window %u\n",
 			      segment->flags, segment->seq, segment->len,
 			      (int)(segment->ack - peer->first), segment->window);
-	if (!peer->synced && segment->flags & WIRE_SYN) {
+	if (!peer->synced && segment->flags & TH_SYN) {
 		peer->theirs = segment->seq + 1;
 		peer->synced = 1;
-	} else if (segment->seq == peer->theirs && !(segment->flags & WIRE_RST)) {
-		peer->theirs += segment->len + (segment->flags & WIRE_FIN ? 1 : 0);
+	} else if (segment->seq == peer->theirs && !(segment->flags & TH_RST)) {
+		peer->theirs += segment->len + (segment->flags & TH_FIN ? 1 : 0);
 	}
 	return 0;
 }
 
 void peer_syn(struct peer *peer, struct wire *wire, uint16_t to, uint32_t isn, int stamps)
 {
-	const struct segment_out syn = {.seq = isn, .flags = WIRE_SYN};
+	const struct segment_out syn = {.seq = isn, .flags = TH_SYN};
 	static uint16_t port = 20000;
 
 	if (peer->port == 0)
@@ -497,7 +485,7 @@ void peer_open(struct peer *peer, struct wire *wire, uint16_t to, uint32_t isn, 
 	peer_syn(peer, wire, to, isn, stamps);
 	if (peer_read(peer, &in, SOON_MS))
 		fail_msg("%s: no answer to the SYN", wire->name);
-	if (in.flags != (WIRE_SYN | WIRE_ACK) || in.ack != peer->first)
+	if (in.flags != (TH_SYN | TH_ACK) || in.ack != peer->first)
 		fail_msg("%s: flags %#x in place of a SYN-ACK", wire->name, in.flags);
 }
 
@@ -510,7 +498,7 @@ void peer_expect(struct peer *peer, uint32_t flags, uint32_t count)
 		if (peer_read(peer, &in, 5000))
 			fail_msg("%s: no segment with flags %#x that acknowledges %u bytes",
 				 peer->wire->name, flags, count);
-		if (in.flags & WIRE_RST && !(flags & WIRE_RST))
+		if (in.flags & TH_RST && !(flags & TH_RST))
 			fail_msg("%s: a RST in place of an acknowledgement of %u bytes",
 				 peer->wire->name, count);
 		saw |= in.ack == peer->first + count ? in.flags : 0;
@@ -524,7 +512,7 @@ void peer_expect_reset(struct peer *peer, int ms)
 	do {
 		if (peer_read(peer, &in, ms))
 			fail_msg("%s: no RST within %d ms", peer->wire->name, ms);
-	} while (!(in.flags & WIRE_RST));
+	} while (!(in.flags & TH_RST));
 }
 
 void peer_expect_nothing(struct peer *peer, int ms)

@@ -9,14 +9,8 @@
 #ifndef WIRE_H
 #define WIRE_H
 
+#include <netinet/tcp.h> /* TH_ACK and the other flags */
 #include <stdint.h>
-
-#define WIRE_FIN 0x01
-#define WIRE_SYN 0x02
-#define WIRE_RST 0x04
-#define WIRE_PSH 0x08
-#define WIRE_ACK 0x10
-#define WIRE_URG 0x20
 
 #define WIRE_BYTES 16600 /* in a segment, at most */
 #define WIRE_EDGES 4096
@@ -67,7 +61,7 @@ struct segment_out {
 	uint32_t flags; /* 0: ACK, PSH */
 	const void *bytes;
 	uint32_t len;
-	uint32_t urgent;     /* pointer, with WIRE_URG */
+	uint32_t urgent;     /* pointer, with TH_URG */
 	uint32_t extensions; /* IPv4: words of NOP options; IPv6: extension headers */
 	int damaged;	     /* with a wrong checksum */
 	const void *option;  /* TCP options in place of the usual ones */

@@ -44,13 +44,13 @@ static void goes_on_with(struct way *way, struct wire *wire, uint32_t off)
 
 	way_open(&peer, way);
 	peer_write(&peer, LINE, 17);
-	peer_expect(&peer, WIRE_ACK, 17);
+	peer_expect(&peer, TH_ACK, 17);
 	forge_piece(&peer, wire ? wire : peer.wire, peer.theirs + off);
 	/* under cookies the kernel resets it, by the number that it has */
 	while (!peer_read(&peer, &in, A_WHILE_MS))
-		assert_true(in.flags == WIRE_RST && in.seq != peer.theirs);
+		assert_true(in.flags == TH_RST && in.seq != peer.theirs);
 	peer_write(&peer, &(LINE "EHLO x\r\n")[17], LINE_LEN + 8 - 17);
-	peer_expect(&peer, WIRE_ACK, LINE_LEN + 8);
+	peer_expect(&peer, TH_ACK, LINE_LEN + 8);
 	server = way_accept(&peer, way, LINE_ORIGIN);
 	way_check(&peer, server, "EHLO x\r\n", LINE_LEN);
 	way_end(&peer, server);
@@ -82,7 +82,7 @@ static void a_forged_piece_with_mapped_addresses(void **state)
 /* As the kernel of a proxy sends it that has lost the connection. */
 static void a_reset_without_an_acknowledgement_ends_a_request(void **state)
 {
-	struct segment_out reset = {.flags = WIRE_RST};
+	struct segment_out reset = {.flags = TH_RST};
 	struct peer peer = {0};
 	size_t i;
 
@@ -145,7 +145,7 @@ static void the_listener_goes_in_the_midst_of_a_header(void **state)
 	peer_open(&peer, &wires[WIRE_VETH], CLOSING, way_isn, 0);
 	peer_say(&peer, 0);
 	peer_write(&peer, LINE, 20);
-	peer_expect(&peer, WIRE_ACK, 20);
+	peer_expect(&peer, TH_ACK, 20);
 	close(listener);
 	peer_write(&peer, LINE + 20, LINE_LEN - 20);
 	peer_expect_reset(&peer, 2000);
@@ -245,7 +245,7 @@ static void a_header_alone_under_cookies_and_no_room(void **state)
 	sysctl_set("net/ipv4/tcp_syncookies", "1");
 	assert_origin(server, LINE_ORIGIN);
 	send_text(server, "220 hi\r\n");
-	peer_expect(&peer, WIRE_ACK | WIRE_PSH, LINE_LEN);
+	peer_expect(&peer, TH_ACK | TH_PUSH, LINE_LEN);
 	close(server);
 	close_both(first, second);
 	close(listener);

@@ -70,7 +70,7 @@ static void spoof(unsigned int from, unsigned int to, const struct option *optio
 {
 	struct handshake handshake = {.port = htons(from), .to = htons(to)};
 	struct raw_segment syn = {.seq = 4711,
-				  .flags = RAW_SYN,
+				  .flags = TH_SYN,
 				  .bytes = text,
 				  .len = strlen(text),
 				  .option = option->bytes,

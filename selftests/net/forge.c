@@ -75,8 +75,8 @@ static void forge_without_data(const struct handshake *handshake)
 {
 	static const int32_t near[] = {-1000, -1, 0, 1, 44, 1000};
 	static const int32_t far[] = {-100000, 10000000, 0x7fffffff, 0x40000000};
-	static const uint8_t flags[] = {RAW_ACK, RAW_FIN | RAW_ACK, RAW_FIN, RAW_PSH | RAW_ACK};
-	static const uint8_t resets[] = {RAW_RST, RAW_RST | RAW_ACK};
+	static const uint8_t flags[] = {TH_ACK, TH_FIN | TH_ACK, TH_FIN, TH_PUSH | TH_ACK};
+	static const uint8_t resets[] = {TH_RST, TH_RST | TH_ACK};
 	struct raw_segment segment = {0};
 	size_t i, k;
 

@@ -193,7 +193,7 @@ static void send_piece(const struct handshake *handshake, size_t at, const char 
 {
 	const struct raw_segment segment = {.seq = handshake->seq + at,
 					    .ack = handshake->ack,
-					    .flags = RAW_ACK | RAW_PSH | flags,
+					    .flags = TH_ACK | TH_PUSH | flags,
 					    .bytes = text,
 					    .len = strlen(text)};
 
@@ -216,7 +216,7 @@ static void overtake_raw(enum peer peer, enum follower follower, unsigned int po
 	fill_queue(fillers, port);
 	send_piece(&handshake, 0, LINE, 0);
 	early = make_room(listener, fillers, from - 1);
-	send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
+	send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : TH_FIN);
 	if (!times) { /* it never comes again: the answer is -EAGAIN at best */
 		server = early >= 0 ? early : accept_within(listener, A_WHILE_MS);
 		if (server >= 0) {
@@ -235,7 +235,7 @@ static void overtake_raw(enum peer peer, enum follower follower, unsigned int po
 	for (tries = 0; server < 0 && tries < 60; tries++) {
 		for (i = 0; i < times; i++)
 			send_piece(&handshake, 0, LINE, 0);
-		send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : RAW_FIN);
+		send_piece(&handshake, LINE_LEN, text, follower == TEXT ? 0 : TH_FIN);
 		server = accept_within(listener, peer == OUTSIDER ? NEVER_MS : 1000);
 		if (server >= 0 || peer == OUTSIDER)
 			break;

@@ -45,26 +45,23 @@ static void a_forged_segment_before_the_header_changes_nothing(void **state)
 			way_open(&peer, &ways[i]);
 			if (after[n]) {
 				peer_write(&peer, LINE, after[n]);
-				peer_expect(&peer, WIRE_ACK, after[n]);
+				peer_expect(&peer, TH_ACK, after[n]);
 			}
 			for (k = 0; k < sizeof(off) / sizeof(off[0]); k++) {
 				uint32_t next = peer.first + after[n];
 
 				send_with(&peer, next, peer.theirs + off[k], 0, forged);
-				send_with(&peer, next, peer.theirs + off[k], WIRE_RST | WIRE_ACK,
-					  "");
-				send_with(&peer, next, peer.theirs + off[k], WIRE_FIN | WIRE_ACK,
-					  "");
-				send_with(&peer, next + off[k], peer.theirs, WIRE_RST | WIRE_ACK,
-					  "");
-				send_with(&peer, next + off[k], 0, WIRE_RST, "");
+				send_with(&peer, next, peer.theirs + off[k], TH_RST | TH_ACK, "");
+				send_with(&peer, next, peer.theirs + off[k], TH_FIN | TH_ACK, "");
+				send_with(&peer, next + off[k], peer.theirs, TH_RST | TH_ACK, "");
+				send_with(&peer, next + off[k], 0, TH_RST, "");
 				if (off[k] > 0)
 					send_with(&peer, next + off[k], peer.theirs, 0, forged);
 			}
 			peer.edge_count = 0;
 			peer_write(&peer, LINE PAYLOAD + after[n],
 				   LINE_LEN + PAYLOAD_LEN - after[n]);
-			peer_expect(&peer, WIRE_ACK, LINE_LEN + PAYLOAD_LEN);
+			peer_expect(&peer, TH_ACK, LINE_LEN + PAYLOAD_LEN);
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			way_check(&peer, server, PAYLOAD, LINE_LEN);
 			way_end(&peer, server);
@@ -85,9 +82,9 @@ static void a_reset_before_the_header_ends_it(void **state)
 			way_open(&peer, &ways[i]);
 			if (after[n]) {
 				peer_write(&peer, LINE, after[n]);
-				peer_expect(&peer, WIRE_ACK, after[n]);
+				peer_expect(&peer, TH_ACK, after[n]);
 			}
-			peer_say(&peer, WIRE_RST);
+			peer_say(&peer, TH_RST);
 			peer_expect_nothing(&peer, 5);
 			peer_write(&peer, LINE PAYLOAD + after[n],
 				   LINE_LEN + PAYLOAD_LEN - after[n]);
@@ -114,19 +111,19 @@ static void forged_segments_on_a_live_connection(void **state)
 	for (i = 0; i < WAYS; i++) {
 		way_open(&peer, &ways[i]);
 		peer_write(&peer, LINE PAYLOAD, LINE_LEN + PAYLOAD_LEN);
-		peer_expect(&peer, WIRE_ACK, LINE_LEN + PAYLOAD_LEN);
+		peer_expect(&peer, TH_ACK, LINE_LEN + PAYLOAD_LEN);
 		server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 		way_check(&peer, server, PAYLOAD, LINE_LEN);
-		send_with(&peer, peer.next + 1000, peer.theirs, WIRE_RST, "");
+		send_with(&peer, peer.next + 1000, peer.theirs, TH_RST, "");
 		assert_int_equal(peer_read(&peer, &in, 1000), 0);
-		assert_int_equal(in.flags, WIRE_ACK);
+		assert_int_equal(in.flags, TH_ACK);
 		assert_true(in.ack == peer.next);
-		send_with(&peer, peer.next - LINE_LEN, peer.theirs, WIRE_RST,
+		send_with(&peer, peer.next - LINE_LEN, peer.theirs, TH_RST,
 			  ""); /* the socket's own number */
 		peer_expect_nothing(&peer, 5);
-		send_with(&peer, peer.next + 5000, 0, WIRE_SYN, "");
+		send_with(&peer, peer.next + 5000, 0, TH_SYN, "");
 		assert_int_equal(peer_read(&peer, &in, 1000), 0);
-		assert_int_equal(in.flags, WIRE_ACK);
+		assert_int_equal(in.flags, TH_ACK);
 		assert_true(in.ack == peer.next);
 		send_with(&peer, peer.next - 3, peer.theirs, 0, "old");
 		assert_int_equal(peer_read(&peer, &in, 1000), 0);
@@ -136,7 +133,7 @@ static void forged_segments_on_a_live_connection(void **state)
 			assert_true(in.ack == peer.next);
 		peer_write(&peer, "NOOP\r\n", 6);
 		assert_reads_text(server, "NOOP\r\n");
-		peer_say(&peer, WIRE_RST);
+		peer_say(&peer, TH_RST);
 		assert_int_equal(recv(server, &byte, 1, 0), -1);
 		assert_int_equal(errno, ECONNRESET);
 		close(server);

@@ -44,7 +44,7 @@ static void options_and_extension_headers(void **state)
 				segment.extensions = 6;
 			peer.next += segment.len;
 			peer_send(&peer, &segment);
-			peer_expect(&peer, WIRE_ACK, segment.len);
+			peer_expect(&peer, TH_ACK, segment.len);
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			if (n % 2 == 0) {
 				segment.bytes = PAYLOAD;
@@ -66,7 +66,7 @@ static void urgent_bytes_in_the_header_and_after_it(void **state)
 {
 	static const uint32_t pointers[] = {
 		1, 20, LINE_LEN - 1, LINE_LEN, LINE_LEN + 1, LINE_LEN + 4, LINE_LEN + PAYLOAD_LEN};
-	struct segment_out segment = {.flags = WIRE_ACK | WIRE_PSH | WIRE_URG,
+	struct segment_out segment = {.flags = TH_ACK | TH_PUSH | TH_URG,
 				      .bytes = LINE PAYLOAD,
 				      .len = LINE_LEN + PAYLOAD_LEN};
 	char stream[32];
@@ -84,7 +84,7 @@ static void urgent_bytes_in_the_header_and_after_it(void **state)
 			segment.urgent = pointers[k];
 			peer.next += segment.len;
 			peer_send(&peer, &segment);
-			peer_expect(&peer, WIRE_ACK, segment.len);
+			peer_expect(&peer, TH_ACK, segment.len);
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			in.fd = server;
 			assert_int_equal(poll(&in, 1, 1000), 1);
@@ -101,7 +101,7 @@ static void urgent_bytes_in_the_header_and_after_it(void **state)
 			/* a segment of its own */
 			way_open(&peer, &ways[i]);
 			peer_write(&peer, LINE, LINE_LEN);
-			peer_expect(&peer, WIRE_ACK, LINE_LEN);
+			peer_expect(&peer, TH_ACK, LINE_LEN);
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			setsockopt(server, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 			{
@@ -141,7 +141,7 @@ static void blocks_of_selective_acknowledgements(void **state)
 		most = ways[i].stamps ? 3 : 4;
 		way_open(&peer, &ways[i]);
 		peer_write(&peer, LINE PAYLOAD, LINE_LEN + PAYLOAD_LEN);
-		peer_expect(&peer, WIRE_ACK, LINE_LEN + PAYLOAD_LEN);
+		peer_expect(&peer, TH_ACK, LINE_LEN + PAYLOAD_LEN);
 		server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 		assert_reads_text(server, PAYLOAD);
 		peer.next = peer.first + 200;
@@ -173,7 +173,7 @@ static void blocks_of_selective_acknowledgements(void **state)
 
 			peer_send(&peer, &segment);
 		}
-		peer_expect(&peer, WIRE_ACK, 200);
+		peer_expect(&peer, TH_ACK, 200);
 		assert_reads(server, stream + 51, 149);
 		way_check(&peer, server, "", 200);
 		way_end(&peer, server);
@@ -198,7 +198,7 @@ static void a_header_alone_is_acknowledged_once(void **state)
 		assert_true(in.ack == peer.first + LINE_LEN);
 		if (!in.len) {
 			own++;
-			peer_expect(&peer, WIRE_ACK | WIRE_PSH, LINE_LEN);
+			peer_expect(&peer, TH_ACK | TH_PUSH, LINE_LEN);
 		}
 		peer_say(&peer, 0);
 		peer_expect_nothing(&peer, 2);

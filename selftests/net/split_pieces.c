@@ -27,11 +27,11 @@ static void split_at(struct way *way, const uint8_t *bytes, uint32_t len, uint32
 
 	way_open(&peer, way);
 	peer_write(&peer, bytes, at);
-	peer_expect(&peer, WIRE_ACK, at);
+	peer_expect(&peer, TH_ACK, at);
 	memcpy(rest, bytes + at, len - at);
 	memcpy(rest + len - at, payload, strlen(payload));
 	peer_write(&peer, rest, len - at + strlen(payload));
-	peer_expect(&peer, WIRE_ACK, len + strlen(payload));
+	peer_expect(&peer, TH_ACK, len + strlen(payload));
 	server = way_accept(&peer, way, origin);
 	way_check(&peer, server, payload, len);
 	way_end(&peer, server);
@@ -75,7 +75,7 @@ static void in_pieces(struct way *way, const uint8_t *bytes, uint32_t len, uint3
 	for (at = 0; at < len; at += now) {
 		now = len - at < piece ? len - at : piece;
 		peer_write(&peer, bytes + at, now);
-		peer_expect(&peer, WIRE_ACK, at + now);
+		peer_expect(&peer, TH_ACK, at + now);
 	}
 	server = way_accept(&peer, way, origin);
 	way_check(&peer, server, "", len);
@@ -129,7 +129,7 @@ static void large_headers_with_payload(void **state)
 			memcpy(bytes + lens[k], PAYLOAD, 8);
 			way_open(&peer, &ways[i]);
 			peer_write(&peer, bytes, lens[k] + 8);
-			peer_expect(&peer, WIRE_ACK, lens[k] + 8);
+			peer_expect(&peer, TH_ACK, lens[k] + 8);
 			server = way_accept(&peer, &ways[i], V2_ORIGIN);
 			way_check(&peer, server, PAYLOAD, lens[k]);
 			way_end(&peer, server);
@@ -187,7 +187,7 @@ static void sent_again(struct way *way, const struct again *again)
 			peer_expect_nothing(&peer, 20);
 			continue;
 		}
-		peer_expect(&peer, WIRE_ACK, again->segments[i].acknowledged);
+		peer_expect(&peer, TH_ACK, again->segments[i].acknowledged);
 	}
 	server = way_accept(&peer, way, LINE_ORIGIN);
 	way_check(&peer, server, PAYLOAD, LINE_LEN);
@@ -233,11 +233,11 @@ static void a_wrong_checksum_counts_for_nothing(void **state)
 				peer_send(&peer, &damaged);
 				peer_expect_nothing(&peer, 10);
 				send_part(&peer, stream, from, to);
-				peer_expect(&peer, WIRE_ACK, to);
+				peer_expect(&peer, TH_ACK, to);
 			}
 			if (from < 51) {
 				send_part(&peer, stream, from, 51);
-				peer_expect(&peer, WIRE_ACK, 51);
+				peer_expect(&peer, TH_ACK, 51);
 			}
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			way_check(&peer, server, PAYLOAD, LINE_LEN);
@@ -261,7 +261,7 @@ static void syn_cookies(void **state)
 	for (i = 0; i < WAYS; i++) {
 		way_open(&peer, &ways[i]);
 		send_part(&peer, stream, 0, 51);
-		peer_expect(&peer, WIRE_ACK, 51);
+		peer_expect(&peer, TH_ACK, 51);
 		server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 		way_check(&peer, server, PAYLOAD, LINE_LEN);
 		way_end(&peer, server);
@@ -293,12 +293,12 @@ static void numbers_that_begin_anew(void **state)
 			way_open(&peer, &ways[i]);
 			if (at % 3) {
 				send_part(&peer, stream, 0, 20);
-				peer_expect(&peer, WIRE_ACK, 20);
+				peer_expect(&peer, TH_ACK, 20);
 			}
 			send_part(&peer, stream, at % 3 ? 20 : 0, at % 2 ? 43 : 51);
-			peer_expect(&peer, WIRE_ACK, at % 2 ? 43 : 51);
+			peer_expect(&peer, TH_ACK, at % 2 ? 43 : 51);
 			send_part(&peer, stream, 43, 51);
-			peer_expect(&peer, WIRE_ACK, 51);
+			peer_expect(&peer, TH_ACK, 51);
 			server = way_accept(&peer, &ways[i], LINE_ORIGIN);
 			way_check(&peer, server, PAYLOAD, LINE_LEN);
 			way_end(&peer, server);

@@ -75,7 +75,7 @@ static void a_bad_header_is_answered_by_a_reset(void **state)
 					       */
 				if (bads[k].bytes[0] == 'P') {
 					peer_write(&peer, bads[k].bytes, 8);
-					peer_expect(&peer, WIRE_ACK, 8);
+					peer_expect(&peer, TH_ACK, 8);
 					peer_write(&peer, bads[k].bytes + 8, len - 8);
 				} else {
 					peer_write(&peer, bads[k].bytes, 1);
@@ -95,7 +95,7 @@ static void a_bad_header_is_answered_by_a_reset(void **state)
 static void a_fin_before_the_end_of_the_header_is_answered_by_a_reset(void **state)
 {
 	static const uint32_t sent[] = {0, 1, 20, LINE_LEN - 1};
-	struct segment_out segment = {.flags = WIRE_ACK | WIRE_FIN, .bytes = LINE};
+	struct segment_out segment = {.flags = TH_ACK | TH_FIN, .bytes = LINE};
 	long before = counter("bad_closed"), count = 0;
 	struct peer peer;
 	size_t i, k;
@@ -106,8 +106,8 @@ static void a_fin_before_the_end_of_the_header_is_answered_by_a_reset(void **sta
 			open_port(&peer, &ways[i], DROPS);
 			peer_write(&peer, LINE, sent[k]);
 			if (sent[k])
-				peer_expect(&peer, WIRE_ACK, sent[k]);
-			peer_say(&peer, WIRE_FIN);
+				peer_expect(&peer, TH_ACK, sent[k]);
+			peer_say(&peer, TH_FIN);
 			peer_expect_reset(&peer, AT_ONCE_MS);
 			/* with the last bytes */
 			open_port(&peer, &ways[i], DROPS);
@@ -136,7 +136,7 @@ static void a_server_that_is_told_of_a_bad_header(void **state)
 	for (i = 0; i < WAYS; i++) {
 		way_open(&peer, &ways[i]);
 		peer_write(&peer, "EHLO client.example\r\n", 21);
-		peer_expect(&peer, WIRE_ACK, 21);
+		peer_expect(&peer, TH_ACK, 21);
 		server = accept_within(ways[i].listener, SOON_MS);
 		assert_int_equal(pp_lookup(server, &origin), -EBADMSG);
 		assert_int_equal(origin.reason, PP_BAD_SIGNATURE);
@@ -146,9 +146,9 @@ static void a_server_that_is_told_of_a_bad_header(void **state)
 		/* a piece has been acknowledged: that is gone */
 		way_open(&peer, &ways[i]);
 		peer_write(&peer, "PROXY TCP4 ", 11);
-		peer_expect(&peer, WIRE_ACK, 11);
+		peer_expect(&peer, TH_ACK, 11);
 		peer_write(&peer, "256.1.1.1 1.2.3.4 1 2\r\n", 23);
-		peer_expect(&peer, WIRE_ACK, 34);
+		peer_expect(&peer, TH_ACK, 34);
 		server = accept_within(ways[i].listener, SOON_MS);
 		assert_int_equal(pp_lookup(server, &origin), -EBADMSG);
 		assert_int_equal(origin.reason, PP_BAD_ADDRESS);
@@ -159,15 +159,15 @@ static void a_server_that_is_told_of_a_bad_header(void **state)
 		/* it closed before the end */
 		way_open(&peer, &ways[i]);
 		peer_write(&peer, "PROXY TCP4 ", 11);
-		peer_expect(&peer, WIRE_ACK, 11);
-		peer_say(&peer, WIRE_FIN);
-		peer_expect(&peer, WIRE_ACK, 12);
+		peer_expect(&peer, TH_ACK, 11);
+		peer_say(&peer, TH_FIN);
+		peer_expect(&peer, TH_ACK, 12);
 		server = accept_within(ways[i].listener, SOON_MS);
 		assert_int_equal(pp_lookup(server, &origin), -EBADMSG);
 		assert_int_equal(origin.reason, PP_BAD_CLOSED);
 		assert_reads_eof(server);
 		send_text(server, "503\r\n");
-		peer_expect(&peer, WIRE_ACK | WIRE_PSH, 12);
+		peer_expect(&peer, TH_ACK | TH_PUSH, 12);
 		way_end(&peer, server);
 	}
 }
@@ -180,7 +180,7 @@ static void await_synack(struct peer *peer)
 	do {
 		if (peer_read(peer, &in, 5000))
 			fail_msg("%s: no second SYN-ACK", peer->wire->name);
-	} while (!(in.flags & WIRE_SYN));
+	} while (!(in.flags & TH_SYN));
 	peer_say(peer, 0);
 }
 
@@ -199,7 +199,7 @@ static void no_header_in_time(void **state)
 		open_port(&tell[i], &ways[i], TELLS_SHORT);
 		open_port(&piece[i], &ways[i], SHORT);
 		peer_write(&piece[i], LINE, 20);
-		peer_expect(&piece[i], WIRE_ACK, 20);
+		peer_expect(&piece[i], TH_ACK, 20);
 	}
 	for (i = 0; i < WAYS; i++) {
 		wires[ways[i].wire].partial = ways[i].partial;
@@ -242,9 +242,9 @@ static void a_full_accept_queue(void **state)
 		open_port(&third, &ways[i], port);
 		open_port(&first, &ways[i], port);
 		peer_write(&first, LINE PAYLOAD, LINE_LEN + PAYLOAD_LEN);
-		peer_expect(&first, WIRE_ACK, LINE_LEN + PAYLOAD_LEN);
+		peer_expect(&first, TH_ACK, LINE_LEN + PAYLOAD_LEN);
 		peer_write(&second, LINE, LINE_LEN);
-		peer_expect(&second, WIRE_ACK, LINE_LEN);
+		peer_expect(&second, TH_ACK, LINE_LEN);
 		peer_write(&third, LINE PAYLOAD, LINE_LEN + PAYLOAD_LEN);
 		peer_expect_nothing(&third, 5);
 		server = accept_within(here, SOON_MS);

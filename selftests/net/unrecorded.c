@@ -376,7 +376,7 @@ static void check_extensions(unsigned int port, int listener, int ack, int heade
 	assert_int_equal(raw_connect(&handshake, from++, port, SOON_MS), 0);
 	segment.seq = handshake.seq;
 	segment.ack = handshake.ack;
-	segment.flags = RAW_ACK;
+	segment.flags = TH_ACK;
 	segment.extensions = ack;
 	raw_send(&handshake, &segment);
 	server = accept_within(listener, port == OPEN && ack < 8 ? SOON_MS : A_WHILE_MS);
@@ -439,7 +439,7 @@ static void segments_behind_many_ipv6_extension_headers(void **state)
 static void a_strangers_extension_headers_are_its_own_affair(void **state)
 {
 	struct handshake handshake = {.from = OTHER6};
-	struct raw_segment segment = {.flags = RAW_ACK, .extensions = 9};
+	struct raw_segment segment = {.flags = TH_ACK, .extensions = 9};
 	struct pp_origin origin;
 	size_t p;
 	int here, server;
