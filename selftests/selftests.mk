@@ -32,19 +32,23 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/l
 	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) $(LDFLAGS) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
-# What the tests of net/ share is compiled once, and all of it linked to each of them.
+# What the tests of net/ share is compiled once. case.o is in each of them, of the others what is used.
 NET_LIB_OBJECTS := $(patsubst selftests/%.c,$(TEST_BIN)/%.o,$(filter-out %.bpf.c,$(wildcard selftests/lib/*.c)) \
 	selftests/unit/headers.c)
 NET_HEADERS := $(wildcard selftests/lib/*.h) selftests/unit/headers.h $(wildcard include/pp/*.h)
+NET_LIB := $(TEST_BIN)/lib/case.o $(TEST_BIN)/lib/net.a
 
 $(NET_LIB_OBJECTS): $(TEST_BIN)/%.o: selftests/%.c $(NET_HEADERS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(COMPILE) -c $< -o $@
 
-$(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB_OBJECTS) $(BUILD)/lib/libpp.a $(NET_HEADERS) $(FLAGS)
+$(TEST_BIN)/lib/net.a: $(NET_LIB_OBJECTS)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(NET_HEADERS) $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.o %.a,$^) \
-		-o $@ -lcmocka -lpthread -lbpf
+	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.o,$^) \
+		$(filter %.a,$^) -o $@ -lcmocka -lpthread -lbpf
 
 # BPF programs that the tests load beside ppsplit's
 $(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h) $(FLAGS)
@@ -60,14 +64,13 @@ $(TEST_BIN)/tools/fault.so: selftests/tools/fault.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) -fPIC -shared $< -o $@ -ldl
 
-BENCHES := $(patsubst selftests/bench/%.c,$(TEST_BIN)/bench/%,$(wildcard selftests/bench/*.c))
+BENCHES := $(addprefix $(TEST_BIN)/bench/,connect sender stream)
 
-$(TEST_BIN)/bench/sender: BENCH_LIBS := -lbpf
-
-$(TEST_BIN)/bench/%: selftests/bench/%.c $(BUILD)/lib/libpp.a selftests/bench/median.h $(FLAGS)
+$(TEST_BIN)/bench/%: selftests/bench/%.c selftests/bench/bench.c $(BUILD)/lib/libpp.a selftests/bench/bench.h $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
-		-o $@ $(BENCH_LIBS)
+		-o $@ -lbpf
+
 benches: all tools $(BENCHES)
 
 FUZZ := $(TEST_BIN)/fuzz

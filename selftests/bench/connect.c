@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a connection costs, by the way in which the server learns who called. One client process,
- * one server process, one connection after the other: SYN, header, banner, QUIT, close. The ways
- * take turns, round by round, and medians are printed: connections a second, and the server's own
- * CPU time.
- *
- * usage: connect CONNECTIONS ROUNDS, under selftests/tools/lab
- */
+ *@@ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,18 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pp/pp.h>
 
-#include "median.h"
-
-#define LINE	   "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n"
-#define ROUNDS_MAX 101
+#include "bench.h"
 
 enum cgroup { OUTSIDE, INSIDE };
 
@@ -46,20 +36,17 @@ static const struct way {
 	int transparent; /* accept() has to name the origin */
 	int (*identify)(int fd);
 } ways[] = {
-	{"plain: no header at all", 2600, OUTSIDE, 0, 0, 0, no_header},
-	{"Exim's way: v1, one byte a call", 2601, OUTSIDE, 0, 1, 0, byte_by_byte},
-	{"pp_read_header: poll, peek, take", 2602, OUTSIDE, 0, 1, 0, poll_and_peek},
-	{"the same behind TCP_DEFER_ACCEPT", 2603, OUTSIDE, 3, 1, 0, poll_and_peek},
-	{"pp_lookup, peek mode", 2525, INSIDE, 0, 1, 0, lookup},
-	{"split, transparent", 2526, INSIDE, 0, 1, 1, no_header},
+	{"plain: no header at all", PLAIN_PORT, OUTSIDE, 0, 0, 0, no_header},
+	{"Exim's way: v1, one byte a call", PLAIN_PORT + 1, OUTSIDE, 0, 1, 0, byte_by_byte},
+	{"pp_read_header: poll, peek, take", PLAIN_PORT + 2, OUTSIDE, 0, 1, 0, poll_and_peek},
+	{"the same behind TCP_DEFER_ACCEPT", PLAIN_PORT + 3, OUTSIDE, 3, 1, 0, poll_and_peek},
+	{"pp_lookup, peek mode", PEEK_PORT, INSIDE, 0, 1, 0, lookup},
+	{"split, transparent", TRANSPARENT_PORT, INSIDE, 0, 1, 1, no_header},
 };
 
-#define WAYS (sizeof(ways) / sizeof(ways[0]))
-
-static void fail(const char *what)
+static const char *name(size_t way)
 {
-	fprintf(stderr, "connect: %s: %s\n", what, strerror(errno));
-	exit(1);
+	return way < sizeof(ways) / sizeof(ways[0]) ? ways[way].name : NULL;
 }
 
 static int no_header(int fd)
@@ -113,38 +100,11 @@ static void move_to(enum cgroup cgroup)
 	close(fd);
 }
 
-static struct sockaddr_in address(const char *ip, int port)
-{
-	return (struct sockaddr_in){
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(ip)};
-}
-
-static int start_listener(const struct way *way)
-{
-	struct sockaddr_in here = address("127.0.0.1", way->port);
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (way->defer)
-		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &way->defer, sizeof(way->defer));
-	if (bind(fd, (struct sockaddr *)&here, sizeof(here)) || listen(fd, 128))
-		fail("listen");
-	return fd;
-}
-
 static void call(const struct way *way)
 {
-	struct sockaddr_in from = address("127.0.0.2", 0), to = address("127.0.0.1", way->port);
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-	struct linger linger = {1, 0}; /* no TIME_WAIT: ports are to last */
+	int fd = bench_connect(way->port);
 	char buf[64];
 
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) ||
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		fail("connect");
 	if (way->header && send(fd, LINE, strlen(LINE), 0) < 0)
 		fail("send");
 	if (recv(fd, buf, sizeof(buf), 0) <= 0 || send(fd, "QUIT\r\n", 6, 0) != 6 ||
@@ -172,19 +132,15 @@ static void serve(int listener, const struct way *way)
 	close(fd);
 }
 
-static double seconds(const struct timespec *from, const struct timespec *to)
+static void measure(size_t number, int connections, double *values)
 {
-	return to->tv_sec - from->tv_sec + (to->tv_nsec - from->tv_nsec) / 1e9;
-}
-
-static void run(const struct way *way, int connections, double *rate, double *cpu_us)
-{
-	struct timespec start, end, cpu_start, cpu_end;
-	int listener, i, status;
+	const struct way *way = &ways[number];
+	double start, cpu;
+	int listener, i;
 	pid_t client;
 
 	move_to(way->cgroup);
-	listener = start_listener(way);
+	listener = bench_listen(way->port, way->defer);
 	client = fork();
 	if (client == 0) {
 		move_to(OUTSIDE);
@@ -193,44 +149,21 @@ static void run(const struct way *way, int connections, double *rate, double *cp
 		_exit(0);
 	}
 	serve(listener, way); /* the first one warms up */
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_start);
+	start = clock_seconds(CLOCK_MONOTONIC);
+	cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
 	for (i = 1; i < connections; i++)
 		serve(listener, way);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_end);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	waitpid(client, &status, 0);
+	values[0] = (connections - 1) / (clock_seconds(CLOCK_MONOTONIC) - start);
+	values[1] = (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e6 / (connections - 1);
+	waitpid(client, NULL, 0);
 	close(listener);
-	*rate = (connections - 1) / seconds(&start, &end);
-	*cpu_us = seconds(&cpu_start, &cpu_end) * 1e6 / (connections - 1);
 }
 
 int main(int argc, char **argv)
 {
-	static double rates[WAYS][ROUNDS_MAX], cpus[WAYS][ROUNDS_MAX];
-	int connections = argc > 1 ? atoi(argv[1]) : 2000, rounds = argc > 2 ? atoi(argv[2]) : 11;
-	double rate, cpu, plain_rate = 0, plain_cpu = 0;
-	int round;
-	size_t i;
+	static const struct bench bench = {
+		"connect", "CONNECTIONS", {{"conn/s", 10, 0}, {"server us", 12, 2}},
+		2,	   name,	  measure};
 
-	if (connections < 2 || rounds < 1 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: connect CONNECTIONS ROUNDS (at most %d)\n", ROUNDS_MAX);
-		return 2;
-	}
-	for (round = 0; round < rounds; round++) {
-		for (i = 0; i < WAYS; i++)
-			run(&ways[i], connections, &rates[i][round], &cpus[i][round]);
-	}
-	printf("%-34s %10s %7s %12s %7s\n", "", "conn/s", "ratio", "server us", "ratio");
-	for (i = 0; i < WAYS; i++) {
-		rate = median(rates[i], rounds);
-		cpu = median(cpus[i], rounds);
-		if (i == 0) {
-			plain_rate = rate;
-			plain_cpu = cpu;
-		}
-		printf("%-34s %10.0f %7.3f %12.2f %7.3f\n", ways[i].name, rate, rate / plain_rate,
-		       cpu, cpu / plain_cpu);
-	}
-	return 0;
+	return bench_main(&bench, argc, argv);
 }
