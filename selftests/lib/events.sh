@@ -4,13 +4,30 @@
 #
 #   port, tls_port           of the server; HAProxy in front of port is on 10001 and 10002, and $haproxy; in
 #                            front of tls_port on 10003 and 10004
-#   speak FROM ADDRESS PORT  a whole session; ends with 0 when it was served
+#   speak FROM ADDRESS PORT  a whole session; ends with 0 when it was served. speak_early: one that says
+#                            something before the server does
 #   speak_tls FROM ADDRESS PORT, and speak_starttls: the same under TLS
 #   named ADDRESS            the server's log names that client
 #   begin OPTION... ADDRESS PORT, begin_said: talk, with a session that has one more command after the
 #                            server has said $begin_said
 #   restart                  ends the server, and starts it anew
 #   after_restart            goes_on or ends: what becomes of a session then
+
+# These are for SMTP; scripts for other protocols have their own.
+speak() {
+	send "$@" >"$say"
+}
+speak_starttls() {
+	speak_tls "$@" -starttls smtp
+}
+begin() {
+	"$tools/talk" "$@" 'EHLO live.example' QUIT
+}
+begin_said='^250 '
+speak_early() { # an EHLO that is there before the greeting is answered after it
+	"$tools/talk" --from "$1" --hex "$(hex 'EHLO early.example')" "$2" "$3" QUIT >"$say"
+	says "$say" '^220 ' && says "$say" '^250' && ! grep '^5' "$say"
+}
 
 # Each session has an address of its own: so the log says whose it was.
 clients=0
@@ -75,6 +92,10 @@ restart_server() {
 	served 198.51.100.1 10001 && served 198.51.100.1 10002
 }
 
+checks_made() { # at least so many
+	[ $(($(counter connections) - before)) -ge "$1" ]
+}
+
 # HAProxy's own check: connect, header (UNKNOWN, LOCAL), RST; four servers, ten times a second each
 health_checks() {
 	main=$haproxy before=$(counter connections)
@@ -86,14 +107,10 @@ health_checks() {
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		served 198.51.100.1 10005 && served 198.51.100.1 10006 || result=1
 	done
-	for _ in $(seq 600); do
-		made=$(($(counter connections) - before))
-		[ $made -ge 60 ] && break
-		sleep 0.1
-	done
+	soon checks_made 60
 	kill $checks
 	wait $checks
-	[ $made -ge 60 ] && ! grep 'is DOWN' "$tap_work/haproxy.10005" || result=1
+	checks_made 60 && ! grep 'is DOWN' "$tap_work/haproxy.10005" || result=1
 	return $result
 }
 
@@ -125,6 +142,12 @@ pieces() { # PORT SPEAK OPTION...
 # hex TEXT...: as talk --hex takes it, with CR LF after each
 hex() {
 	printf '%s\r\n' "$@" | od -An -v -tx1 | tr -d ' \n'
+}
+
+# early_commands: a client that speaks before the server does
+early_commands() {
+	check header_and_first_command_in_one_segment_v1 through_relay "$port" speak_early --joined
+	check header_and_first_command_in_one_segment_v2 through_relay "$port" speak_early --joined --v2
 }
 
 no_header_in_the_log() {

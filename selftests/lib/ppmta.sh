@@ -7,6 +7,17 @@ say=$tap_work/said
 chmod 755 "$tap_work"
 . selftests/lib/tls.sh
 
+# configure [ADDRESSES]: $conf, with more options from standard input
+configure() {
+	{
+		echo "primary_hostname = mail.example.net"
+		echo "local_interfaces = ${1:-127.0.0.1.2525}"
+		echo "delivery = maildir:$tap_work/Maildir"
+		echo "user = nobody"
+		cat
+	} >"$conf"
+}
+
 # start_ppmta: with $conf, until it says that it is there
 start_ppmta() {
 	: >"$log"

@@ -58,20 +58,6 @@ start_haproxy() {
 	wait_port "$haproxy_v1"
 }
 
-# wait_port PORT: until somebody listens there
-wait_port() {
-	hex=$(printf ':%04X ' "$1")
-	for _ in $(seq 600); do
-		grep -q "$hex.* 0A " /proc/net/tcp /proc/net/tcp6 && return 0
-		sleep 0.1
-	done
-	echo "nobody listens on port $1"
-	for file in "$tap_work"/*; do
-		[ "$file" = "$tap_work/out" ] || tail -n 5 "$file"
-	done
-	return 1
-}
-
 # 20 MiB of text, the same in each run
 make_body() {
 	awk 'BEGIN { for (i = 0; i < 270000; i++) printf "%08x%s\n", i * 2654435761 % 4294967296,
@@ -87,6 +73,12 @@ body_is_intact() {
 	}
 }
 
+# large_file DIR: there is a file of the body's size; $file is its name then
+large_file() {
+	file=$(find "$1" -size +15000k 2>/dev/null)
+	[ -n "$file" ]
+}
+
 # mbox_is_intact FILE: the same for a mailbox with one message
 mbox_is_intact() {
 	sed -i '$ { /^$/d }' "$1" # the blank line behind an mbox message
@@ -95,12 +87,15 @@ mbox_is_intact() {
 
 # delivered COUNT PATTERN LOG: so many lines of LOG match, now or soon
 delivered() {
-	for _ in $(seq 600); do
-		test "$(grep -c -- "$2" "$3")" -ge "$1" && return 0
-		sleep 0.1
-	done
-	echo "$(grep -c -- "$2" "$3") delivered, not $1"
-	return 1
+	soon are_delivered "$@"
+}
+
+are_delivered() {
+	count=$(grep -c -- "$2" "$3")
+	test "$count" -ge "$1" || {
+		echo "$count delivered, not $1"
+		return 1
+	}
 }
 
 send() { # from, arguments of smtp-send
@@ -128,4 +123,39 @@ hold_open() {
 	for n in $(seq "$1"); do
 		wait_says "$tap_work/held.$n" '^250 ' || return 1
 	done
+}
+
+# sends_through_haproxy: a letter by each version of the header and of IP, with HAProxy on 10001 (v1)
+# and 10002 (v2)
+sends_through_haproxy() {
+	check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
+	check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
+	check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
+	check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
+}
+
+# log_names BEFORE AFTER: the log names the clients of these, between two patterns
+log_names() {
+	check the_log_names_the_client_v1 wait_says "$log" "${1}192\.0\.2\.10$2"
+	check the_log_names_the_client_v2 wait_says "$log" "${1}192\.0\.2\.11$2"
+	check the_log_names_the_client_ip6 wait_says "$log" "${1}2001:db8::10$2"
+}
+
+# limits_clients PATTERN: a fourth session of a client's is refused with PATTERN, another client is served
+limits_clients() {
+	hold_open 3 192.0.2.10 198.51.100.1 10001 || return 1
+	"$tools/talk" --from 192.0.2.10 198.51.100.1 10002 >"$say"
+	says "$say" "$1" || return 1
+	"$tools/talk" --from 192.0.2.11 198.51.100.1 10002 >"$say"
+	says "$say" '^220 '
+}
+
+# large_message PATTERN MAILBOX: 20 MiB, delivered when one more line of the log matches, intact in an mbox
+large_message() {
+	make_body
+	: >"$2"
+	before=$(grep -c -- "$1" "$log")
+	check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
+	check it_is_delivered delivered $((before + 1)) "$1" "$log"
+	check it_is_intact mbox_is_intact "$2"
 }

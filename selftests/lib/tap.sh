@@ -9,7 +9,7 @@ selftests/unit/*) ;;
 	fi
 	;;
 esac
-tap_failed=0
+tap_failed=0 tap_count=0
 tap_work=$(mktemp -d)
 trap 'rm -rf "$tap_work"' EXIT
 trap 'exit 130' INT TERM
@@ -23,10 +23,11 @@ check() {
 		"$@" >"$tap_work/out" 2>&1 || sed "s/^/# $name, before it: /" "$tap_work/out"
 		return 0
 	fi
+	tap_count=$((tap_count + 1))
 	if "$@" >"$tap_work/out" 2>&1; then
-		echo "ok - $name"
+		echo "ok $tap_count - $name"
 	else
-		echo "not ok - $name"
+		echo "not ok $tap_count - $name"
 		sed 's/^/# /' "$tap_work/out"
 		tap_failed=1
 	fi
@@ -42,15 +43,33 @@ says() {
 	}
 }
 
-# wait_says FILE PATTERN: until a line of FILE matches
-wait_says() {
+# soon COMMAND...: again and again until it succeeds, for a minute; the last time is shown
+soon() {
 	for _ in $(seq 600); do
-		grep -Eqs -- "$2" "$1" && return 0
+		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.1
 	done
-	says "$1" "$2"
+	"$@"
 }
 
+# wait_says FILE PATTERN: until a line of FILE matches
+wait_says() {
+	soon says "$@"
+}
+
+# wait_port PORT: until somebody listens there
+wait_port() {
+	hex=$(printf ':%04X ' "$1")
+	soon grep -q "$hex.* 0A " /proc/net/tcp /proc/net/tcp6 && return 0
+	echo "nobody listens on port $1"
+	for file in "$tap_work"/*; do
+		[ "$file" = "$tap_work/out" ] || tail -n 5 "$file"
+	done
+	return 1
+}
+
+# The plan comes last, as TAP allows.
 tap_end() {
+	echo "1..$tap_count"
 	exit $tap_failed
 }

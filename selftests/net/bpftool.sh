@@ -20,11 +20,7 @@ start_mta() {
 	build/bin/ppmta --listen 127.0.0.1:25 --maildir "$tap_work/Maildir" --user nobody \
 		--hostname mail.example.net >"$tap_work/log" 2>&1 &
 	mta=$!
-	for _ in $(seq 600); do
-		grep -q started "$tap_work/log" && return 0
-		sleep 0.1
-	done
-	return 1
+	wait_says "$tap_work/log" started
 }
 
 send_as_proxy() { # origin

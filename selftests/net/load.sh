@@ -10,11 +10,7 @@ connections=${connections:-${LOAD_CONNECTIONS:-10000}}
 
 ip route add local 10.9.0.0/16 dev lo
 ulimit -n 20000
-cat >"$conf" <<CONF
-primary_hostname = mail.example.net
-local_interfaces = 127.0.0.1.2525
-delivery = maildir:$tap_work/Maildir
-user = nobody
+configure <<CONF
 proxy_required_hosts = 127.0.0.2
 proxy_protocol_timeout = 20s
 smtp_accept_max = 2500
@@ -30,13 +26,15 @@ descriptors() {
 memory() { # kB
 	awk '/^VmRSS/ { print $2 }' "/proc/$ppmta/status"
 }
+one_thread() {
+	threads=$(ls "/proc/$ppmta/task" | wc -l)
+	[ "$threads" -eq 1 ] || {
+		echo "$threads threads are left"
+		return 1
+	}
+}
 settle() { # until all sessions have ended
-	for _ in $(seq 600); do
-		[ "$(ls "/proc/$ppmta/task" | wc -l)" -eq 1 ] && return 0
-		sleep 0.1
-	done
-	echo "$(ls "/proc/$ppmta/task" | wc -l) threads are left"
-	return 1
+	soon one_thread
 }
 
 crowd() {

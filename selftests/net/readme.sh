@@ -63,11 +63,7 @@ start() { # command...
 	build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --gate 0 --proxy 127.0.0.2 || return 1
 	"$@" &
 	server=$!
-	for _ in $(seq 600); do
-		grep -q ':09DD .* 0A ' /proc/net/tcp6 && return # LISTEN
-		sleep 0.1
-	done
-	return 1
+	wait_port 2525
 }
 
 stop() {

@@ -34,6 +34,10 @@ job() {
 	printf 'job\t%s\tLinux here\t%s\texec sh %s/tests %s\t%s\n' "$order" "$kernel" "$tap_work" "$*" "$*" >>"$tap_work/plan"
 }
 
+lab_is_gone() {
+	[ ! -e "$(cat "$tap_work/cgroup")" ]
+}
+
 # ends STATUS LAST-LINE: what the runner makes of the plan
 ends() {
 	wanted=$1 last=$2
@@ -140,10 +144,7 @@ killed() {
 	kill -9 $!
 	wait $!
 	: >"$tap_work/plan"
-	for _ in $(seq 600); do
-		[ -e "$(cat "$tap_work/cgroup")" ] || break
-		sleep 0.1
-	done
+	soon lab_is_gone
 	nothing_left
 }
 check a_runner_that_is_killed_leaves_nothing killed
@@ -155,10 +156,7 @@ unread() {
 	job native none net/labs
 	timeout 60 "$runner" <"$tap_work/plan" 2>&1 | head -n 1 >"$out"
 	: >"$tap_work/plan"
-	for _ in $(seq 600); do
-		[ -e "$(cat "$tap_work/cgroup")" ] || break
-		sleep 0.1
-	done
+	soon lab_is_gone
 	nothing_left
 }
 check output_that_nobody_reads_ends_it unread

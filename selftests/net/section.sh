@@ -8,16 +8,12 @@
 . selftests/lib/ppmta.sh
 header='PROXY TCP4 192.0.2.7 198.51.100.1 4711 25'
 
-configure() { # more options on standard input
+start_with() { # more options on standard input
 	{
-		echo "primary_hostname = mail.example.net"
-		echo "local_interfaces = 127.0.0.1.2525"
-		echo "delivery = maildir:$tap_work/Maildir"
-		echo "user = nobody"
 		echo "proxy_lookup = $way"
 		echo "proxy_protocol_timeout = 1s"
 		cat
-	} >"$conf"
+	} | configure
 	start_ppmta
 }
 
@@ -28,7 +24,7 @@ mail_from() { # arguments of smtp-send
 # "It resets the $sender_address_host and $sender_address_port to the IP:port of the connection to the
 # proxy." "so that the original sender's hostname and IP get logged"
 resets_address_and_port() {
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		log_selector =
 		acl_smtp_rcpt = rcpt
@@ -55,7 +51,7 @@ no_logging() {
 # 192.168.1.2 will look like this: ... P=esmtp PRX=192.168.1.2 S=433"
 log_selector() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		hosts_proxy = <; 127.0.0.2 ; 2001:db8::1
 		log_selector = +proxy
 	CONF
@@ -72,7 +68,7 @@ others_need_no_header() {
 # expanded, specifying an alternate separator is supported for ease of use with IPv6 addresses."
 is_expanded() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		hostlist proxies = <; 2001:db8::/32 ; 127.0.0.2
 		proxy_required_hosts = ${if eq{a}{a}{+proxies}{}}
 		log_selector = +proxy
@@ -83,7 +79,7 @@ is_expanded() {
 # "In the ACL's the following expansion variables are available." and today's names
 variables() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		acl_smtp_mail = mail
 		begin acl
@@ -108,7 +104,7 @@ the_example() {
 		cat selftests/ppmta/acl-of-the-section
 		echo " accept"
 	} >"$tap_work/example"
-	configure <"$tap_work/example"
+	start_with <"$tap_work/example"
 }
 failure_is_detected() {
 	talk --from 127.0.0.2 127.0.0.1 2525 QUIT
@@ -170,7 +166,7 @@ hold() {
 # inbound proxy": not here, since origins are counted
 per_host() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		smtp_accept_max_per_host = 2
 	CONF
@@ -189,7 +185,7 @@ per_host() {
 # "you may simply set the hostlist to "*", however, this will prevent local mail programs from working"
 everybody() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = *
 	CONF
 	talk --from 127.0.0.3 127.0.0.1 2525 'EHLO x.example' QUIT
@@ -199,7 +195,7 @@ everybody() {
 # "Example of a refused connection": its transcript, with what was typed there
 transcript() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		smtp_banner = $primary_hostname, ESMTP Exim 4.82+proxy, Mon, 04 Nov 2013 10:45:59\n-0800 RFC's enforced
 	CONF
@@ -229,7 +225,7 @@ ea00070176706365\
 e5000361ff62
 tlv_variables() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		acl_smtp_mail = mail
 		begin acl
@@ -244,7 +240,7 @@ tlv_variables() {
 
 acl_verbs() {
 	stop_ppmta
-	configure <<-'CONF'
+	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		acl_smtp_helo = helo
 		acl_smtp_rcpt = rcpt

@@ -7,11 +7,7 @@
 . selftests/lib/ppmta.sh
 
 make_certificate "$tap_work"
-cat >"$conf" <<CONF
-primary_hostname = mail.example.net
-local_interfaces = 127.0.0.1.2525
-delivery = maildir:$tap_work/Maildir
-user = nobody
+configure <<CONF
 proxy_required_hosts = 127.0.0.2
 log_selector = +proxy
 tls_certificate = $tap_work/cert.pem

@@ -56,16 +56,10 @@ to_syslog() { # with a /dev of the lab's own, and busybox' syslogd
 	cp -a /dev/null /dev/urandom /dev/zero "$tap_work/dev"
 	mount --bind "$tap_work/dev" /dev || return 1
 	busybox syslogd -n -O "$tap_work/syslog" &
-	for _ in $(seq 600); do
-		[ -S /dev/log ] && break
-		sleep 0.1
-	done
+	soon [ -S /dev/log ]
 	build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody --log syslog >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
-	for _ in $(seq 600); do
-		grep -qs 'daemon started' "$tap_work/syslog" && break
-		sleep 0.1
-	done
+	wait_says "$tap_work/syslog" 'daemon started'
 	"$tools/smtp-send" --from 127.0.0.3 127.0.0.1 2526 >"$say" 2>&1
 	wait_says "$tap_work/syslog" 'mail.info ppmta\[[0-9]+\]: [0-9A-Za-z-]{16} <= me@example\.net H=\(client\.example\)'
 	result=$?

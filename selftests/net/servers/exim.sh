@@ -26,13 +26,8 @@ check exim_starts start_exim
 start_haproxy 465 10003 10004
 start_haproxy 25 10001 10002
 
-check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
-check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
-check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
-check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
-check the_log_names_the_client_v1 wait_says $log '<= me@example.net H=\(client.example\) \[192\.0\.2\.10\] P=esmtp'
-check the_log_names_the_client_v2 wait_says $log '<= me@example.net H=\(client.example\) \[192\.0\.2\.11\] P=esmtp'
-check the_log_names_the_client_ip6 wait_says $log '<= me@example.net H=\(client.example\) \[2001:db8::10\] P=esmtp'
+sends_through_haproxy
+log_names '<= me@example.net H=\(client.example\) \[' '\] P=esmtp'
 check the_log_never_names_the_proxy sh -c "! grep -q '198.51.100.1\\|2001:db8:1::1' $log"
 check a_direct_client_is_itself send 192.0.2.11 198.51.100.25 25
 
@@ -41,14 +36,7 @@ check an_acl_acts_on_the_client sh -c "! '$tools/smtp-send' --from 192.0.2.66 19
 check an_acl_says_the_client says "$say" '550 192\.0\.2\.66 is not welcome here'
 
 # smtp_accept_max_per_host = 3, for each client
-hold() {
-	hold_open 3 192.0.2.10 198.51.100.1 10001 || return 1
-	"$tools/talk" --from 192.0.2.10 198.51.100.1 10002 >"$say"
-	says "$say" '^421 .*[Tt]oo many concurrent SMTP connections' || return 1
-	"$tools/talk" --from 192.0.2.11 198.51.100.1 10002 >"$say"
-	says "$say" '^220 '
-}
-check a_limit_per_host_counts_clients hold
+check a_limit_per_host_counts_clients limits_clients '^421 .*[Tt]oo many concurrent SMTP connections'
 
 check two_hundred_sessions_at_once "$tools/smtp-crowd" 198.51.100.1 10001 200
 crowd() {
@@ -56,33 +44,17 @@ crowd() {
 }
 check each_of_them_is_logged_by_its_address crowd
 
-make_body
-mail=/var/mail/you
 check all_is_delivered delivered 205 ' Completed' $log
-: >$mail
-before=$(grep -c ' Completed' $log)
-check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
-check it_is_delivered delivered $((before + 1)) ' Completed' $log
-check it_is_intact mbox_is_intact $mail
+large_message ' Completed' /var/mail/you
 
 port=25 tls_port=465
-speak() {
-	send "$@" >"$say"
-}
 speak_tls() { # from address port option...
 	letter_by_tls me@example.net client.example -bind "$1" -connect "$2:$3" $4 $5
 	says "$say" '^250 OK id='
 }
-speak_starttls() {
-	speak_tls "$@" -starttls smtp
-}
 named() {
 	wait_says $log "(<= me@example.net H=.*|SMTP connection from )\[$1\]"
 }
-begin() {
-	"$tools/talk" "$@" 'EHLO live.example' QUIT
-}
-begin_said='^250 '
 restart() {
 	kill $exim
 	wait $exim
@@ -93,11 +65,6 @@ events
 check tls_clients_are_logged_with_tls says $log '<= me@example\.net H=\(client\.example\) \[10\.9\.3\.[0-9]*\] P=esmtps X=TLS1\.3:'
 
 # Exim takes an EHLO that is there before its greeting (PIPECONNECT), and nothing in front of it
-speak_early() {
-	"$tools/talk" --from "$1" --hex "$(hex 'EHLO early.example')" "$2" "$3" QUIT >"$say"
-	says "$say" '^220 ' && says "$say" '^250 ' && ! grep '^5' "$say"
-}
-check header_and_first_command_in_one_segment_v1 through_relay 25 speak_early --joined
-check header_and_first_command_in_one_segment_v2 through_relay 25 speak_early --joined --v2
+early_commands
 check nothing_came_past_the_split says_split
 tap_end

@@ -40,10 +40,7 @@ listen remote
 	bind 127.0.0.1:10009
 	server mta 10.50.50.1:2525 send-proxy-v2
 CONFIG
-for _ in $(seq 600); do
-	[ -s "$tap_work/remote" ] && break
-	sleep 0.1
-done
+soon [ -s "$tap_work/remote" ]
 ip link add v0 type veth peer name v1
 ip link set v1 netns "$(cat "$tap_work/remote")"
 ip addr add 10.50.50.1/24 dev v0

@@ -18,13 +18,8 @@ check nginx_starts wait_port 2525
 wait_port 2526
 start_haproxy 2525 10001 10002
 
-check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
-check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
-check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
-check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
-check the_log_names_the_client_v1 wait_says $log '^192\.0\.2\.10 200'
-check the_log_names_the_client_v2 wait_says $log '^192\.0\.2\.11 200'
-check the_log_names_the_client_ip6 wait_says $log '^2001:db8::10 200'
+sends_through_haproxy
+log_names '^' ' 200'
 denied() {
 	! "$tools/talk" --from 192.0.2.66 198.51.100.1 10001 >"$say" && wait_says $log '^192\.0\.2\.66 403'
 }
@@ -38,15 +33,9 @@ limit() {
 check limit_conn_counts_clients limit
 check two_hundred_sessions_at_once "$tools/smtp-crowd" 198.51.100.1 10001 200
 crowd() {
-	for _ in $(seq 600); do
-		count=$(grep -o '^10\.9\.0\.[0-9]* 200' $log | sort -u | wc -l)
-		test "$count" -eq 200 && return 0
-		sleep 0.1
-	done
-	echo "$count of 200 addresses in the log"
-	return 1
+	test "$(grep -o '^10\.9\.0\.[0-9]* 200' $log | sort -u | wc -l)" -eq 200
 }
-check each_of_them_is_logged_by_its_address crowd
+check each_of_them_is_logged_by_its_address soon crowd
 make_body
 check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
 intact() {

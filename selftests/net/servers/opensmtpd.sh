@@ -20,13 +20,8 @@ smtpd=$!
 check opensmtpd_starts wait_port 25
 start_haproxy 25 10001 10002
 
-check v1_over_ipv4 send 192.0.2.10 198.51.100.1 10001
-check v2_over_ipv4 send 192.0.2.11 198.51.100.1 10002
-check v1_over_ipv6 send 2001:db8::10 2001:db8:1::1 10001
-check v2_over_ipv6 send 2001:db8::10 2001:db8:1::1 10002
-check the_log_names_the_client_v1 wait_says "$log" 'smtp connected address=192\.0\.2\.10 '
-check the_log_names_the_client_v2 wait_says "$log" 'smtp connected address=192\.0\.2\.11 '
-check the_log_names_the_client_ip6 wait_says "$log" 'smtp connected address=\[?2001:db8::10\]? '
+sends_through_haproxy
+log_names 'smtp connected address=\[?' '\]? '
 check the_log_never_names_the_proxy sh -c "! grep -q '198.51.100.1 \\|2001:db8:1::1' $log"
 
 refused() {
@@ -44,12 +39,8 @@ check each_of_them_is_logged_by_its_address crowd
 make_body
 check a_message_of_20_mib send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
 intact() {
-	for _ in $(seq 600); do
-		large=$(find /var/mail/you/new -size +15000k 2>/dev/null)
-		test -n "$large" && break
-		sleep 0.1
-	done
-	body_is_intact "$large"
+	soon large_file /var/mail/you/new
+	body_is_intact "$file"
 }
 check it_is_intact intact
 check nothing_came_past_the_split says_split

@@ -118,11 +118,7 @@ check lmtp_answers_for_each_recipient several
 make_body
 check a_message_of_20_mib_by_lmtp send 192.0.2.11 --body "$tap_work/body" 198.51.100.1 10002
 large() {
-	for _ in $(seq 600); do
-		file=$(find "$tap_work/dovecot/you/new" -size +15000k)
-		[ -n "$file" ] && break
-		sleep 0.2
-	done
+	soon large_file "$tap_work/dovecot/you/new"
 	tr -d '\r' <"$file" >"$tap_work/file"
 	body_is_intact "$tap_work/file"
 }
@@ -161,10 +157,7 @@ source() {
 		cat "$say"
 		return 1
 	}
-	for _ in $(seq 600); do
-		[ "$(grep -c 'H=.*\[198.51.100.25\] P=smtp' "$log")" -ge 200 ] && break
-		sleep 0.1
-	done
+	delivered 200 'H=.*\[198.51.100.25\] P=smtp' "$log"
 	[ "$(grep -c 'H=.*\[198.51.100.25\] P=smtp' "$log")" -eq 200 ]
 }
 check smtp_source_holds_sessions source
@@ -173,22 +166,14 @@ long_sessions() { # five, of 80 messages each
 		cat "$say"
 		return 1
 	}
-	for _ in $(seq 600); do
-		[ "$(grep -c 'P=smtp S=2' "$log")" -ge 400 ] && return 0
-		sleep 0.1
-	done
-	grep -c 'P=smtp S=2' "$log"
-	return 1
+	delivered 400 'P=smtp S=2' "$log"
 }
 check smtp_source_holds_long_sessions long_sessions
 emptied() {
-	for _ in $(seq 600); do
-		[ "$(find "$tap_work/spool/input" -name '*-H' | wc -l)" -le 1 ] && return 0 # the one with later@
-		sleep 0.1
-	done
+	[ "$(find "$tap_work/spool/input" -name '*-H' | wc -l)" -le 1 ] && return 0 # the one with later@
 	ls "$tap_work/spool/input" | wc -l
 	tail -n 3 "$log"
 	return 1
 }
-check the_spool_is_emptied emptied
+check the_spool_is_emptied soon emptied
 tap_end

@@ -32,16 +32,9 @@ txt-record=long.example,"v=spf1 ip4:198.51.100.1 ip4:198.51.100.2 ip4:198.51.100
 server=/broken.example/127.0.0.9
 CONF
 dnsmasq -C "$tap_work/dnsmasq.conf" >"$tap_work/dnsmasq" 2>&1 &
-for _ in $(seq 600); do
-	grep -q ':0035 ' /proc/net/udp && break
-	sleep 0.1
-done
+soon grep -q ':0035 ' /proc/net/udp
 
-cat >"$conf" <<CONF
-primary_hostname = mail.example.net
-local_interfaces = 127.0.0.1.2525
-delivery = maildir:$tap_work/Maildir
-user = nobody
+configure <<CONF
 dns_servers = 127.0.0.1
 dns_timeout = 5s
 proxy_required_hosts = 127.0.0.2

@@ -6,11 +6,7 @@
 . selftests/lib/ppmta.sh
 
 make_certificate "$tap_work"
-cat >"$conf" <<CONF
-primary_hostname = mail.example.net
-local_interfaces = 127.0.0.1.2525 : 127.0.0.1.2465 : 127.0.0.1.2526
-delivery = maildir:$tap_work/Maildir
-user = nobody
+configure "127.0.0.1.2525 : 127.0.0.1.2465 : 127.0.0.1.2526" <<CONF
 proxy_required_hosts = 127.0.0.2
 log_selector = +proxy
 tls_certificate = $tap_work/cert.pem
@@ -58,10 +54,7 @@ listen smtps
 	server mta 127.0.0.1:2465 send-proxy source 127.0.0.2
 CONF
 haproxy -db -f "$tap_work/haproxy.cfg" >"$tap_work/haproxy" 2>&1 &
-for _ in $(seq 600); do
-	grep -q ':2712 .* 0A ' /proc/net/tcp && break
-	sleep 0.1
-done
+wait_port 10002
 starttls_behind_a_proxy() {
 	letter_here -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.7\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S='
