@@ -22,12 +22,6 @@ int has_tcx(void)
 	return !bpf_prog_query(1, TCX_INGRESS, 0, NULL, NULL, &count);
 }
 
-void assert_says(const char *text, const char *wanted)
-{
-	if (!strstr(text, wanted))
-		fail_msg("no '%s' in: %s", wanted, text);
-}
-
 int interfaces_setup(void **state)
 {
 	(void)state;

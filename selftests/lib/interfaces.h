@@ -29,7 +29,6 @@ int interfaces_down(void **state);
 
 /* Is this a kernel with tcx? Else the hooks are clsact's. */
 int has_tcx(void);
-void assert_says(const char *text, const char *wanted);
 /* What status says of the interface @name, or "". */
 const char *status_of(const char *name);
 void assert_hooked(const char *name);

@@ -4,8 +4,6 @@
  */
 #include "lookups.h"
 
-int open_listener;
-
 size_t make_header(int which, uint8_t *bytes)
 {
 	if (which == 0) {
@@ -26,13 +24,6 @@ void assert_origin_is(const struct pp_origin *origin, const char *wanted)
 
 	pp_origin_print(origin, text, sizeof(text));
 	assert_string_equal(text, wanted);
-}
-
-int lookups_setup(void **state)
-{
-	net_setup(state);
-	open_listener = listen_on(SERVER, OPEN);
-	return 0;
 }
 
 int option_of(int fd, int option)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For the tests of pp_lookup(): headers of three sizes by number, a listener without a gate, and a
- * thread that sends in pieces.
+ * For the tests of pp_lookup(): headers of three sizes by number, and a thread that sends in
+ * pieces.
  */
 #ifndef LOOKUPS_H
 #define LOOKUPS_H
@@ -16,11 +16,6 @@
 size_t make_header(int which, uint8_t *bytes);
 const char *origin_of(int which);
 void assert_origin_is(const struct pp_origin *origin, const char *wanted);
-
-extern int open_listener; /* on OPEN */
-
-/* Group set-up: net_setup(), and that listener. */
-int lookups_setup(void **state);
 
 /* Socket options of SOL_SOCKET. */
 int option_of(int fd, int option);

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -60,6 +61,12 @@ int net_setup(void **state)
 	run(0, "build/bin/ppctl port add %d --gate 30000 --on-bad drop", DROPPING);
 	run(0, "build/bin/ppctl port add %d --gate 30000 --v1-mixed", MIXED);
 	return 0;
+}
+
+void assert_says(const char *text, const char *wanted)
+{
+	if (!strstr(text, wanted))
+		fail_msg("no '%s' in: %s", wanted, text);
 }
 
 void skip_because(const char *format, ...)
@@ -139,6 +146,17 @@ int accept_within(int listener, int timeout_ms)
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
+}
+
+int accept_line(int listener, int client)
+{
+	int server;
+
+	send_text(client, LINE);
+	server = accept_within(listener, SOON_MS);
+	assert_true(server >= 0);
+	assert_origin(server, LINE_ORIGIN);
+	return server;
 }
 
 void send_all(int fd, const void *bytes, size_t len)
@@ -318,6 +336,17 @@ int run_share_of(const char *name, const struct CMUnitTest *tests, size_t count,
 		if (is_my_share() || is_named(tests[i].name, always) || (chosen && *chosen))
 			share[shared++] = tests[i];
 	return _cmocka_run_group_tests(name, share, shared, setup, NULL);
+}
+
+void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 void sysctl_set(const char *name, const char *value)

@@ -44,6 +44,9 @@
 #define LINE6	     "PROXY TCP6 2001:db8::7 2001:db8::1 4711 25\r\n"
 #define LINE6_ORIGIN "PROXY v1 TCP [2001:db8::7]:4711 -> [2001:db8::1]:25"
 
+#define FORGED	   "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n" /* no longer than LINE */
+#define FORGED_LEN (sizeof(FORGED) - 1)
+
 #define PAYLOAD "EHLO x\r\n" /* after a header */
 
 #define SOON_MS	   60000 /* "now", on a slow machine; who waits goes on at once when it comes */
@@ -55,6 +58,9 @@ int net_setup(void **state);
 /* Runs a shell command; fails the test unless it exits with @status. Return: its output (both
  * streams), static. */
 const char *run(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* @text has @wanted in it. */
+void assert_says(const char *text, const char *wanted);
 
 /* Skips the test, and says why. */
 void skip_because(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -69,6 +75,8 @@ int connect_start(const char *source, const char *address, unsigned int port);
 int connect_to(const char *source, const char *address, unsigned int port);
 /* Return: the socket, or -ETIMEDOUT. */
 int accept_within(int listener, int timeout_ms);
+/* Sends LINE, and accepts the connection, whose origin must be LINE's. Return: the server's end. */
+int accept_line(int listener, int client);
 void send_all(int fd, const void *bytes, size_t len);
 void send_text(int fd, const char *text);
 /* Reads until @len bytes are there, and compares. */
@@ -110,6 +118,9 @@ int is_my_share(void);
 	run_share_of(name, tests, sizeof(tests) / sizeof((tests)[0]), setup, always)
 int run_share_of(const char *name, const struct CMUnitTest *tests, size_t count,
 		 CMFixtureFunction setup, const char *const *always);
+
+/* Keeps this thread on one of the first two CPUs, where there are two. */
+void stay_on(int cpu);
 
 void sysctl_set(const char *name, const char *value);
 

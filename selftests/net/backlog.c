@@ -5,12 +5,12 @@
  * a hole, nothing is to come twice, and the payload is no header either, whatever it looks like.
  */
 
+#include "../lib/listeners.h"
 #include "../lib/locked.h"
 #include "../lib/proxy.h"
+#include "../lib/raw.h"
 #include "../lib/stream.h"
 
-#define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n"
-#define FORGED_LEN  (sizeof(FORGED) - 1)
 #define LARGE	    STREAM_HEADER_MAX
 #define PIECE	    1000 /* bytes of payload in a segment */
 #define PIECES	    5
@@ -20,16 +20,6 @@
 /* Bytes of a v2 header; 0: the v1 one. */
 static const size_t lens[] = {0, 28, 60, 300, LARGE};
 #define LENS (sizeof(lens) / sizeof(lens[0]))
-
-static int listener, gated_listener;
-
-static int setup(void **state)
-{
-	net_setup(state);
-	listener = listen_on(SERVER, OPEN);
-	gated_listener = listen_on(SERVER, PORT);
-	return 0;
-}
 
 /* A stream whose payload begins with a header. */
 static void make_stream(struct stream *stream, size_t header_len, size_t payload_len)
@@ -55,7 +45,7 @@ static void try_raw(struct absent_page *page, const struct stream *stream, const
 		stream_send(&handshake, stream, 0, cuts[0], 0);
 		at = *cuts++;
 	}
-	server = accept_within(gated ? gated_listener : listener, SOON_MS);
+	server = accept_within(gated ? gated_listener : open_listener, SOON_MS);
 	assert_true(server >= 0);
 	lock_socket(page, server);
 	for (; *cuts; cuts++) {
@@ -138,7 +128,7 @@ static void try_bulk(struct absent_page *page, const struct stream *stream, enum
 		client = proxy_connects(source, SERVER, OPEN);
 	else
 		client = connect_to(source, SERVER, OPEN);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(open_listener, SOON_MS);
 	assert_true(server >= 0);
 	lock_socket(page, server);
 	switch (bulk) {
@@ -196,5 +186,5 @@ int main(void)
 		cmocka_unit_test(large_segments_behind_a_header_that_waits),
 	};
 
-	return run_share("backlog", tests, setup, NULL);
+	return run_share("backlog", tests, listeners_setup, NULL);
 }

@@ -13,7 +13,6 @@
 
 #include "../lib/proxy.h"
 
-#define FORGED	   "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n"
 #define BANNER_MAX 8000
 #define ROUNDS_MAX 3000
 #define SCENE_MS   600 /* 16 of them */
@@ -29,17 +28,6 @@ struct scene {
 static struct scene scene;
 static volatile int to_send = -1, ended;
 
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
 static void *send_segments(void *unused)
 {
 	int fd;
@@ -54,7 +42,7 @@ static void *send_segments(void *unused)
 		if (scene.cut)
 			send(fd, LINE, scene.cut, MSG_NOSIGNAL);
 		send(fd, LINE + scene.cut, LINE_LEN - scene.cut, MSG_NOSIGNAL);
-		send(fd, FORGED, sizeof(FORGED) - 1, MSG_NOSIGNAL);
+		send(fd, FORGED, FORGED_LEN, MSG_NOSIGNAL);
 		to_send = -1;
 	}
 	return unused;

@@ -12,7 +12,6 @@
 
 #define PAYLOAD_LEN 200
 #define LARGE	    STREAM_HEADER_MAX
-#define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n"
 
 static const unsigned int ports[] = {PORT, OPEN, DROPPING};
 static int listeners[3];
@@ -254,7 +253,7 @@ static void a_piece_that_looks_like_a_beginning_overtakes_the_first(void **state
 		memcpy(stream_at(&stream, cut), start, sizeof(start));
 		for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 			try_overtaking(&stream, cut, cut + ends[i]);
-		memcpy(stream_at(&stream, cut), FORGED, sizeof(FORGED) - 1);
+		memcpy(stream_at(&stream, cut), FORGED, FORGED_LEN);
 		for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 			try_overtaking(&stream, cut, cut + ends[i]);
 	}
@@ -300,15 +299,15 @@ static void a_whole_header_within_the_stream_overtakes_the_real_one(void **state
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
 		stream_make(&stream, lens[k], PAYLOAD_LEN);
 		cut = stream.header_len;
-		memcpy(stream_at(&stream, cut), FORGED, sizeof(FORGED) - 1);
-		try_forged(&stream, cut, cut + sizeof(FORGED) - 1);
+		memcpy(stream_at(&stream, cut), FORGED, FORGED_LEN);
+		try_forged(&stream, cut, cut + FORGED_LEN);
 		memcpy(stream_at(&stream, cut), other, sizeof(other));
 		try_forged(&stream, cut, cut + sizeof(other));
 		if (lens[k] < 300)
 			continue;
 		cut = 120;
-		memcpy(stream_at(&stream, cut), FORGED, sizeof(FORGED) - 1);
-		try_forged(&stream, cut, cut + sizeof(FORGED) - 1);
+		memcpy(stream_at(&stream, cut), FORGED, FORGED_LEN);
+		try_forged(&stream, cut, cut + FORGED_LEN);
 		memcpy(stream_at(&stream, cut), other, sizeof(other));
 		try_forged(&stream, cut, cut + sizeof(other));
 	}

@@ -12,56 +12,17 @@
 #include "../lib/name.h"
 #include "../lib/netns.h"
 #include "../lib/proxy.h"
+#include "../lib/served.h"
 
-#define TRANSPARENT 2541
-#define PIN	    "/sys/fs/bpf/pp"
-#define SOME	    (256 * 1024) /* bytes: enough for segments on the way both ways */
-#define DRAINING    2		 /* exit status of 'ppctl down' */
-#define KILLS	    6
-
-static int listener;
-
-static void up(void)
-{
-	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --gate 30000 --proxy %s", PORT,
-	    PROXY);
-	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	up();
-	listener = listen_on(SERVER, TRANSPARENT);
-	return 0;
-}
+#define DRAINING 2 /* exit status of 'ppctl down' */
+#define KILLS	 6
 
 static int teardown(void **state)
 {
 	(void)state;
-	close(listener);
+	close(served_listener);
 	run(0, "[ ! -e " PIN " ] || build/bin/ppctl down --now");
 	return 0;
-}
-
-static void open_transparent(struct link *link)
-{
-	link->client = connect_to(PROXY, SERVER, TRANSPARENT);
-	send_text(link->client, LINE);
-	link->server = accept_within(listener, SOON_MS);
-	assert_true(link->server >= 0);
-	assert_peer_address(link->server, "192.0.2.7");
-	assert_origin(link->server, LINE_ORIGIN);
-}
-
-static void assert_served(void)
-{
-	struct link link;
-
-	open_transparent(&link);
-	send_text(link.client, "payload");
-	assert_reads_text(link.server, "payload");
-	close_link(&link);
 }
 
 /* The port is as one that nobody has added: the header is in the stream, the name is the proxy's.
@@ -71,7 +32,7 @@ static void assert_not_served(void)
 	struct link link;
 
 	link.client = connect_to(PROXY, SERVER, TRANSPARENT);
-	link.server = accept_within(listener, SOON_MS);
+	link.server = accept_within(served_listener, SOON_MS);
 	assert_true(link.server >= 0);
 	assert_peer_address(link.server, PROXY);
 	assert_int_equal(record_of(link.server).state, PP_STATE_NONE);
@@ -80,12 +41,6 @@ static void assert_not_served(void)
 	send_text(link.server, "220 hello\r\n");
 	assert_reads_text(link.client, "220 hello\r\n");
 	close_link(&link);
-}
-
-static void assert_says(const char *text, const char *what)
-{
-	if (!strstr(text, what))
-		fail_msg("no '%s' in: %s", what, text);
 }
 
 static void assert_is_down(void)
@@ -157,7 +112,7 @@ static void a_header_of_which_pieces_came_is_served_to_its_end(void **state)
 	await_acknowledged(link.client);
 	run(0, "build/bin/ppctl port del %d", TRANSPARENT);
 	send_all(link.client, LINE "payload" + 10, LINE_LEN + 7 - 10);
-	link.server = accept_within(listener, SOON_MS);
+	link.server = accept_within(served_listener, SOON_MS);
 	assert_true(link.server >= 0);
 	assert_peer_address(link.server, "192.0.2.7");
 	assert_reads_text(link.server, "payload");
@@ -178,7 +133,7 @@ static void a_port_that_has_no_split_any_more_keeps_its_connections(void **state
 	assert_says(run(0, "build/bin/ppctl port list"), "1 with a split left");
 	peek.client = connect_to(PROXY, SERVER, TRANSPARENT);
 	send_text(peek.client, LINE "payload");
-	peek.server = accept_within(listener, SOON_MS);
+	peek.server = accept_within(served_listener, SOON_MS);
 	assert_true(peek.server >= 0);
 	assert_peer_address(peek.server, PROXY);
 	assert_origin(peek.server, LINE_ORIGIN);
@@ -231,7 +186,7 @@ static void the_next_command_ends_what_has_drained(void **state)
 	close_link(&link);
 	run(1, "build/bin/ppctl port del %d", PORT);
 	assert_is_down();
-	up();
+	served_up();
 	open_transparent(&link);
 	run(DRAINING, "build/bin/ppctl down");
 	close_link(&link);
@@ -312,12 +267,12 @@ static void down_now_finds_sockets_in_other_namespaces(void **state)
 	(void)state;
 	run(0, "build/bin/ppctl down");
 	netns_enter(there);
-	close(listener);
+	close(served_listener);
 	process = fork(); /* the server would be one in its namespace */
 	if (!process)
 		pause();
-	up();
-	listener = listen_on(SERVER, TRANSPARENT);
+	served_up();
+	served_listener = listen_on(SERVER, TRANSPARENT);
 	open_transparent(&link);
 	netns_enter(here);
 	run(0, "build/bin/ppctl down --now");
@@ -360,7 +315,7 @@ static void killed_anywhere_a_connection_goes_on(void **state)
 		run(0, "build/bin/ppctl down & sleep 0.0%02d; kill -9 $!; wait $!; true", i * 9);
 		run(0, "[ ! -e " PIN " ] || build/bin/ppctl down");
 		assert_is_down();
-		up();
+		served_up();
 		assert_served();
 	}
 }
@@ -379,7 +334,7 @@ static void a_tuple_that_was_translated_once_is_not_again(void **state)
 	close(link.server);
 	run(0, "build/bin/ppctl port del %d", TRANSPARENT);
 	link.client = connect_from(PROXY, from, SERVER, TRANSPARENT);
-	link.server = accept_within(listener, SOON_MS);
+	link.server = accept_within(served_listener, SOON_MS);
 	send_text(link.client, "before");
 	assert_reads_text(link.server, "before");
 	/* not marked any more: an ordinary client on a served port */
@@ -393,27 +348,31 @@ static void a_tuple_that_was_translated_once_is_not_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_port_drains_and_is_added_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_port_drains_and_is_added_again, served_setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_half_closed_connection_keeps_its_port_draining,
-						setup, teardown),
+						served_setup, teardown),
 		cmocka_unit_test_setup_teardown(a_header_of_which_pieces_came_is_served_to_its_end,
-						setup, teardown),
+						served_setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			a_port_that_has_no_split_any_more_keeps_its_connections, setup, teardown),
-		cmocka_unit_test_setup_teardown(down_drains_and_up_takes_it_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_next_command_ends_what_has_drained, setup,
+			a_port_that_has_no_split_any_more_keeps_its_connections, served_setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(down_drains_and_up_takes_it_back, served_setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(down_waits_for_the_last_connection, setup,
+		cmocka_unit_test_setup_teardown(the_next_command_ends_what_has_drained,
+						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(down_waits_for_the_last_connection, served_setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(down_now_resets_what_is_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(down_now_resets_what_is_left, served_setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(down_now_does_not_wait_for_sockets_that_nobody_has,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(down_now_finds_sockets_in_other_namespaces, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(killed_anywhere_a_connection_goes_on, setup,
+						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(down_now_finds_sockets_in_other_namespaces,
+						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(killed_anywhere_a_connection_goes_on, served_setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_tuple_that_was_translated_once_is_not_again,
-						setup, teardown),
+						served_setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

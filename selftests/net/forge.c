@@ -5,18 +5,13 @@
  */
 #include <arpa/inet.h>
 
+#include "../lib/listeners.h"
 #include "../lib/net.h"
 #include "../lib/raw.h"
 
-#define FORGED "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n" /* no longer than LINE */
-
-static int listener, open_listener;
-
 static int setup(void **state)
 {
-	net_setup(state);
-	listener = listen_on(SERVER, PORT);
-	open_listener = listen_on(SERVER, OPEN);
+	listeners_setup(state);
 	raw_open();
 	return 0;
 }
@@ -52,23 +47,6 @@ static void forge_acknowledgements(const struct handshake *handshake)
 		forge(handshake, handshake->seq, handshake->ack + off[i], FORGED);
 }
 
-static void before_the_handshake_ends_a_forged_header_sets_no_origin(void **state)
-{
-	int client = connect_to(PROXY, SERVER, PORT), server;
-	struct handshake handshake;
-
-	(void)state;
-	sniff(&handshake, port_of(client));
-	forge_many(&handshake);
-	forge_acknowledgements(&handshake);
-	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
-	send_text(client, LINE "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
-	assert_reads_text(server, "EHLO x\r\n");
-	close_both(client, server);
-}
-
 /* What ends a handshake, or a connection, without data. A RST within the window would end any
  * handshake; a FIN and an ACK have to acknowledge the right number. */
 static void forge_without_data(const struct handshake *handshake)
@@ -102,19 +80,18 @@ static void forge_without_data(const struct handshake *handshake)
 	}
 }
 
-static void blind_segments_without_data_end_no_handshake(void **state)
+/* A handshake that waits for its header: what @attack sends does not end it. */
+static void check_on_handshake(void (*attack)(const struct handshake *))
 {
 	int client = connect_to(PROXY, SERVER, PORT), server;
 	struct handshake handshake;
 
-	(void)state;
 	sniff(&handshake, port_of(client));
-	forge_without_data(&handshake);
-	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
-	send_text(client, LINE "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
-	assert_reads_text(server, "EHLO x\r\n");
+	attack(&handshake);
+	assert_int_equal(accept_within(gated_listener, A_WHILE_MS), -ETIMEDOUT);
+	server = accept_line(gated_listener, client);
+	send_text(client, PAYLOAD);
+	assert_reads_text(server, PAYLOAD);
 	close_both(client, server);
 }
 
@@ -125,7 +102,7 @@ static void without_a_connection_a_forged_header_makes_none(void **state)
 	(void)state;
 	forge_many(&handshake);
 	forge_without_data(&handshake);
-	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+	assert_int_equal(accept_within(gated_listener, A_WHILE_MS), -ETIMEDOUT);
 }
 
 /* An established connection, of whose header the first @sent bytes have come: what @attack sends
@@ -157,6 +134,18 @@ static void forge_headers(const struct handshake *handshake)
 	usleep(A_WHILE_MS * 1000);
 }
 
+static void before_the_handshake_ends_a_forged_header_sets_no_origin(void **state)
+{
+	(void)state;
+	check_on_handshake(forge_headers);
+}
+
+static void blind_segments_without_data_end_no_handshake(void **state)
+{
+	(void)state;
+	check_on_handshake(forge_without_data);
+}
+
 static void blind_segments_without_data_end_no_connection(void **state)
 {
 	(void)state;
@@ -183,7 +172,7 @@ static void a_decoded_header_cannot_be_replaced(void **state)
 	(void)state;
 	sniff(&handshake, port_of(client));
 	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	forge(&handshake, handshake.seq, handshake.ack, FORGED);
 	forge_acknowledgements(&handshake);
 	forge_many(&handshake);
@@ -203,10 +192,10 @@ static void segments_that_overtake_the_header_wait_for_it(void **state)
 	(void)state;
 	sniff(&handshake, port_of(client));
 	forge(&handshake, handshake.seq + LINE_LEN, handshake.ack, "EHLO x\r\n");
-	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
+	assert_int_equal(accept_within(gated_listener, A_WHILE_MS), -ETIMEDOUT);
 	assert_int_equal(counter("dropped_hole"), dropped + 1);
 	send_text(client, LINE "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_origin(server, LINE_ORIGIN);
 	assert_reads_text(server, "EHLO x\r\n");
 	close_both(client, server);

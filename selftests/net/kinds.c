@@ -27,32 +27,33 @@ static void check(const char *source, const char *address, int listener, unsigne
 	close_both(client, server);
 }
 
+static void check_stranger(const char *source, const char *address, int listener)
+{
+	int client = connect_to(source, address, PORT), server = accept_within(listener, SOON_MS);
+	struct pp_origin origin;
+
+	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
+	close_both(client, server);
+}
+
 static void ipv6(void **state)
 {
-	int listener = listen_on(SERVER6, PORT), client, server;
-	struct pp_origin origin;
+	int listener = listen_on(SERVER6, PORT);
 
 	(void)state;
 	check(PROXY6, SERVER6, listener, PORT);
-	client = connect_to(OTHER6, SERVER6, PORT);
-	server = accept_within(listener, SOON_MS);
-	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
-	close_both(client, server);
+	check_stranger(OTHER6, SERVER6, listener);
 	close(listener);
 }
 
 static void a_dual_stack_listener_serves_mapped_addresses(void **state)
 {
-	int listener = listen_on("::", PORT), client, server;
-	struct pp_origin origin;
+	int listener = listen_on("::", PORT);
 
 	(void)state;
 	check(PROXY, SERVER, listener, PORT);
 	check(PROXY6, SERVER6, listener, PORT);
-	client = connect_to(OTHER, SERVER, PORT);
-	server = accept_within(listener, SOON_MS);
-	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
-	close_both(client, server);
+	check_stranger(OTHER, SERVER, listener);
 	close(listener);
 }
 
@@ -82,17 +83,13 @@ static void ipv4_options(void **state)
 
 static void syn_cookies(void **state)
 {
-	int listener = listen_on(SERVER, PORT), listener6, i, client, server;
-	struct pp_origin origin;
+	int listener = listen_on(SERVER, PORT), listener6, i;
 
 	(void)state;
 	sysctl_set("net/ipv4/tcp_syncookies", "2"); /* always */
 	for (i = 0; i < 20; i++)
 		check(PROXY, SERVER, listener, PORT);
-	client = connect_to(OTHER, SERVER, PORT);
-	server = accept_within(listener, SOON_MS);
-	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
-	close_both(client, server);
+	check_stranger(OTHER, SERVER, listener);
 	close(listener);
 	listener6 = listen_on(SERVER6, PORT);
 	check(PROXY6, SERVER6, listener6, PORT);

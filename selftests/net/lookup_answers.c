@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <signal.h>
 
+#include "../lib/listeners.h"
 #include "../lib/lookups.h"
 #include "../unit/headers.h"
 
@@ -108,5 +109,5 @@ int main(void)
 		cmocka_unit_test(a_listening_socket_is_no_connection),
 	};
 
-	return cmocka_run_group_tests_name("lookup_answers", tests, lookups_setup, NULL);
+	return cmocka_run_group_tests_name("lookup_answers", tests, listeners_setup, NULL);
 }

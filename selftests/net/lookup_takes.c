@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 
+#include "../lib/listeners.h"
 #include "../lib/lookups.h"
 #include "../lib/urgent.h"
 #include "../unit/headers.h"
@@ -225,5 +226,5 @@ int main(void)
 		cmocka_unit_test(tlvs_of_every_size_are_readable_before_and_after),
 	};
 
-	return cmocka_run_group_tests_name("lookup_takes", tests, lookups_setup, NULL);
+	return cmocka_run_group_tests_name("lookup_takes", tests, listeners_setup, NULL);
 }

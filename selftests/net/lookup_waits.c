@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "../lib/listeners.h"
 #include "../lib/lookups.h"
 #include "../unit/headers.h"
 
@@ -293,5 +294,5 @@ int main(void)
 		cmocka_unit_test(a_connection_that_is_gone_is_answered_at_once),
 	};
 
-	return cmocka_run_group_tests_name("lookup_waits", tests, lookups_setup, NULL);
+	return cmocka_run_group_tests_name("lookup_waits", tests, listeners_setup, NULL);
 }

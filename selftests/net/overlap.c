@@ -6,21 +6,13 @@
  */
 #include <arpa/inet.h>
 
+#include "../lib/listeners.h"
 #include "../lib/locked.h"
+#include "../lib/raw.h"
 #include "../lib/stream.h"
 
 #define PAYLOAD_LEN 8
 #define LARGE	    STREAM_HEADER_MAX
-
-static int listener, open_listener;
-
-static int setup(void **state)
-{
-	net_setup(state);
-	listener = listen_on(SERVER, PORT);
-	open_listener = listen_on(SERVER, OPEN);
-	return 0;
-}
 
 /* The first @cut bytes have been taken; the next segment begins at @from. */
 static void try_established(const struct stream *stream, int cut, int from, int asked)
@@ -103,7 +95,7 @@ static void beginnings_before_the_stream_at_the_handshake(void **state)
 		for (i = 0; i < sizeof(early) / sizeof(early[0]); i++) {
 			client = stream_begin(&handshake, PORT);
 			stream_send(&handshake, &stream, early[i], stream.len, 0);
-			server = accept_within(listener, SOON_MS);
+			server = accept_within(gated_listener, SOON_MS);
 			assert_true(server >= 0);
 			stream_check(server, &stream, "handshake", early[i], 0);
 			stream_end(client, server);
@@ -128,7 +120,7 @@ static void overlapping_pieces_from_the_handshake_on(void **state)
 		for (early = 0; early < 3; early++) {
 			client = stream_begin(&handshake, PORT);
 			stream_send(&handshake, &stream, -(int)early, half, 0);
-			server = accept_within(listener, SOON_MS);
+			server = accept_within(gated_listener, SOON_MS);
 			assert_true(server >= 0);
 			stream_send(&handshake, &stream, 0, half, 0);
 			stream_send(&handshake, &stream, half - 7, half + 7, 0);
@@ -143,7 +135,6 @@ static void overlapping_pieces_from_the_handshake_on(void **state)
 /* In front of the stream there are bytes that would be a header. They are not the stream's. */
 static void a_header_in_front_of_the_stream_is_none(void **state)
 {
-	static const char forged[] = "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n";
 	struct handshake handshake;
 	struct stream stream;
 	struct pp_origin origin;
@@ -152,17 +143,17 @@ static void a_header_in_front_of_the_stream_is_none(void **state)
 	(void)state;
 	raw_open();
 	stream_make(&stream, 0, PAYLOAD_LEN);
-	memcpy(stream_at(&stream, -(int)(sizeof(forged) - 1)), forged, sizeof(forged) - 1);
+	memcpy(stream_at(&stream, -(int)(FORGED_LEN)), FORGED, FORGED_LEN);
 	client = stream_begin(&handshake, PORT);
-	stream_send(&handshake, &stream, -(int)(sizeof(forged) - 1), stream.len, 0);
-	server = accept_within(listener, SOON_MS);
+	stream_send(&handshake, &stream, -(int)(FORGED_LEN), stream.len, 0);
+	server = accept_within(gated_listener, SOON_MS);
 	if (server >= 0 && pp_lookup_wait(server, &origin, SOON_MS) == 0)
 		assert_int_equal(ntohs(((struct sockaddr_in *)&origin.src)->sin_port), 4711);
 	stream_end(client, server);
 
 	client = stream_begin(&handshake, OPEN);
 	server = accept_within(open_listener, SOON_MS);
-	stream_send(&handshake, &stream, -(int)(sizeof(forged) - 1), stream.len, 0);
+	stream_send(&handshake, &stream, -(int)(FORGED_LEN), stream.len, 0);
 	stream_check(server, &stream, "after a forged one", 0, 0);
 	stream_end(client, server);
 }
@@ -185,7 +176,7 @@ static void on_both_ports(const char *what, void (*send)(const struct handshake 
 		for (p = 0; p < 2; p++) {
 			client = stream_begin(&handshake, ports[p]);
 			send(&handshake, &stream, half);
-			server = accept_within(p ? open_listener : listener, SOON_MS);
+			server = accept_within(p ? open_listener : gated_listener, SOON_MS);
 			assert_true(server >= 0);
 			stream_check(server, &stream, what, half, p);
 			stream_send(&handshake, &stream, 0, stream.len, 0);
@@ -266,7 +257,7 @@ static void a_damaged_segment_before_the_right_ones(void **state)
 				stream_send(&handshake, &other, 0, stream.len, 1);
 				stream_send(&handshake, &stream, 0, 19, 0);
 				stream_send(&handshake, &stream, 18, stream.len, 0);
-				server = accept_within(p ? open_listener : listener, SOON_MS);
+				server = accept_within(p ? open_listener : gated_listener, SOON_MS);
 				assert_true(server >= 0);
 				stream_check(server, &stream, "damaged", end, p);
 				stream_end(client, server);
@@ -366,5 +357,5 @@ int main(void)
 		cmocka_unit_test(the_same_while_the_server_has_its_socket_locked),
 	};
 
-	return cmocka_run_group_tests_name("overlap", tests, setup, NULL);
+	return cmocka_run_group_tests_name("overlap", tests, listeners_setup, NULL);
 }

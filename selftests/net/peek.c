@@ -6,17 +6,8 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
+#include "../lib/listeners.h"
 #include "../lib/net.h"
-
-static int listener, open_listener;
-
-static int setup(void **state)
-{
-	net_setup(state);
-	listener = listen_on(SERVER, PORT);
-	open_listener = listen_on(SERVER, OPEN);
-	return 0;
-}
 
 static void header_alone_is_there_when_accept_returns(void **state)
 {
@@ -25,7 +16,7 @@ static void header_alone_is_there_when_accept_returns(void **state)
 
 	(void)state;
 	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_lookup(server, &origin), 0);
 	assert_int_equal(origin.version, 1);
 	assert_int_equal(origin.header_len, LINE_LEN);
@@ -42,7 +33,7 @@ static void header_and_payload_in_one_segment(void **state)
 
 	(void)state;
 	send_text(client, LINE "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_origin(server, LINE_ORIGIN);
 	assert_reads_text(server, "EHLO x\r\n");
 	assert_nothing_to_read(server);
@@ -57,7 +48,7 @@ static void payload_in_the_next_segment_before_accept(void **state)
 	send_text(client, LINE);
 	send_text(client, "EHLO x\r\n");
 	await_acknowledged(client);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_origin(server, LINE_ORIGIN);
 	assert_reads_text(server, "EHLO x\r\n");
 	assert_nothing_to_read(server);
@@ -88,7 +79,7 @@ static void header_byte_by_byte(void **state)
 	for (i = 0; i < LINE_LEN; i++)
 		send_all(client, LINE + i, 1);
 	send_text(client, "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_origin(server, LINE_ORIGIN);
 	assert_reads_text(server, "EHLO x\r\n");
 	assert_nothing_to_read(server);
@@ -166,7 +157,7 @@ static void a_large_header_and_its_tlvs_say_the_same_before_and_after(void **sta
 	send_all(client, bytes, make_v2(bytes, 4096));
 	send_text(client, "EHLO x\r\n");
 	await_acknowledged(client);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_tlvs(server, tlvs, 100), -ENOBUFS);
 	assert_int_equal(pp_tlvs(server, tlvs, sizeof(tlvs)), 4096 - 28);
 	assert_memory_equal(tlvs, bytes + 28, 4096 - 28);
@@ -190,7 +181,7 @@ static void what_only_a_look_up_finds_is_counted_once(void **state)
 	(void)state;
 	send_all(client, LINE, 20);
 	await_acknowledged(client);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	close(client);
 	assert_int_equal(pp_lookup_wait(server, &origin, SOON_MS), -EBADMSG);
 	for (i = 0; i < 3; i++) {
@@ -208,7 +199,7 @@ static void tlvs_are_kept_as_long_as_the_socket_lives(void **state)
 
 	(void)state;
 	send_all(client, bytes, make_v2(bytes, 600));
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_tlvs(server, tlvs, sizeof(tlvs)), 600 - 28);
 	assert_origin(server, V2_ORIGIN);
 	assert_int_equal(pp_tlvs(server, tlvs, 571), -ENOBUFS);
@@ -218,14 +209,15 @@ static void tlvs_are_kept_as_long_as_the_socket_lives(void **state)
 
 	client = connect_to(PROXY, SERVER, PORT);
 	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_tlvs(server, tlvs, sizeof(tlvs)), 0);
 	close_both(client, server);
 }
 
 static void an_unmarked_host_is_an_ordinary_client(void **state)
 {
-	int client = connect_to(OTHER, SERVER, PORT), server = accept_within(listener, SOON_MS);
+	int client = connect_to(OTHER, SERVER, PORT),
+	    server = accept_within(gated_listener, SOON_MS);
 	struct pp_origin origin;
 	uint8_t tlvs[16];
 
@@ -259,7 +251,7 @@ static void check_local(const char *header, size_t len, int version)
 
 	send_all(client, header, len);
 	send_text(client, "QUIT\r\n");
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_lookup_wait(server, &origin, SOON_MS), 0);
 	assert_int_equal(origin.command, PP_LOCAL);
 	assert_int_equal(origin.version, version);
@@ -283,7 +275,7 @@ static void a_lookup_is_idempotent_in_every_process(void **state)
 
 	(void)state;
 	send_text(client, LINE "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	for (i = 0; i < 3; i++)
 		assert_int_equal(pp_lookup(server, &origin), 0);
 	if (fork() == 0)
@@ -303,7 +295,7 @@ static void an_unprivileged_process_may_look_up(void **state)
 
 	(void)state;
 	send_text(client, LINE "EHLO x\r\n");
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	if (fork() == 0) {
 		if (setgid(65534) || setuid(65534))
 			_exit(2);
@@ -322,7 +314,7 @@ static void check_bad(const char *header, size_t len, const char *reason)
 	struct pp_origin origin;
 
 	send_all(client, header, len);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_lookup(server, &origin), -EBADMSG);
 	assert_int_equal(pp_lookup_wait(server, &origin, SOON_MS), -EBADMSG);
 	/* nothing is lost: what was sent can be read, and logged */
@@ -366,9 +358,7 @@ static void a_bad_header_that_is_to_be_dropped_never_reaches_the_server(void **s
 	reset(client);
 
 	client = connect_to(PROXY, SERVER, DROPPING);
-	send_text(client, LINE);
-	server = accept_within(here, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(here, client);
 	close_both(client, server);
 	close(here);
 }
@@ -388,7 +378,7 @@ static void an_ipv4_address_in_a_tcp6_line_is_taken_where_it_is_allowed(void **s
 
 	client = connect_to(PROXY, SERVER, PORT);
 	send_text(client, mixed);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	assert_int_equal(pp_lookup(server, &origin), -EBADMSG);
 	close_both(client, server);
 }
@@ -440,13 +430,13 @@ static void aborted_connections_leave_nothing_behind(void **state)
 			reset(client);
 		else
 			close(client);
-		while ((server = accept_within(i % 2 ? open_listener : listener, 0)) >= 0)
+		while ((server = accept_within(i % 2 ? open_listener : gated_listener, 0)) >= 0)
 			close(server);
 	}
 	for (tries = 0; tries < 100 && sockets_in_use() > before; tries++) {
 		while ((server = accept_within(open_listener, 0)) >= 0)
 			close(server);
-		while ((server = accept_within(listener, 0)) >= 0)
+		while ((server = accept_within(gated_listener, 0)) >= 0)
 			close(server);
 		usleep(100000);
 	}
@@ -498,5 +488,5 @@ int main(void)
 		cmocka_unit_test(a_listener_made_outside_of_the_cgroup_is_told),
 	};
 
-	return cmocka_run_group_tests_name("peek", tests, setup, NULL);
+	return cmocka_run_group_tests_name("peek", tests, listeners_setup, NULL);
 }

@@ -12,12 +12,6 @@
 
 #define PPCTL "build/bin/ppctl "
 
-static void assert_says(const char *output, const char *text)
-{
-	if (!strstr(output, text))
-		fail_msg("no '%s' in: %s", text, output);
-}
-
 static int down(void **state)
 {
 	(void)state;

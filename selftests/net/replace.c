@@ -12,56 +12,18 @@
 #include <bpf/bpf.h>
 
 #include "../lib/bulk.h"
+#include "../lib/served.h"
 
-#define TRANSPARENT 2541
-#define PIN	    "/sys/fs/bpf/pp"
-#define SOME	    (256 * 1024) /* bytes: enough for segments on the way both ways */
 #define ROUNDS	    20
 #define ROUNDS_SLOW 5 /* in the guests of `make check`, where the verifier takes seconds */
 #define CLSACT	    "pp_clsact_"
 
-static int listener;
-
-static int setup(void **state)
-{
-	(void)state;
-	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --gate 30000 --proxy %s", PORT,
-	    PROXY);
-	run(0, "build/bin/ppctl port add %d --transparent --gate 30000", TRANSPARENT);
-	listener = listen_on(SERVER, TRANSPARENT);
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
-	close(listener);
+	close(served_listener);
 	run(0, "build/bin/ppctl down --now");
 	return 0;
-}
-
-static void open_transparent(struct link *link)
-{
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
-
-	link->client = connect_to(PROXY, SERVER, TRANSPARENT);
-	send_text(link->client, LINE);
-	link->server = accept_within(listener, SOON_MS);
-	assert_true(link->server >= 0);
-	assert_int_equal(getpeername(link->server, (struct sockaddr *)&peer, &len), 0);
-	assert_string_equal(inet_ntoa(peer.sin_addr), "192.0.2.7");
-}
-
-static void assert_served(void)
-{
-	struct link link;
-
-	open_transparent(&link);
-	assert_origin(link.server, LINE_ORIGIN);
-	send_text(link.client, "payload");
-	assert_reads_text(link.server, "payload");
-	close_link(&link);
 }
 
 static int program_id(const char *link)
@@ -267,16 +229,16 @@ static void hooks_that_are_away_stall_and_never_corrupt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(replaced_20_times_under_load_nothing_is_lost, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(up_replaces_the_programs_of_another_build, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_map_that_does_not_fit_is_refused_by_name, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(replaced_20_times_under_load_nothing_is_lost,
+						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(up_replaces_the_programs_of_another_build,
+						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(a_map_that_does_not_fit_is_refused_by_name,
+						served_setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_anywhere_the_next_upgrade_completes_it,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(hooks_that_are_away_stall_and_never_corrupt, setup,
-						teardown),
+						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(hooks_that_are_away_stall_and_never_corrupt,
+						served_setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

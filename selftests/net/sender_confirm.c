@@ -169,9 +169,7 @@ static void a_server_in_another_network_namespace_is_left_alone(void **state)
 	client = proxy_connects(FAR_ADDRESS, ADDRESS, PORT);
 	netns_enter(here);
 	assert_int_equal(entries("pp_senders"), 1);
-	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(listener, client);
 	close_both(client, server);
 	close(listener);
 	assert_int_equal(counter("unconfirmed"), unconfirmed + 10);
@@ -208,9 +206,7 @@ static void a_listener_on_all_addresses_does_not_confirm_for_another(void **stat
 	wildcard = listens("::", PORT);
 	left_alone(LOCAL, BYSTANDER, PORT);
 	client = proxy_connects(LOCAL, SERVER, PORT);
-	send_text(client, LINE);
-	server = accept_within(wildcard, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(wildcard, client);
 	close_both(client, server);
 	close(wildcard);
 }

@@ -25,9 +25,7 @@ static void served(unsigned int port)
 	int listener = listen_on(SERVER, port), client, server;
 
 	client = proxy_connects(LOCAL, SERVER, port);
-	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(listener, client);
 	close_both(client, server);
 	close(listener);
 }

@@ -68,9 +68,7 @@ static void tcp_smart_connect(void **state)
 
 	(void)state;
 	client = delayed_ack_client(LOCAL, PORT);
-	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(listener, client);
 	assert_int_equal(record_of(server).path, PP_PATH_SENDER);
 	close_both(client, server);
 	close(listener);

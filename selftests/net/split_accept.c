@@ -212,7 +212,6 @@ static void a_segment_that_comes_again_in_a_larger_one_doubles_nothing(void **st
 
 static void a_forged_header_makes_no_connection(void **state)
 {
-	static const char forged[] = "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n";
 	/* not -1: who knows the acknowledgement and sends a header from there is on the path */
 	static const int32_t off[] = {-1000, 1, 44, 1000, 30000, 0x7fffffff};
 	struct handshake handshake;
@@ -224,8 +223,8 @@ static void a_forged_header_makes_no_connection(void **state)
 	client = connect_to(PROXY, SERVER, TRANSPARENT);
 	sniff(&handshake, port_of(client));
 	for (i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
-		forge(&handshake, handshake.seq + off[i], handshake.ack, forged);
-		forge(&handshake, handshake.seq, handshake.ack + off[i], forged);
+		forge(&handshake, handshake.seq + off[i], handshake.ack, FORGED);
+		forge(&handshake, handshake.seq, handshake.ack + off[i], FORGED);
 	}
 	assert_int_equal(accept_within(listener, A_WHILE_MS), -ETIMEDOUT);
 	send_text(client, LINE);

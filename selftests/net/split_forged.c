@@ -27,11 +27,20 @@ static void send_with(struct peer *peer, uint32_t seq, uint32_t ack, uint32_t fl
 	peer_send(peer, &segment);
 }
 
+/* A handshake, and the first @len bytes of the header. */
+static void open_after(struct peer *peer, struct way *way, uint32_t len)
+{
+	way_open(peer, way);
+	if (!len)
+		return;
+	peer_write(peer, LINE, len);
+	peer_expect(peer, TH_ACK, len);
+}
+
 /* All of them are known to the proxy only: where the stream is, and what the server's SYN-ACK said.
  */
 static void a_forged_segment_before_the_header_changes_nothing(void **state)
 {
-	static const char forged[] = "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n";
 	static const int32_t off[] = {-70000, -1000, -43,   -1,	   1,	      20,
 				      43,     1000,  30000, 70000, 0x7fffffff};
 	static const uint32_t after[] = {0, 20};
@@ -42,21 +51,17 @@ static void a_forged_segment_before_the_header_changes_nothing(void **state)
 	(void)state;
 	for (i = 0; i < WAYS; i++) {
 		for (n = 0; n < 2; n++) {
-			way_open(&peer, &ways[i]);
-			if (after[n]) {
-				peer_write(&peer, LINE, after[n]);
-				peer_expect(&peer, TH_ACK, after[n]);
-			}
+			open_after(&peer, &ways[i], after[n]);
 			for (k = 0; k < sizeof(off) / sizeof(off[0]); k++) {
 				uint32_t next = peer.first + after[n];
 
-				send_with(&peer, next, peer.theirs + off[k], 0, forged);
+				send_with(&peer, next, peer.theirs + off[k], 0, FORGED);
 				send_with(&peer, next, peer.theirs + off[k], TH_RST | TH_ACK, "");
 				send_with(&peer, next, peer.theirs + off[k], TH_FIN | TH_ACK, "");
 				send_with(&peer, next + off[k], peer.theirs, TH_RST | TH_ACK, "");
 				send_with(&peer, next + off[k], 0, TH_RST, "");
 				if (off[k] > 0)
-					send_with(&peer, next + off[k], peer.theirs, 0, forged);
+					send_with(&peer, next + off[k], peer.theirs, 0, FORGED);
 			}
 			peer.edge_count = 0;
 			peer_write(&peer, LINE PAYLOAD + after[n],
@@ -79,11 +84,7 @@ static void a_reset_before_the_header_ends_it(void **state)
 	(void)state;
 	for (i = 0; i < WAYS; i++) {
 		for (n = 0; n < 2; n++) {
-			way_open(&peer, &ways[i]);
-			if (after[n]) {
-				peer_write(&peer, LINE, after[n]);
-				peer_expect(&peer, TH_ACK, after[n]);
-			}
+			open_after(&peer, &ways[i], after[n]);
 			peer_say(&peer, TH_RST);
 			peer_expect_nothing(&peer, 5);
 			peer_write(&peer, LINE PAYLOAD + after[n],

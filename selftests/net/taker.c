@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "../lib/listeners.h"
 #include "../lib/lookups.h"
 
 #define TRIES	  5
@@ -233,5 +234,5 @@ int main(void)
 		cmocka_unit_test(who_asks_again_is_told_again_at_once),
 	};
 
-	return cmocka_run_group_tests_name("taker", tests, lookups_setup, NULL);
+	return cmocka_run_group_tests_name("taker", tests, listeners_setup, NULL);
 }

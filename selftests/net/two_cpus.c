@@ -13,15 +13,6 @@
 
 static volatile int to_send = -1, ended;
 
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
 /* Sends the header the moment that the connection takes it: the ACK has only just left. */
 static void *send_at_once(void *unused)
 {

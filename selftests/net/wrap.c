@@ -14,22 +14,19 @@
 #include <sys/utsname.h>
 
 #include "../lib/address.h"
+#include "../lib/listeners.h"
 #include "../lib/net.h"
 
 #define TRANSPARENT 2532
-#define FORGED	    "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n" /* no longer than LINE */
-#define FORGED_LEN  (sizeof(FORGED) - 1)
 #define WRAP	    (1ULL << 32)
 #define LARGE	    2000 /* bytes of a header */
 
-static int listener, open_listener, transparent_listener;
+static int transparent_listener;
 
 static int setup(void **state)
 {
-	net_setup(state);
+	listeners_setup(state);
 	run(0, "build/bin/ppctl port add %d --transparent", TRANSPARENT);
-	listener = listen_on(SERVER, PORT);
-	open_listener = listen_on(SERVER, OPEN);
 	transparent_listener = listen_on(SERVER, TRANSPARENT);
 	return 0;
 }
@@ -97,7 +94,7 @@ static void numbers_that_begin_anew_in_or_near_a_header(void **state)
 
 	(void)state;
 	for (i = 0; i < count; i++) {
-		check_line(at[i], PORT, listener);
+		check_line(at[i], PORT, gated_listener);
 		check_line(at[i], OPEN, open_listener);
 		check_line(at[i], TRANSPARENT, transparent_listener);
 	}
@@ -112,7 +109,7 @@ static void check_pieces(uint32_t at, const uint8_t *bytes, size_t len, const ch
 	size_t piece = len / 3;
 
 	send_all(client, bytes, piece);
-	server = accept_within(port == OPEN ? open_listener : listener, SOON_MS);
+	server = accept_within(port == OPEN ? open_listener : gated_listener, SOON_MS);
 	await_acknowledged(client);
 	if (asking)
 		assert_int_equal(pp_lookup(server, &answer), -EAGAIN);
@@ -162,9 +159,7 @@ static void a_stream_goes_on_where_numbers_begin_anew(void **state)
 
 	(void)state;
 	fill_pattern(bytes, BULK, 1);
-	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(gated_listener, client);
 	if (fork() == 0) {
 		send_all(client, bytes, BULK);
 		_exit(0);
@@ -264,9 +259,7 @@ static void try_forging(unsigned int port, int where, uint64_t first, uint64_t s
 
 	skip_where_slow();
 	client = connect_to(PROXY, SERVER, port);
-	send_text(client, LINE);
-	server = accept_within(where, SOON_MS);
-	assert_origin(server, LINE_ORIGIN);
+	server = accept_line(where, client);
 	send_text(server, "220\r\n");
 	pump(client, server, first - LINE_LEN);
 	check_forged(client, server, port == TRANSPARENT);
@@ -282,7 +275,7 @@ static void try_forging(unsigned int port, int where, uint64_t first, uint64_t s
 static void after_4_gib_a_header_is_payload(void **state)
 {
 	(void)state;
-	try_forging(PORT, listener, WRAP, WRAP + LINE_LEN);
+	try_forging(PORT, gated_listener, WRAP, WRAP + LINE_LEN);
 }
 
 static void after_4_gib_a_header_is_payload_on_a_port_without_gate(void **state)
@@ -307,7 +300,7 @@ static void who_asks_after_4_gib_is_told_that_the_header_is_gone(void **state)
 	skip_where_slow();
 	client = connect_to(PROXY, SERVER, PORT);
 	send_text(client, LINE);
-	server = accept_within(listener, SOON_MS);
+	server = accept_within(gated_listener, SOON_MS);
 	pump(client, server, WRAP - LINE_LEN);
 	assert_int_equal(recv(server, NULL, LINE_LEN, MSG_TRUNC | MSG_WAITALL), LINE_LEN);
 	for (early = 0; early < 2; early++) {

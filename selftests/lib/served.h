@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A transparent port in a set that is taken away or replaced while its connections live.
+ */
+#ifndef SERVED_H
+#define SERVED_H
+
+#include "net.h"
+
+#define TRANSPARENT 2541
+#define PIN	    "/sys/fs/bpf/pp"
+#define SOME	    (256 * 1024) /* bytes: enough for segments on the way both ways */
+
+extern int served_listener; /* on TRANSPARENT */
+
+void served_up(void);
+/* Test set-up: served_up(), and the listener. */
+int served_setup(void **state);
+
+/* A connection whose header was taken out. */
+void open_transparent(struct link *link);
+/* And such a one from its beginning to its end. */
+void assert_served(void);
+
+#endif
