@@ -207,7 +207,7 @@ static void the_server_says_no_more(void **state)
 	}
 }
 
-static void resets(void **state)
+static void a_reset_after_the_header_reaches_the_other_side(void **state)
 {
 	struct linger linger = {.l_onoff = 1};
 	struct peer peer;
@@ -331,7 +331,7 @@ int main(void)
 		cmocka_unit_test(the_server_closes_first),
 		cmocka_unit_test(both_close_at_once),
 		cmocka_unit_test(the_server_says_no_more),
-		cmocka_unit_test(resets),
+		cmocka_unit_test(a_reset_after_the_header_reaches_the_other_side),
 		cmocka_unit_test(a_fin_that_is_not_acknowledged_comes_again),
 		cmocka_unit_test(the_same_ports_again_and_again),
 	};
