@@ -7,16 +7,13 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 
-#include "../lib/net.h"
+#include "../lib/ends.h"
 
 #define TRANSPARENT   2532
 #define LARGE	      4000 /* bytes */
@@ -69,7 +66,7 @@ static const struct mode {
 struct connection {
 	const struct way *way;
 	const struct mode *mode;
-	int client, server;
+	struct link link;
 	char peer[INET_ADDRSTRLEN]; /* as accept() names it */
 	int waiting;		    /* @waiter is in pp_lookup_wait() while the connection ends */
 	pthread_t waiter;
@@ -81,7 +78,7 @@ struct end {
 	const char *name;
 	int before_accept;
 	int last_flags; /* of the last send() */
-	void (*end)(struct connection *connection);
+	void (*end)(struct link *link);
 	int cut;	       /* from then on, nothing comes from the proxy any more */
 	int (*ended)(int tcp); /* is that the server's state once it is over? */
 };
@@ -172,21 +169,22 @@ static void send_stream(const struct connection *connection, int last_flags)
 	for (i = 0; i < way->pieces; i++) {
 		piece = i + 1 < way->pieces ? header_len / way->pieces : header_len - at;
 		if (i + 1 == way->pieces && header_len == len && piece) {
-			assert_int_equal(send(connection->client, bytes + at, piece, last_flags),
+			assert_int_equal(send(connection->link.client, bytes + at, piece,
+					      last_flags),
 					 piece);
 			if (last_flags) /* it waits for what ends the connection */
 				return;
 		} else {
-			send_all(connection->client, bytes + at, piece);
+			send_all(connection->link.client, bytes + at, piece);
 		}
 		at += piece;
-		await_acknowledged(connection->client);
+		await_acknowledged(connection->link.client);
 	}
 	if (header_len < len)
-		assert_int_equal(send(connection->client, bytes + at, len - at, last_flags),
+		assert_int_equal(send(connection->link.client, bytes + at, len - at, last_flags),
 				 len - at);
 	if (!last_flags)
-		await_acknowledged(connection->client);
+		await_acknowledged(connection->link.client);
 }
 
 static void take_connection(struct connection *connection, const struct end *end)
@@ -198,8 +196,8 @@ static void take_connection(struct connection *connection, const struct end *end
 	if (poll(&in, 1, SOON_MS) != 1)
 		fail_msg("%s, %s, %s: no connection", end->name, connection->mode->name,
 			 connection->way->name);
-	connection->server = accept4(in.fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
-	assert_true(connection->server >= 0);
+	connection->link.server = accept4(in.fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+	assert_true(connection->link.server >= 0);
 	inet_ntop(AF_INET, &peer.sin_addr, connection->peer, sizeof(connection->peer));
 }
 
@@ -208,7 +206,7 @@ static void *wait_for_header(void *argument)
 	struct connection *connection = argument;
 	struct pp_origin origin;
 
-	connection->waiter_says = pp_lookup_wait(connection->server, &origin, -1);
+	connection->waiter_says = pp_lookup_wait(connection->link.server, &origin, -1);
 	return NULL;
 }
 
@@ -226,13 +224,13 @@ static void await_end(const struct connection *connection, const struct end *end
 	int tries;
 
 	for (tries = 0; end->ended && tries < TIMEOUT_TRIES * 1000; tries++) {
-		if (end->ended(state_of(connection->server)))
+		if (end->ended(state_of(connection->link.server)))
 			return;
 		usleep(1000);
 	}
 	if (end->ended)
 		fail_msg("%s, %s, %s: TCP's state is still %d", end->name, connection->mode->name,
-			 connection->way->name, state_of(connection->server));
+			 connection->way->name, state_of(connection->link.server));
 }
 
 static void check_answer(const struct connection *connection, const struct end *end, int answer,
@@ -268,7 +266,8 @@ static void check_stream(const struct connection *connection, const struct end *
 		from = header_len;
 	else if (connection->waiting)
 		return;
-	while ((more = recv(connection->server, got + have, sizeof(got) - have, MSG_DONTWAIT)) > 0)
+	while ((more = recv(connection->link.server, got + have, sizeof(got) - have,
+			    MSG_DONTWAIT)) > 0)
 		have += more;
 	if (have != len - from || memcmp(got, bytes + from, have))
 		fail_msg("%s, %s, %s: the stream has %zu bytes, not %zu", end->name,
@@ -296,19 +295,19 @@ static void check_connection(struct connection *connection, const struct end *en
 		pthread_join(connection->waiter, NULL);
 		alarm(0);
 	}
-	answer = pp_lookup(connection->server, &origin);
+	answer = pp_lookup(connection->link.server, &origin);
 	if (connection->mode->port == TRANSPARENT)
 		check_name(connection, end);
 	check_answer(connection, end, answer, &origin, "pp_lookup");
 	alarm(LONG_SECONDS);
-	answer = pp_lookup_wait(connection->server, &origin, -1);
+	answer = pp_lookup_wait(connection->link.server, &origin, -1);
 	alarm(0);
 	check_answer(connection, end, answer, &origin, "pp_lookup_wait");
 	if (connection->waiting && connection->waiter_says != answer)
 		fail_msg("%s, %s, %s: who waited was told %d", end->name, connection->mode->name,
 			 connection->way->name, connection->waiter_says);
 	check_stream(connection, end);
-	answer = pp_lookup(connection->server, &origin);
+	answer = pp_lookup(connection->link.server, &origin);
 	check_answer(connection, end, answer, &origin, "a second pp_lookup");
 }
 
@@ -336,10 +335,10 @@ static void try_all(const struct end *end, int waiting)
 			connection->mode = &modes[mode];
 			if (!is_tried(connection, end))
 				continue;
-			connection->client = connect_to(PROXY, SERVER, modes[mode].port);
+			connection->link.client = connect_to(PROXY, SERVER, modes[mode].port);
 			send_stream(connection, end->last_flags);
 			if (end->before_accept)
-				end->end(connection);
+				end->end(&connection->link);
 			take_connection(connection, end);
 			count++;
 		}
@@ -353,7 +352,7 @@ static void try_all(const struct end *end, int waiting)
 	if (end->cut)
 		cut_proxy_off();
 	for (i = 0; i < count && !end->before_accept; i++)
-		end->end(&connections[i]);
+		end->end(&connections[i].link);
 	for (i = 0; i < count; i++)
 		await_end(&connections[i], end);
 	if (end->cut)
@@ -361,132 +360,10 @@ static void try_all(const struct end *end, int waiting)
 	for (i = 0; i < count; i++)
 		check_connection(&connections[i], end);
 	for (i = 0; i < count; i++) {
-		if (connections[i].client >= 0)
-			reset(connections[i].client);
-		close(connections[i].server);
+		if (connections[i].link.client >= 0)
+			reset(connections[i].link.client);
+		close(connections[i].link.server);
 	}
-}
-
-/* The stream's end, as the server has seen it; its own may have come before, or after. */
-static int saw_fin(int tcp)
-{
-	return tcp == TCP_CLOSE_WAIT || tcp == TCP_LAST_ACK || tcp == TCP_CLOSING ||
-	       tcp == TCP_TIME_WAIT || tcp == TCP_CLOSE;
-}
-
-static int is_closed(int tcp)
-{
-	return tcp == TCP_CLOSE;
-}
-
-static void end_close(struct connection *connection)
-{
-	close(connection->client);
-	connection->client = -1;
-}
-
-static void end_reset(struct connection *connection)
-{
-	reset(connection->client);
-	connection->client = -1;
-}
-
-static void end_shutdown(struct connection *connection)
-{
-	assert_int_equal(shutdown(connection->client, SHUT_WR), 0);
-}
-
-static void end_shutdown_then_server(struct connection *connection)
-{
-	end_shutdown(connection);
-	assert_int_equal(shutdown(connection->server, SHUT_WR), 0);
-}
-
-static void end_server_then_shutdown(struct connection *connection)
-{
-	assert_int_equal(shutdown(connection->server, SHUT_WR), 0);
-	end_shutdown(connection);
-}
-
-static void end_server_then_reset(struct connection *connection)
-{
-	assert_int_equal(shutdown(connection->server, SHUT_WR), 0);
-	end_reset(connection);
-}
-
-static void end_shutdown_then_reset(struct connection *connection)
-{
-	end_shutdown(connection);
-	end_reset(connection);
-}
-
-static void end_server_reads_no_more(struct connection *connection)
-{
-	assert_int_equal(shutdown(connection->server, SHUT_RD), 0);
-}
-
-static void end_server_is_done(struct connection *connection)
-{
-	assert_int_equal(shutdown(connection->server, SHUT_RDWR), 0);
-}
-
-/* The proxy is cut off: what the server says is not acknowledged. */
-static void end_user_timeout(struct connection *connection)
-{
-	unsigned int ms = 500;
-
-	assert_int_equal(
-		setsockopt(connection->server, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms)), 0);
-	send_text(connection->server, "220 hello\r\n");
-}
-
-static void end_keepalive(struct connection *connection)
-{
-	int one = 1;
-
-	setsockopt(connection->server, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof(one));
-	setsockopt(connection->server, IPPROTO_TCP, TCP_KEEPINTVL, &one, sizeof(one));
-	setsockopt(connection->server, IPPROTO_TCP, TCP_KEEPCNT, &one, sizeof(one));
-	setsockopt(connection->server, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-}
-
-/* As `ss --kill` does it. Return: 0, or a negative errno. */
-static int destroy(unsigned int server_port, unsigned int client_port)
-{
-	struct {
-		struct nlmsghdr header;
-		struct inet_diag_req_v2 request;
-	} ask = {
-		.header = {.nlmsg_len = sizeof(ask),
-			   .nlmsg_type = SOCK_DESTROY,
-			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
-		.request = {.sdiag_family = AF_INET,
-			    .sdiag_protocol = IPPROTO_TCP,
-			    .idiag_states = -1,
-			    .id = {.idiag_sport = htons(server_port),
-				   .idiag_dport = htons(client_port),
-				   .idiag_src = {inet_addr(SERVER)},
-				   .idiag_dst = {inet_addr(PROXY)},
-				   .idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}}},
-	};
-	struct {
-		struct nlmsghdr header;
-		struct nlmsgerr error;
-		char rest[256];
-	} answer = {0};
-	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-
-	assert_true(netlink >= 0);
-	assert_int_equal(send(netlink, &ask, sizeof(ask), 0), sizeof(ask));
-	assert_true(recv(netlink, &answer, sizeof(answer), 0) > 0);
-	assert_int_equal(answer.header.nlmsg_type, NLMSG_ERROR);
-	close(netlink);
-	return answer.error.error;
-}
-
-static void end_destroy(struct connection *connection)
-{
-	assert_int_equal(destroy(connection->mode->port, port_of(connection->client)), 0);
 }
 
 static void try_end(const struct end *end)
@@ -596,7 +473,7 @@ static void after_an_administrator_destroyed_it(void **state)
 	static const struct end early = {
 		"destroyed before accept()", 1, 0, end_destroy, 0, is_closed};
 	static const struct end late = {"destroyed", 0, 0, end_destroy, 0, is_closed};
-	int answer = destroy(1, 1);
+	int answer = tcp_destroy(1, 1);
 
 	(void)state;
 	if (answer == -EOPNOTSUPP)

@@ -154,7 +154,7 @@ check make_uninstall sh -c "make -s uninstall PREFIX='$prefix' && test -z \"\$(f
 every_group_is_listed() {
 	for file in selftests/net/*.c selftests/net/*.sh; do
 		group=$(basename "${file%.*}")
-		grep -Eq "^ .*\\b$group\\b" selftests/README || {
+		grep -Eq "^    ([a-z_]+, )*$group[, ]" selftests/README || {
 			echo "selftests/README does not say what net/$group covers"
 			return 1
 		}
