@@ -47,7 +47,8 @@
 #define FORGED	   "PROXY TCP4 203.0.113.6 198.51.100.1 66 25\r\n" /* no longer than LINE */
 #define FORGED_LEN (sizeof(FORGED) - 1)
 
-#define PAYLOAD "EHLO x\r\n" /* after a header */
+#define PAYLOAD	    "EHLO x\r\n" /* after a header */
+#define PAYLOAD_LEN 8
 
 #define SOON_MS	   60000 /* "now", on a slow machine; who waits goes on at once when it comes */
 #define A_WHILE_MS 150	 /* long enough to see that nothing happens */

@@ -17,20 +17,21 @@ struct way ways[WAYS] = {
 
 uint32_t way_isn = 4000000000; /* numbers begin anew now and then */
 
-void ways_setup(const char *options)
+int ways_setup(void **state)
 {
 	int ip4, both;
 	size_t i;
 
 	wires_make();
-	net_setup(NULL);
+	net_setup(state);
 	wires_mark();
-	run(0, "build/bin/ppctl port add %d,%d %s", SPLIT, SPLIT_BOTH, options);
+	run(0, "build/bin/ppctl port add %d,%d --split yes --gate 30000", SPLIT, SPLIT_BOTH);
 	ip4 = listen_on("0.0.0.0", SPLIT);
 	both = listen_on("::", SPLIT_BOTH);
 	for (i = 0; i < WAYS; i++)
 		ways[i].listener =
 			wires[ways[i].wire].family == AF_INET && !ways[i].mapped ? ip4 : both;
+	return 0;
 }
 
 void way_open(struct peer *peer, struct way *way)

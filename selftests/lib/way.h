@@ -23,8 +23,8 @@ struct way {
 extern struct way ways[WAYS];
 extern uint32_t way_isn; /* of the next connection */
 
-/* Group set-up: net_setup(), and both ports with @options. */
-void ways_setup(const char *options);
+/* Group set-up: net_setup(), and both ports with a split and a gate of 30 s. */
+int ways_setup(void **state);
 
 /* A handshake, with its ACK. */
 void way_open(struct peer *peer, struct way *way);

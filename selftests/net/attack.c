@@ -18,8 +18,7 @@
 
 static int setup(void **state)
 {
-	(void)state;
-	ways_setup("--split yes --gate 30000");
+	ways_setup(state);
 	run(0, "build/bin/ppctl port add %d,%d --split yes --gate 30000", BOTH_WAYS, CLOSING);
 	return 0;
 }

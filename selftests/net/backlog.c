@@ -11,11 +11,11 @@
 #include "../lib/raw.h"
 #include "../lib/stream.h"
 
-#define LARGE	    STREAM_HEADER_MAX
-#define PIECE	    1000 /* bytes of payload in a segment */
-#define PIECES	    5
-#define PAYLOAD_LEN (PIECE * PIECES)
-#define BULK_LEN    40000 /* in one segment, as GSO has it */
+#define LARGE	   STREAM_HEADER_MAX
+#define PIECE	   1000 /* bytes of payload in a segment */
+#define PIECES	   5
+#define PIECES_LEN (PIECE * PIECES)
+#define BULK_LEN   40000 /* in one segment, as GSO has it */
 
 /* Bytes of a v2 header; 0: the v1 one. */
 static const size_t lens[] = {0, 28, 60, 300, LARGE};
@@ -77,7 +77,7 @@ static void payload_behind_a_header_that_waits(void **state)
 	absent_page_make(&page);
 	raw_open();
 	for (i = 0; i < LENS; i++) {
-		make_stream(&stream, lens[i], PAYLOAD_LEN);
+		make_stream(&stream, lens[i], PIECES_LEN);
 		for (k = 0; k < sizeof(togethers) / sizeof(togethers[0]); k++)
 			try_raw(&page, &stream, whole, togethers[k], 0);
 	}
@@ -95,7 +95,7 @@ static void payload_behind_a_header_that_waits_in_pieces(void **state)
 	absent_page_make(&page);
 	raw_open();
 	for (i = 0; i < LENS; i++) {
-		make_stream(&stream, lens[i], PAYLOAD_LEN);
+		make_stream(&stream, lens[i], PIECES_LEN);
 		for (gated = 0; gated <= 1; gated++) {
 			const size_t last = stream.header_len - 1, half = stream.header_len / 2;
 			const size_t cuts[][4] = {{1, 0}, {last, 0}, {half, 0}, {5, half, last, 0}};

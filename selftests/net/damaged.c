@@ -10,7 +10,7 @@
 
 #include "../lib/stream.h"
 
-#define PAYLOAD_LEN 200
+#define PATTERN_LEN 200
 #define LARGE	    STREAM_HEADER_MAX
 
 static const unsigned int ports[] = {PORT, OPEN, DROPPING};
@@ -112,7 +112,7 @@ static void a_damaged_rest_of_a_line(void **state)
 
 	(void)state;
 	raw_open();
-	stream_make(&stream, 0, PAYLOAD_LEN);
+	stream_make(&stream, 0, PATTERN_LEN);
 	for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		damaged = stream;
 		memset(stream_at(&damaged, cuts[i]), '#', LINE_LEN - cuts[i]);
@@ -133,7 +133,7 @@ static void a_damaged_rest_whose_tlv_is_longer_than_the_header(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&stream, lens[k], PATTERN_LEN);
 		damaged = stream;
 		++*stream_at(&damaged, 30);
 		for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
@@ -154,7 +154,7 @@ static void a_damaged_rest_with_another_family_or_length(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&stream, lens[k], PATTERN_LEN);
 		for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 			damaged = stream;
 			*stream_at(&damaged, wrong[i].at) = wrong[i].value;
@@ -174,7 +174,7 @@ static void a_damaged_rest_that_the_headers_own_checksum_tells(void **state)
 	(void)state;
 	raw_open();
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&stream, lens[k], PATTERN_LEN);
 		make_v2_with_checksum(stream_at(&stream, 0), lens[k]);
 		damaged = stream;
 		*stream_at(&damaged, lens[k] - 1) ^= 0x10;
@@ -225,7 +225,7 @@ static void the_last_piece_overtakes_the_first(void **state)
 
 	(void)state;
 	raw_open();
-	stream_make(&stream, 0, PAYLOAD_LEN);
+	stream_make(&stream, 0, PATTERN_LEN);
 	for (cut = 1; cut < LINE_LEN; cut++)
 		try_overtaking(&stream, cut, LINE_LEN);
 	/* "\r\n", and payload that goes on as the v2 signature does */
@@ -249,7 +249,7 @@ static void a_piece_that_looks_like_a_beginning_overtakes_the_first(void **state
 	raw_open();
 	make_v2(start, sizeof(start));
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&stream, lens[k], PATTERN_LEN);
 		memcpy(stream_at(&stream, cut), start, sizeof(start));
 		for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 			try_overtaking(&stream, cut, cut + ends[i]);
@@ -297,7 +297,7 @@ static void a_whole_header_within_the_stream_overtakes_the_real_one(void **state
 	make_v2(other, sizeof(other));
 	other[19]++; /* 192.0.2.8 */
 	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
-		stream_make(&stream, lens[k], PAYLOAD_LEN);
+		stream_make(&stream, lens[k], PATTERN_LEN);
 		cut = stream.header_len;
 		memcpy(stream_at(&stream, cut), FORGED, FORGED_LEN);
 		try_forged(&stream, cut, cut + FORGED_LEN);

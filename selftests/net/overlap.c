@@ -11,8 +11,7 @@
 #include "../lib/raw.h"
 #include "../lib/stream.h"
 
-#define PAYLOAD_LEN 8
-#define LARGE	    STREAM_HEADER_MAX
+#define LARGE STREAM_HEADER_MAX
 
 /* The first @cut bytes have been taken; the next segment begins at @from. */
 static void try_established(const struct stream *stream, int cut, int from, int asked)

@@ -20,7 +20,7 @@
 
 static const char payload[] = "EHLO x\r\nMAIL FROM:<>\r\n";
 
-#define PAYLOAD_LEN (sizeof(payload) - 1)
+#define COMMANDS_LEN (sizeof(payload) - 1)
 
 /* Ways to send the same bytes: a header and what follows it. */
 static void one_send(int fd, const char *bytes, size_t header, size_t len)
@@ -219,10 +219,10 @@ static void check_way(unsigned int port, const struct way *way, const struct hea
 	pid_t child;
 
 	memcpy(bytes, header->bytes, header->len);
-	memcpy(bytes + header->len, payload, PAYLOAD_LEN);
+	memcpy(bytes + header->len, payload, COMMANDS_LEN);
 	child = fork();
 	if (child == 0) {
-		way->send(client, bytes, header->len, header->len + PAYLOAD_LEN);
+		way->send(client, bytes, header->len, header->len + COMMANDS_LEN);
 		_exit(0);
 	}
 	server = accept_within(listener, SOON_MS);

@@ -9,15 +9,7 @@
 #include "../lib/way.h"
 #include "../lib/wire.h"
 
-#define PAYLOAD_LEN 8
-#define ALL	    (LINE_LEN + PAYLOAD_LEN)
-
-static int setup(void **state)
-{
-	(void)state;
-	ways_setup("--split yes --gate 30000");
-	return 0;
-}
+#define ALL (LINE_LEN + PAYLOAD_LEN)
 
 static int open_with_payload(struct peer *peer, struct way *way)
 {
@@ -336,5 +328,5 @@ int main(void)
 		cmocka_unit_test(the_same_ports_again_and_again),
 	};
 
-	return cmocka_run_group_tests_name("split_closes", tests, setup, NULL);
+	return cmocka_run_group_tests_name("split_closes", tests, ways_setup, NULL);
 }

@@ -9,15 +9,6 @@
 #include "../lib/way.h"
 #include "../lib/wire.h"
 
-#define PAYLOAD_LEN (sizeof(PAYLOAD) - 1)
-
-static int setup(void **state)
-{
-	(void)state;
-	ways_setup("--split yes --gate 30000");
-	return 0;
-}
-
 static void send_with(struct peer *peer, uint32_t seq, uint32_t ack, uint32_t flags,
 		      const char *text)
 {
@@ -149,5 +140,5 @@ int main(void)
 		cmocka_unit_test(forged_segments_on_a_live_connection),
 	};
 
-	return run_share("split_forged", tests, setup, NULL);
+	return run_share("split_forged", tests, ways_setup, NULL);
 }

@@ -9,15 +9,6 @@
 #include "../lib/way.h"
 #include "../lib/wire.h"
 
-#define PAYLOAD_LEN (sizeof(PAYLOAD) - 1)
-
-static int setup(void **state)
-{
-	(void)state;
-	ways_setup("--split yes --gate 30000");
-	return 0;
-}
-
 static void options_and_extension_headers(void **state)
 {
 	struct segment_out segment = {0};
@@ -229,5 +220,5 @@ int main(void)
 		cmocka_unit_test(a_header_alone_is_acknowledged_once),
 	};
 
-	return run_share("split_options", tests, setup, NULL);
+	return run_share("split_options", tests, ways_setup, NULL);
 }

@@ -11,13 +11,6 @@
 
 #define SMALL 536 /* bytes in a segment, where the MTU is 576 */
 
-static int setup(void **state)
-{
-	(void)state;
-	ways_setup("--split yes --gate 30000");
-	return 0;
-}
-
 static void split_at(struct way *way, const uint8_t *bytes, uint32_t len, uint32_t at,
 		     const char *origin, const char *payload)
 {
@@ -321,5 +314,5 @@ int main(void)
 		cmocka_unit_test(numbers_that_begin_anew),
 	};
 
-	return cmocka_run_group_tests_name("split_pieces", tests, setup, NULL);
+	return cmocka_run_group_tests_name("split_pieces", tests, ways_setup, NULL);
 }

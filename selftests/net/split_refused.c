@@ -13,7 +13,6 @@
 #include "../lib/way.h"
 #include "../lib/wire.h"
 
-#define PAYLOAD_LEN 8
 #define DROPS	    2545 /* bad headers are dropped */
 #define SHORT	    2546 /* a gate of 900 ms: opens when the SYN-ACK is sent again, after about 1 s */
 #define TELLS_SHORT 2547 /* the same, and the server is told */
@@ -23,8 +22,7 @@ static int drops, shorts, tells;
 
 static int setup(void **state)
 {
-	(void)state;
-	ways_setup("--split yes --gate 30000");
+	ways_setup(state);
 	run(0, "build/bin/ppctl port add %d --split yes --gate 30000 --on-bad drop", DROPS);
 	run(0, "build/bin/ppctl port add %d --split yes --gate 900 --on-bad drop", SHORT);
 	run(0, "build/bin/ppctl port add %d --split yes --gate 900", TELLS_SHORT);

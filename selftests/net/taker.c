@@ -52,13 +52,26 @@ static pid_t start_taker(int fd, size_t len, enum end end)
 	return pid;
 }
 
-/* A connection whose header has come, and the payload. */
-static void open_with_header(struct link *link, const uint8_t *bytes, size_t len)
+/* A connection of whose header the first @len bytes have come. */
+static void open_with_half(struct link *link, const uint8_t *bytes, size_t len)
 {
 	open_link(open_listener, link);
 	send_all(link->client, bytes, len);
+	await_acknowledged(link->client);
+}
+
+/* What is left of the header has come, and the payload. */
+static void send_rest(const struct link *link, const uint8_t *bytes, size_t len)
+{
+	send_all(link->client, bytes, len);
 	send_text(link->client, PAYLOAD);
 	await_acknowledged(link->client);
+}
+
+static void open_with_header(struct link *link, const uint8_t *bytes, size_t len)
+{
+	open_link(open_listener, link);
+	send_rest(link, bytes, len);
 }
 
 /* The header is gone, and no byte of the payload. */
@@ -181,13 +194,9 @@ static void takers_that_die_one_after_the_other(void **state)
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
 		half = len / 2;
-		open_link(open_listener, &link);
-		send_all(link.client, bytes, half);
-		await_acknowledged(link.client);
+		open_with_half(&link, bytes, half);
 		start_taker(link.server, half, DIES);
-		send_all(link.client, bytes + half, len - half);
-		send_text(link.client, PAYLOAD);
-		await_acknowledged(link.client);
+		send_rest(&link, bytes + half, len - half);
 		sleep(3);
 		start_taker(link.server, len, DIES);
 		assert_taken(&link, which);
@@ -206,17 +215,13 @@ static void who_asks_again_is_told_again_at_once(void **state)
 	for (which = 0; which < HEADERS; which++) {
 		len = make_header(which, bytes);
 		half = len / 2;
-		open_link(open_listener, &link);
-		send_all(link.client, bytes, half);
-		await_acknowledged(link.client);
+		open_with_half(&link, bytes, half);
 		for (i = 0; i < 3; i++)
 			assert_int_equal(take(link.server), half);
 		assert_reads(link.server, bytes, 3); /* of what it was told */
 		for (i = 0; i < 3; i++)
 			assert_int_equal(take(link.server), half - 3);
-		send_all(link.client, bytes + half, len - half);
-		send_text(link.client, PAYLOAD);
-		await_acknowledged(link.client);
+		send_rest(&link, bytes + half, len - half);
 		for (i = 0; i < 3; i++)
 			assert_int_equal(take(link.server), len - 3);
 		assert_taken(&link, which);
