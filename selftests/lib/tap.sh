@@ -17,17 +17,17 @@ trap 'exit 130' INT TERM
 # check NAME COMMAND...: one result, with the command's output when it failed. With CHECK_CASE there is
 # one case to test: those before it are done, as it may need what they do, and those behind it are not.
 check() {
-	name=$1
+	tap_name=$1
 	shift
-	if [ -n "${CHECK_CASE:-}" ] && [ "$name" != "$CHECK_CASE" ]; then
-		"$@" >"$tap_work/out" 2>&1 || sed "s/^/# $name, before it: /" "$tap_work/out"
+	if [ -n "${CHECK_CASE:-}" ] && [ "$tap_name" != "$CHECK_CASE" ]; then
+		"$@" >"$tap_work/out" 2>&1 || sed "s/^/# $tap_name, before it: /" "$tap_work/out"
 		return 0
 	fi
 	tap_count=$((tap_count + 1))
 	if "$@" >"$tap_work/out" 2>&1; then
-		echo "ok $tap_count - $name"
+		echo "ok $tap_count - $tap_name"
 	else
-		echo "not ok $tap_count - $name"
+		echo "not ok $tap_count - $tap_name"
 		sed 's/^/# /' "$tap_work/out"
 		tap_failed=1
 	fi
