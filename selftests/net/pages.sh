@@ -124,6 +124,22 @@ each_file_is_there() {
 	done <"$tap_work/named"
 }
 
+# selftests/README has a table of what each test covers.
+each_test_is_listed() {
+	for file in selftests/unit/*.c selftests/unit/*.sh selftests/net/*.c selftests/net/*.sh; do
+		name=${file%.*}
+		case $name in
+		*/headers) continue ;; # the vectors that tests share
+		*/unit/*) name=unit/${name##*/} ;;
+		*) name=${name##*/} ;;
+		esac
+		grep -Eq "^    ([a-z_/]+, )*$name[, ]" selftests/README || {
+			echo "selftests/README does not say what $name covers"
+			return 1
+		}
+	done
+}
+
 check each_manual_page_is_well_formed each_manual_page_is_well_formed
 check what_the_manual_says_of_the_record_is_so the_numbers_are_so
 check what_the_manual_says_of_structures_is_so the_structures_are_so
@@ -132,4 +148,5 @@ check each_page_that_is_named_is_there each_reference_has_a_page
 check the_words_are_plain the_words_are_plain
 check each_link_leads_somewhere each_link_leads_somewhere
 check each_file_that_is_named_is_there each_file_is_there
+check each_test_is_in_the_tests_own_page each_test_is_listed
 tap_end

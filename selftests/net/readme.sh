@@ -151,14 +151,4 @@ check libpp_exports_its_api_and_nothing_else sh -c "nm -D --defined-only '$prefi
 	grep -qx 'pp_lookup pp_lookup_wait pp_origin_print pp_parse pp_read_header pp_read_header_tlvs pp_reason_text pp_strerror pp_tlv_next pp_tlvs '"
 check libpp_needs_nothing_but_libc sh -c "test \"\$(ldd '$prefix/lib/libpp.so' | grep -c '=>')\" -eq 1"
 check make_uninstall sh -c "make -s uninstall PREFIX='$prefix' && test -z \"\$(find '$prefix' -type f)\""
-every_group_is_listed() {
-	for file in selftests/net/*.c selftests/net/*.sh; do
-		group=$(basename "${file%.*}")
-		grep -Eq "^    ([a-z_]+, )*$group[, ]" selftests/README || {
-			echo "selftests/README does not say what net/$group covers"
-			return 1
-		}
-	done
-}
-check the_tests_page_has_every_group every_group_is_listed
 tap_end
