@@ -33,11 +33,12 @@ nothing() {
 }
 check a_second_make_builds_nothing nothing
 
-# flags FLAG PATTERN: each of the compiler's commands that matches PATTERN has FLAG; and there are some
+# flags FLAG PATTERN [OTHER]: each of the compiler's commands that matches PATTERN, and not OTHER, has FLAG;
+# and there are some
 flags() {
 	make -C "$tree" -n V=1 VERSION=9.8.7 CFLAGS=-O1 CPPFLAGS=-DFROM_HERE LDFLAGS=-Wl,-z,now all tests >"$tap_work/said" || return 1
 	sed -i -e ':a' -e '/\\$/N; s/\\\n//; ta' "$tap_work/said"
-	grep -E "^(gcc|cc) .*$2" "$tap_work/said" >"$tap_work/commands"
+	grep -E "^(gcc|cc) .*$2" "$tap_work/said" | grep -vE -e "${3:-^$}" >"$tap_work/commands"
 	[ -s "$tap_work/commands" ] && ! grep -v -e "$1" "$tap_work/commands"
 }
 all_again() {
@@ -45,7 +46,7 @@ all_again() {
 }
 check changed_cflags_build_each_object_again all_again
 check cppflags_are_in_each_compilation flags ' -DFROM_HERE ' '\.c '
-check ldflags_are_in_each_link flags ' -Wl,-z,now ' ' -o build/(bin|lib|selftests/(net|unit|tools))/[^ ]*( .*)?$'
+check ldflags_are_in_each_link flags ' -Wl,-z,now ' ' -o build/(bin|lib|selftests/(net|unit|tools))/[^ ]*( .*)?$' ' -c '
 
 files() {
 	(cd "$dest" && find . ! -type d | sort)
