@@ -65,7 +65,7 @@ check a_cgroup_that_is_made_anew_gets_its_programs_back restarted
 foreign() {
 	mkdir -p "$pin/maps" && bpftool map create "$pin/maps/theirs" type hash key 4 value 4 entries 8 name theirs || return 1
 	$up >"$tap_work/said" 2>&1 && return 1
-	says "$tap_work/said" 'theirs is not of ppsplit' && [ -e "$pin/maps/theirs" ] || return 1
+	says "$tap_work/said" 'theirs is not a pin of ppsplit' && [ -e "$pin/maps/theirs" ] || return 1
 	$ppctl down >"$tap_work/said" 2>&1 && return 1
 	[ -e "$pin/maps/theirs" ] && rm "$pin/maps/theirs" && rmdir "$pin/maps" "$pin"
 }

@@ -21,7 +21,7 @@
 
 #define MAP_BUILD "pp_build" /* one entry, the build's number; of no program */
 
-/* Working memory, of use to nobody when a program ends: one of another size is made anew. */
+/* Working memory, which no program needs after it ends: a map of another size is made again. */
 static const char *const scratch_maps[] = {"pp_work", "pp_large_work", "pp_stage", "pp_packet"};
 
 /* The last lines that libbpf and the verifier said, for the error. */
@@ -176,7 +176,7 @@ static int fits(const struct bpf_map *map, const struct bpf_map_info *info)
 	       info->value_size == bpf_map__value_size(map);
 }
 
-/* Programs of both builds are at work for a moment, and share what the pinned maps hold. @all: see
+/* Programs of both builds run for a moment, and share the pinned maps. @all: see
  * build_reuse_maps(). Return: 0, 1: a new one takes its place; or -1. */
 static int check_map(const struct bpf_map *map, int fd, int all)
 {

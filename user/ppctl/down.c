@@ -49,8 +49,8 @@ static int down_is_draining(size_t left)
 	return EXIT_DRAINING;
 }
 
-/* Resets what is left. A socket that no process has any more cannot be reset by Linux before 6.11:
- * nobody reads from it, so it needs no guard, and ends by itself. */
+/* Resets the connections that are left. Linux before 6.11 cannot reset a socket that no process has
+ * any more. No process reads from it, so it needs no guard, and ends by itself. */
 static int down_now(int ports, struct translated_list *list)
 {
 	size_t first = list->count;
@@ -128,8 +128,7 @@ static int drain_down(int ports)
 	return result;
 }
 
-/* Is there a connection that something of the set serves? Also where its port is gone from the
- * list. */
+/* Is there a connection that needs a program of the set? Its port may be gone from the list. */
 static int is_needed(int ports)
 {
 	struct translated_list list;

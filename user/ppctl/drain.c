@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Connections whose header pp_in has taken out need the programs until they are gone: their
- * sequence numbers are others than the proxy's. So a port that is removed, and a whole set, drains
- * first. The state of that is in pp_ports and pp_config, and whichever command comes next goes on
- * with it.
+ * sequence numbers differ from the proxy's. So a port that is removed, or a whole set, drains
+ * first. The state of that is in pp_ports and pp_config, and the next command continues with it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -61,7 +60,7 @@ static int config_set(__u32 flag, int on)
 {
 	int map = pin_open("maps", MAP_CONFIG), result;
 
-	if (map < 0) /* of a set that is half removed */
+	if (map < 0) /* a set that is half removed has none */
 		return 0;
 	result = config_change(map, flag, on);
 	close(map);

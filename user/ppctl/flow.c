@@ -41,8 +41,8 @@ static int is_of_port(const struct pp_connection_key *key, const void *value, ui
 	return key->local_port == port;
 }
 
-/* What these have of the port is from before it was served this time. Connections since then may
- * have the same tuples, and were not translated. */
+/* The entries of these maps for the port are from before it was served this time. Later connections
+ * may have the same tuples, and were not translated. */
 void flows_forget_port(uint16_t port)
 {
 	forget("pp_flows", is_of_port, port);
@@ -68,7 +68,7 @@ static int has_ended(const struct pp_connection_key *key, const void *value, uin
 }
 
 /* A connection made while there were no hooks may have the tuple of an older one, which was
- * translated. Of those that live pp_origins and pp_forwarded tell again. */
+ * translated. pp_origins and pp_forwarded still have the live ones. */
 void flows_forget_old(void)
 {
 	static int done; /* by this command */

@@ -93,7 +93,7 @@ static int attach(int way, uint64_t cookie, const struct interface *interface, c
 	char path[PATH_MAX], name[IF_NAMESIZE];
 	int fd, result;
 
-	/* in its one place the kernel would take pp_out for a filter of what comes in */
+	/* an ingress qdisc has one place: the kernel would run pp_out on incoming packets */
 	if (!has_tcx() && has_ingress_qdisc(interface->index))
 		return error("%s has an ingress qdisc of another tool, where pp_out has no place: "
 			     "have that "

@@ -16,8 +16,8 @@
 
 #include "netlink.h"
 
-/* In the order in which they are attached: a header is not taken out before its acknowledgement
- * would be translated. */
+/* In the order in which they are attached: no header is taken out before its acknowledgement can be
+ * translated. */
 enum { OUT, IN, WAYS };
 
 /* Attaches what is missing on @interface. Return: 0, or -1. */

@@ -99,7 +99,7 @@ static void only_clear(void)
 	close(map);
 }
 
-/* What has gone: interfaces, and whole namespaces. */
+/* Interfaces and whole namespaces that have gone. */
 struct sweep {
 	uint64_t cookie; /* of this namespace */
 	const struct interfaces *list;
@@ -200,7 +200,7 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 		return error(
 			"none of the interfaces that --interface has named is there: name another "
 			"one with it");
-	/* last, so that what goes on by another interface goes on */
+	/* last, so that connections by other interfaces continue */
 	for (i = 0; i < list->count; i++) {
 		if (!interface_is_wanted(map, cookie, &list->entry[i]))
 			hook_detach(cookie, list->entry[i].index);
@@ -220,7 +220,7 @@ static int hooked_put(const char *name, const char *path, void *context)
 	return 0;
 }
 
-/* pp_hooked is what the pinned programs say. */
+/* Sets pp_hooked by the pinned programs. */
 static int hooked_follow(void)
 {
 	int map = pin_open_map(MAP_HOOKED), config, result;

@@ -56,7 +56,7 @@ static void add_interface(struct json_object *list, int only, int guarded_map, u
 	json_object_array_add(list, object);
 }
 
-/* Names of --interface that nobody has. */
+/* Names of --interface that no interface has. */
 static void add_absent(struct json_object *list, int only, uint64_t cookie,
 		       const struct interfaces *there)
 {

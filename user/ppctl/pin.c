@@ -52,8 +52,9 @@ int pin_open_map(const char *name)
 /* What all pins of ours begin with: nothing else below options.pin is ever removed. */
 #define OWN_PREFIX "pp_"
 
-/* The programs on the mail server's cgroup, in the order in which they go: without the gate and
- * pp_sockops no connection has an origin any more, and the names, which then refuse, go last. */
+/* The programs on the mail server's cgroup, in the order in which they are removed. Without the
+ * gate and pp_sockops no new connection has an origin; the names, which then refuse, are removed
+ * last. */
 const char *const cgroup_programs[] = {"pp_gate",     "pp_sockops",  "pp_getsockopt", "pp_getsock4",
 				       "pp_getsock6", "pp_getpeer4", "pp_getpeer6",   NULL};
 
@@ -107,7 +108,7 @@ int pin_is_up(void)
 	return 1;
 }
 
-/* In the order in which they go: a program keeps its maps. */
+/* In the order in which they are removed: a program keeps its maps. */
 static const char *const kinds[] = {"links", "progs", "maps"};
 
 static int lock = -1;
@@ -174,8 +175,9 @@ static int check_entries(const char *folder)
 
 	while (dir && !result && (entry = readdir(dir))) {
 		if (entry->d_name[0] != '.' && !is_own(entry))
-			result = error("%s/%s is not of ppsplit: name another directory with --pin",
-				       folder, entry->d_name);
+			result = error(
+				"%s/%s is not a pin of ppsplit: name another directory with --pin",
+				folder, entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
@@ -230,7 +232,7 @@ void pin_remove_link(const char *path)
 	unlink(path);
 }
 
-/* A tc program that stays behind, in a network namespace that is not found, has nothing to do then.
+/* A tc program may remain in a network namespace that is not found. It has nothing to do then.
  */
 static void serve_no_port(void)
 {
@@ -259,8 +261,8 @@ void pin_remove_all(void)
 	char folder[PATH_MAX], path[PATH_MAX];
 	size_t i;
 
-	/* without the gate, which is the guard too, what pp_in does not translate gets into a
-	 * stream */
+	/* without the gate, which is the guard too, segments that pp_in does not translate get into
+	 * a stream */
 	interfaces_detach();
 	for (i = 0; cgroup_programs[i]; i++) {
 		pin_path(path, "links", cgroup_programs[i]);

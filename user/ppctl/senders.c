@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppctl proxy-cgroup: the cgroups of proxies on this host, each with a link of pp_sender. While
- * there is one, pp_config says that over loopback nobody else is believed.
+ * there is one, pp_config says that no other process is believed over loopback.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ static struct json_object *senders_read(int map)
 	return list;
 }
 
-/* A unit that is started again has a cgroup anew, under the same name. */
+/* A unit that is started again has a new cgroup, under the same name. */
 static int remove_if_gone(const char *name, const char *path, void *unused)
 {
 	char cgroup[PATH_MAX];
@@ -109,7 +109,7 @@ static int sender_add(int map, const char *word)
 	program = bpf_obj_get(path);
 	if (program < 0)
 		return error("%s: %s", path, strerror(errno));
-	/* first, or processes outside of the cgroup would be believed for a moment still */
+	/* first, or processes outside of the cgroup would still be believed for a moment */
 	result = config_change(map, PP_CONFIG_PROXY_CGROUP, 1);
 	if (!result)
 		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);

@@ -82,8 +82,8 @@ void translated_free(struct translated_list *list)
 	memset(list, 0, sizeof(*list));
 }
 
-/* A port that is not in the list may be a server's behind DNAT: whichever of the served ports its
- * proxy connected to, that is not drained. */
+/* A port that is not in the list may be that of a server after DNAT. Then no served port is
+ * drained, since its proxy may have connected to any of them. */
 size_t translated_on(const struct translated_list *list, int ports_map, uint16_t port)
 {
 	struct pp_port policy;

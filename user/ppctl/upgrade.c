@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppctl upgrade, and 'ppctl up' with another build than the one that is up: each program is
- * replaced where it is attached, in its link or filter, and the maps go on to be used. So nothing
- * is detached for a moment, and connections and lists stay.
+ * replaced where it is attached, in its link or filter, and the maps stay in use. So nothing is
+ * detached even for a moment, and connections and lists stay.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -49,8 +49,8 @@ struct replacement {
 	size_t count, done;
 };
 
-/* What is new, or takes the place of one that does not fit: before the tc programs are loaded,
- * which look for it there. */
+/* Pins maps that are new, or replace one that does not fit. This comes before the tc programs are
+ * loaded, which look for them there. */
 static int pin_new_maps(struct pp_bpf *build)
 {
 	struct bpf_map_info info = {}, is = {};
@@ -305,7 +305,7 @@ static int attach_new(struct replacement *replacement, const char *cgroup)
 	return 0;
 }
 
-/* Hooks of programs that this build does not have any more. */
+/* Removes hooks of programs that this build no longer has. */
 static void detach_old(struct replacement *replacement)
 {
 	char path[PATH_MAX];
@@ -335,7 +335,7 @@ static int renew_pin(const char *pin, const char *path, void *context)
 	return after < 0 ? 0 : pin_replace("progs", pin, after);
 }
 
-/* What says that a clsact qdisc is ours is a program, any. */
+/* Any program marks a clsact qdisc as ours. */
 static int renew_clsact(const char *pin, const char *path, void *context)
 {
 	struct replacement *replacement = context;
@@ -389,7 +389,7 @@ static void replacement_free(struct replacement *replacement)
 	build_close(replacement->build);
 }
 
-/* Loads what is to be put in the place of the old programs. */
+/* Loads the programs that replace the old ones. */
 static int load(struct replacement *replacement)
 {
 	replacement->hooks = calloc(HOOKS_MAX, sizeof(*replacement->hooks));

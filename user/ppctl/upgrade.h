@@ -5,8 +5,8 @@
 #ifndef PPCTL_UPGRADE_H
 #define PPCTL_UPGRADE_H
 
-/* Is a set that is not whole, as this build would have it, to be completed and not made anew, since
- * connections live that only its maps know? */
+/* Is an incomplete set to be completed, and not made again, because there are connections that only
+ * its maps know? */
 int upgrade_is_due(void);
 /* Replaces every program where it is attached. On a failure the old ones are put back. @cgroup: for
  * those of the mail server's cgroup that are not attached; NULL: where the others are. */

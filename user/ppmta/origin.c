@@ -83,7 +83,7 @@ void origin_find(struct session *session)
 
 	endpoint_address(&session->peer, session->sender_host_address);
 	session->sender_host_port = endpoint_port(&session->peer);
-	/* a list that cannot be expanded requires everybody */
+	/* if the list cannot be expanded, every host has to send a header */
 	required = list_option_matches(session, "proxy_required_hosts",
 				       session->config->proxy_required_hosts) != 0;
 	result = find(session, required);
