@@ -8,6 +8,8 @@ SOVERSION := 1
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 BUILD := build
 
 ifeq ($(origin CC),default)
@@ -116,7 +118,9 @@ INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
 	$(call files,644,$(LIBDIR)/ppsplit,$(BPF_OBJECTS)) \
 	$(foreach page,$(wildcard docs/man/*.[1-9]), \
 		$(call files,644,$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))),$(page))) \
-	$(call files,644,$(PREFIX)/share/doc/ppsplit,docs/ppmta.service)
+	$(call files,644,$(BASH_COMPLETIONS),user/ppctl/completion/ppctl) \
+	$(call files,644,$(ZSH_COMPLETIONS),user/ppctl/completion/_ppctl) \
+	$(call files,644,$(PREFIX)/share/doc/ppsplit,docs/ppmta.service docs/json.md)
 # Folders that are ppsplit's alone
 OWN_FOLDERS = $(LIBDIR)/ppsplit $(PREFIX)/share/doc/ppsplit $(PREFIX)/include/pp
 

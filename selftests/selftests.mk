@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
-UNIT_NAMES := decode line tlv read_header array number endpoint prefix clock name
+UNIT_NAMES := decode line tlv read_header array number endpoint prefix clock name utf8
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 
@@ -48,7 +48,8 @@ $(TEST_BIN)/lib/net.a: $(NET_LIB_OBJECTS)
 $(TEST_BIN)/net/%: selftests/net/%.c $(NET_LIB) $(BUILD)/lib/libpp.a $(NET_HEADERS) $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.o,$^) \
-		$(filter %.a,$^) -o $@ -lcmocka -lpthread -lbpf
+		$(filter %.a,$^) -o $@ -lcmocka -lpthread -lbpf $(NET_LIBS)
+$(TEST_BIN)/net/json: NET_LIBS := -ljson-c
 
 # BPF programs that the tests load beside ppsplit's
 $(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h) $(FLAGS)

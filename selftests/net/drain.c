@@ -14,7 +14,7 @@
 #include "../lib/proxy.h"
 #include "../lib/served.h"
 
-#define DRAINING 2 /* exit status of 'ppctl down' */
+#define DRAINING 3 /* exit status of 'ppctl down' */
 #define KILLS	 6
 
 static int teardown(void **state)

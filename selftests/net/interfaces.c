@@ -101,7 +101,7 @@ static void only_the_interfaces_that_are_named_get_hooks(void **state)
 	assert_says(run(1, PPCTL "port add %d --split yes --gate 30000 --interface nothing0",
 			SPLIT),
 		    "--interface nothing0: there is none of this name in this network namespace");
-	assert_says(run(1, PPCTL "port add %d --interface " LINK, SPLIT),
+	assert_says(run(2, PPCTL "port add %d --interface " LINK, SPLIT),
 		    "--interface is for ports with");
 	assert_null(strstr(run(0, PPCTL "port list"), SPLIT_TEXT));
 	run(0, PPCTL "port add %d --split yes --gate 30000 --interface " LINK, SPLIT);

@@ -57,10 +57,10 @@ static void down_leaves_nothing(void **state)
 static void an_up_that_fails_leaves_nothing(void **state)
 {
 	(void)state;
-	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --port 25 --proxy nonsense"),
+	assert_says(run(2, PPCTL "up --cgroup $LAB_CGROUP --port 25 --proxy nonsense"),
 		    "'nonsense' is not an address prefix");
 	run(0, "test ! -e $LAB_BPFFS/pp");
-	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --port 70000"), "'70000' is not a port");
+	assert_says(run(2, PPCTL "up --cgroup $LAB_CGROUP --port 70000"), "'70000' is not a port");
 	run(0, "test ! -e $LAB_BPFFS/pp");
 	run(0, "test -z \"$(bpftool cgroup show $LAB_CGROUP)\"");
 }
@@ -89,8 +89,8 @@ static void bad_prefixes_are_refused(void **state)
 	(void)state;
 	up();
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_says(run(1, PPCTL "proxy add %s", bad[i]), bad[i]);
-	assert_says(run(1, PPCTL "proxy add 1.2.3.4/8"), "bits set after the prefix length");
+		assert_says(run(2, PPCTL "proxy add %s", bad[i]), bad[i]);
+	assert_says(run(2, PPCTL "proxy add 1.2.3.4/8"), "bits set after the prefix length");
 }
 
 static void ports_are_added_listed_and_deleted(void **state)
@@ -102,10 +102,10 @@ static void ports_are_added_listed_and_deleted(void **state)
 		    "587   split no, gate 5000 ms, on bad header drop, v1 mixed");
 	assert_says(run(0, PPCTL "port list --json"), "\"gate_ms\":5000");
 	run(0, PPCTL "port del 587");
-	assert_says(run(1, PPCTL "port del 587"), "port 587 is not served");
-	assert_says(run(1, PPCTL "port add 0"), "'0' is not a port");
-	assert_says(run(1, PPCTL "port add 25 --gate x"), "--gate: 'x' is not a number");
-	assert_says(run(1, PPCTL "port add 25 --on-bad x"), "neither tell nor drop");
+	assert_says(run(1, PPCTL "port del 587"), "587 is not served");
+	assert_says(run(2, PPCTL "port add 0"), "'0' is not a port");
+	assert_says(run(2, PPCTL "port add 25 --gate x"), "--gate: 'x' is not a number");
+	assert_says(run(2, PPCTL "port add 25 --on-bad x"), "neither tell nor drop");
 }
 
 static void split_and_transparency_go_together(void **state)
@@ -122,11 +122,11 @@ static void split_and_transparency_go_together(void **state)
 	assert_says(run(0, PPCTL "port list"),
 		    "28    split yes, transparent, gate 3000 ms, on bad header drop\n");
 	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
-	assert_says(run(1, PPCTL "port add 29 --split no --transparent"), "needs a split");
-	assert_says(run(1, PPCTL "port add 29 --local"), "--local needs --transparent");
-	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --transparent"),
+	assert_says(run(2, PPCTL "port add 29 --split no --transparent"), "needs a split");
+	assert_says(run(2, PPCTL "port add 29 --local"), "--local needs --transparent");
+	assert_says(run(2, PPCTL "up --cgroup $LAB_CGROUP --transparent"),
 		    "name the port with --port");
-	assert_says(run(1, PPCTL "port add 29 --split x"), "neither yes nor no");
+	assert_says(run(2, PPCTL "port add 29 --split x"), "neither yes nor no");
 }
 
 static void a_full_map_says_so_and_loses_nothing(void **state)
@@ -281,13 +281,13 @@ static void what_is_missing_is_named(void **state)
 				 "/proc/self/mountinfo)"),
 		    "that is the root cgroup");
 	assert_says(run(1, PPCTL "up --cgroup $LAB_CGROUP --pin /tmp/pp"), "mount -t bpf bpf /tmp");
-	assert_says(run(1, PPCTL "up"), "usage: ppctl up --cgroup PATH");
-	assert_says(run(1, PPCTL "frobnicate"), "no such command");
-	assert_says(run(1, PPCTL "status --frob"), "no such option");
-	assert_says(run(1, PPCTL "port add 25 --pop"), "--pop: no such option (ppctl --help)");
-	assert_says(run(1, PPCTL "up --cgroup"), "--cgroup needs a value");
-	assert_says(run(1, PPCTL), "which command?");
-	assert_says(run(0, PPCTL "--help"), "--v1-mixed");
+	assert_says(run(2, PPCTL "up"), "usage: ppctl up --cgroup PATH");
+	assert_says(run(2, PPCTL "frobnicate"), "no such command");
+	assert_says(run(2, PPCTL "status --frob"), "no such option");
+	assert_says(run(2, PPCTL "port add 25 --pop"), "--pop: no such option");
+	assert_says(run(2, PPCTL "up --cgroup"), "--cgroup needs a value");
+	assert_says(run(2, PPCTL), "which command?");
+	assert_says(run(0, PPCTL "port add --help"), "--v1-mixed");
 }
 
 static void without_root_every_command_says_so(void **state)
@@ -408,7 +408,7 @@ static void lookup_shows_a_socket_of_another_process(void **state)
 	assert_says(run(1, PPCTL "lookup %d %d", getpid(), listener), "is a listening socket");
 	assert_says(run(1, PPCTL "lookup %d 999", getpid()), "Bad file descriptor");
 	assert_says(run(1, PPCTL "lookup 999999 1"), "No such process");
-	assert_says(run(1, PPCTL "lookup x 1"), "usage: ppctl lookup PID FD");
+	assert_says(run(2, PPCTL "lookup x 1"), "PID and FD are numbers");
 	close_both(client, server);
 	close(listener);
 }

@@ -90,4 +90,42 @@ lists() {
 	! $up --port 2700 --proxy 9.9.9.9/99 && ! $ppctl port list | grep -q '^2700' && $ppctl down
 }
 check a_list_is_added_whole_or_not_at_all lists
+
+# unchanged COMMAND...: fails, and the lists are what they were
+unchanged() {
+	for list in port proxy proxy-cgroup; do $ppctl $list list; done | sort >"$tap_work/before"
+	! "$@" >"$tap_work/said" 2>&1 || return 1
+	for list in port proxy proxy-cgroup; do $ppctl $list list; done | sort >"$tap_work/after"
+	diff "$tap_work/before" "$tap_work/after"
+}
+deletions() {
+	$up && $ppctl port add 2600,2601 && $ppctl proxy add 192.0.2.1 192.0.2.0/24 || return 1
+	unchanged $ppctl port del 2600,2602 && says "$tap_work/said" '2602 is not served' || return 1
+	unchanged $ppctl port del 2600 nonsense && unchanged $ppctl proxy del 192.0.2.1 192.0.2.9 || return 1
+	says "$tap_work/said" '192.0.2.9 is not in the list' || return 1
+	# the trie has it within another, but not itself
+	unchanged $ppctl proxy del 192.0.2.1 192.0.2.0/25 || return 1
+	$ppctl proxy del 192.0.2.0/24,192.0.2.0/24 && $ppctl proxy list | grep -qx 192.0.2.1/32 &&
+		! $ppctl proxy list | grep -q 192.0.2.0 && $ppctl down
+}
+check a_list_is_deleted_whole_or_not_at_all deletions
+# the second cgroup has a program that admits no other: found when the first has its own already
+in_the_middle() {
+	others=/sys/fs/bpf/others
+	$up && mkdir "$unit" "$unit/a" "$unit/b" && bpftool prog loadall build/selftests/others.bpf.o $others &&
+		bpftool cgroup attach "$unit/b" cgroup_sock_ops pinned $others/other || return 1
+	unchanged $ppctl proxy-cgroup add "$unit/a" "$unit/b" && says "$tap_work/said" BPF_F_ALLOW_MULTI || return 1
+	bpftool map dump pinned "$pin/maps/pp_config" | grep -q '"flags": 0' || return 1
+	unchanged $up --port 2700 --gate 9000 --proxy-cgroup "$unit/a,$unit/b" || return 1
+	# nor does a port get another policy
+	unchanged $up --port 2525,2701 --gate 9000 --proxy-cgroup "$unit/b" || return 1
+	bpftool cgroup detach "$unit/b" cgroup_sock_ops pinned $others/other && rm -r $others && $ppctl down &&
+		rmdir "$unit/a" "$unit/b" "$unit"
+}
+check what_fails_in_the_middle_is_undone in_the_middle
+full() {
+	many=$(for a in 0 1 2 3 4; do for n in $(seq 0 255); do printf ',10.0.%s.%s' $a "$n"; done; done)
+	$up && unchanged $up --port 2800 --proxy "${many#,}" && says "$tap_work/said" 'pp_proxies is full' && $ppctl down
+}
+check an_up_that_finds_a_list_full_is_undone full
 tap_end

@@ -24,7 +24,7 @@
 #define KERNFS_HANDLE	  0xfe	   /* FILEID_KERNFS, include/linux/exportfs.h */
 
 /* Field 5 of /proc/self/mountinfo is the mount point; the type follows " - ". */
-static int cgroup_mount_point(char path[PATH_MAX])
+int cgroup_find_mount(char path[PATH_MAX])
 {
 	char line[PATH_MAX + 512], *type;
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
@@ -36,7 +36,12 @@ static int cgroup_mount_point(char path[PATH_MAX])
 	}
 	if (mounts)
 		fclose(mounts);
-	if (!found)
+	return found;
+}
+
+static int cgroup_mount_point(char path[PATH_MAX])
+{
+	if (!cgroup_find_mount(path))
 		return error("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
 	return 0;
 }

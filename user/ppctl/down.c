@@ -15,9 +15,8 @@
 #include "drain.h"
 #include "ppctl.h"
 
-#define EXIT_DRAINING 2	     /* connections are left */
-#define POLL_US	      200000 /* between two looks of --wait */
-#define NOW_TRIES     50     /* of --now, each with the pause of drain_begin() */
+#define POLL_US	  200000 /* between two looks of --wait */
+#define NOW_TRIES 50	 /* of --now, each with the pause of drain_begin() */
 
 static int report_down(size_t left)
 {
@@ -25,7 +24,7 @@ static int report_down(size_t left)
 
 	if (!options.json)
 		return 0;
-	object = json_object_new_object();
+	object = set_object();
 	json_object_object_add(object, "left", json_object_new_int64(left));
 	print_json(object);
 	return 0;
@@ -150,9 +149,10 @@ int command_down(int argc, char **argv)
 	int ports, needed, result;
 
 	(void)argv;
-	if (argc || (options.now && options.wait))
-		return error("usage: ppctl down [--wait[=SECONDS] | --now] [--pin DIR]");
-	if (access(options.pin, F_OK)) {
+	(void)argc;
+	if (options.now && options.wait)
+		return usage_error("--wait waits for connections, --now resets them: one of both");
+	if (!pin_has_any()) {
 		if (errno == EACCES)
 			return error("%s: needs root", options.pin);
 		return error("nothing is up at %s", options.pin);

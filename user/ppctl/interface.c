@@ -184,6 +184,27 @@ static int sweep_mark(const char *name, const char *path, void *context)
 	return 0;
 }
 
+static struct json_object *attached; /* names; NULL: none */
+
+struct json_object *interfaces_attached(void)
+{
+	return attached ? json_object_get(attached) : json_object_new_array();
+}
+
+static int attach_and_note(uint64_t cookie, const struct interface *interface)
+{
+	int before = hooks_are_attached(cookie, interface->index);
+
+	if (hook_attach(cookie, interface))
+		return -1;
+	if (before)
+		return 0;
+	if (!attached)
+		attached = json_object_new_array();
+	json_object_array_add(attached, json_object_new_string(interface->name));
+	return 0;
+}
+
 static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list)
 {
 	int count = 0;
@@ -192,7 +213,7 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 	for (i = 0; i < list->count; i++) {
 		if (!interface_is_wanted(map, cookie, &list->entry[i]))
 			continue;
-		if (hook_attach(cookie, &list->entry[i]))
+		if (attach_and_note(cookie, &list->entry[i]))
 			return -1;
 		count++;
 	}

@@ -15,6 +15,8 @@
 /* Attaches what is missing in this network namespace, and takes away what is gone. Return: 0, or
  * -1. */
 int interfaces_attach(void);
+/* Those that interfaces_attach() has attached something to, an array of names: the caller's. */
+struct json_object *interfaces_attached(void);
 /* In all network namespaces. */
 void interfaces_detach(void);
 

@@ -2,7 +2,9 @@
 /*
  * The commands that keep a list in a pinned map: add, del, list.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,16 +17,18 @@
 static int for_each_word(const char *words, int (*each)(int map, const char *word), int map)
 {
 	char word[PATH_MAX];
+	int result;
 	size_t len;
 
 	for (;;) {
 		len = strcspn(words, ",");
 		if (len == 0 || len >= sizeof(word))
-			return error("'%s': an empty or overlong word in the list", words);
+			return usage_error("'%s': an empty or overlong word in the list", words);
 		memcpy(word, words, len);
 		word[len] = 0;
-		if (each(map, word))
-			return -1;
+		result = each(map, word);
+		if (result)
+			return result;
 		if (!words[len])
 			return 0;
 		words += len + 1;
@@ -70,22 +74,95 @@ static int check_room(const struct list *list, int map, int count)
 		list->map, info.max_entries, info.max_entries - used, count);
 }
 
-/* All of @words, or none. */
-static int check_words(const struct list *list, int map, int argc, char **words)
-{
-	int i, count = 0;
-
-	for (i = 0; i < argc; i++) {
-		count += count_words(words[i]);
-		if (for_each_word(words[i], list->check, map))
-			return -1;
-	}
-	return check_room(list, map, count);
-}
-
 int list_check(const struct list *list, const char *words)
 {
 	return words ? for_each_word(words, list->check, -1) : 0;
+}
+
+/* Could each of @words be added? Asked before anything is changed. */
+static int check_words(const struct list *list, int argc, char **words)
+{
+	int i, result = 0;
+
+	for (i = 0; i < argc && !result; i++)
+		result = list_check(list, words[i]);
+	return result;
+}
+
+static int count_all(int argc, char **words)
+{
+	int i, count = 0;
+
+	for (i = 0; i < argc; i++)
+		count += count_words(words[i]);
+	return count;
+}
+
+/* What this command has changed, for the way back. */
+static struct change {
+	const struct list *list;
+	char *word;
+	int was_there;
+	struct pp_port policy; /* if it was */
+} * changes;
+static size_t change_count;
+
+static int note_change(const struct list *list, int map, const char *word)
+{
+	struct change change = {.list = list}, *more;
+
+	change.was_there = list->find(map, word, &change.policy);
+	if (change.was_there < 0)
+		return -1;
+	change.word = strdup(word);
+	more = realloc(changes, (change_count + 1) * sizeof(*changes));
+	if (more)
+		changes = more;
+	if (!more || !change.word) {
+		free(change.word);
+		return error("%s", strerror(ENOMEM));
+	}
+	changes[change_count++] = change;
+	return 0;
+}
+
+static int undo(int map, const struct change *change)
+{
+	const struct list *list = change->list;
+	struct pp_port policy;
+	int is_there;
+
+	if (change->was_there && list->restore)
+		return list->restore(map, change->word, &change->policy);
+	/* what failed may not have been changed */
+	is_there = list->find(map, change->word, &policy);
+	if (is_there < 0 || is_there == change->was_there)
+		return is_there < 0 ? -1 : 0;
+	return is_there ? list->del(map, change->word) : list->add(map, change->word);
+}
+
+void list_undo(void)
+{
+	const struct change *change;
+	int map;
+
+	while (change_count) {
+		change = &changes[--change_count];
+		map = pin_open_map(change->list->map);
+		if (map < 0 || undo(map, change))
+			error("%s: the list is not as it was before", change->word);
+		if (map >= 0)
+			close(map);
+		free(change->word);
+	}
+}
+
+/* @current: the list that add_word() adds to */
+static const struct list *current;
+
+static int add_word(int map, const char *word)
+{
+	return note_change(current, map, word) ? -1 : current->add(map, word);
 }
 
 int list_add(const struct list *list, const char *words)
@@ -97,48 +174,99 @@ int list_add(const struct list *list, const char *words)
 	map = pin_open_map(list->map);
 	if (map < 0)
 		return -1;
-	result = for_each_word(words, list->add, map);
+	current = list;
+	result = for_each_word(words, add_word, map);
 	close(map);
 	return result;
 }
 
-static int show(const struct list *list, int map)
+static int check_there(int map, const char *word)
 {
-	struct json_object *object = list->read(map);
+	struct pp_port policy;
+	int found = current->find(map, word, &policy);
 
-	if (options.json) {
-		print_json(object);
+	return found ? (found < 0 ? found : 0) : error("%s %s", word, current->absent);
+}
+
+/* A word may be given twice. */
+static int del_word(int map, const char *word)
+{
+	struct pp_port policy;
+
+	if (current->find(map, word, &policy) != 1)
 		return 0;
+	return note_change(current, map, word) ? -1 : current->del(map, word);
+}
+
+static void show_json(const struct list *list, int map)
+{
+	struct json_object *object = set_object();
+
+	json_object_object_add(object, list->name, list->read(map));
+	print_json(object);
+}
+
+int list_command_list(const struct list *list)
+{
+	int map = pin_open_map(list->map);
+	struct json_object *entries;
+
+	if (map < 0)
+		return -1;
+	if (options.json) {
+		show_json(list, map);
+	} else {
+		entries = list->read(map);
+		list->print(entries);
+		json_object_put(entries);
 	}
-	list->print(object);
-	json_object_put(object);
+	close(map);
 	return 0;
 }
 
-int list_command(const struct list *list, int argc, char **argv)
+/* Under the lock, on what earlier commands have left. Return: the map, or -1. */
+static int open_to_change(const struct list *list)
 {
-	int (*each)(int map, const char *word) = NULL;
-	int map, i, result = 0;
-
-	if (argc >= 2 && !strcmp(argv[0], "add"))
-		each = list->add;
-	else if (argc >= 2 && !strcmp(argv[0], "del"))
-		each = list->del;
-	else if (argc != 1 || strcmp(argv[0], "list"))
-		return error("usage: ppctl %s add|del %s..., or ppctl %s list", list->name,
-			     list->word, list->name);
-
-	if (each && (pin_lock() || drain_finish()))
+	if (pin_lock() || drain_finish())
 		return -1;
-	map = pin_open_map(list->map);
+	current = list;
+	return pin_open_map(list->map);
+}
+
+int list_command_add(const struct list *list, int argc, char **argv)
+{
+	int map, i, result = check_words(list, argc, argv);
+
+	if (result)
+		return result;
+	map = open_to_change(list);
 	if (map < 0)
 		return -1;
-	if (each == list->add)
-		result = check_words(list, map, argc - 1, argv + 1);
-	for (i = 1; i < argc && !result; i++)
-		result = for_each_word(argv[i], each, map);
-	if (!each)
-		result = show(list, map);
+	result = check_room(list, map, count_all(argc, argv));
+	for (i = 0; i < argc && !result; i++)
+		result = for_each_word(argv[i], add_word, map);
+	if (result)
+		list_undo();
+	else if (options.json)
+		show_json(list, map);
+	close(map);
+	return result;
+}
+
+int list_command_del(const struct list *list, int argc, char **argv)
+{
+	int map = open_to_change(list), i, result = 0;
+
+	if (map < 0)
+		return -1;
+	for (i = 0; i < argc && !result; i++)
+		result = for_each_word(argv[i], check_there, map);
+	for (i = 0; i < argc && !result; i++)
+		result = for_each_word(argv[i], del_word, map);
+	if (result)
+		list_undo();
+	else if (options.json)
+		show_json(list, map);
 	close(map);
 	return result;
 }

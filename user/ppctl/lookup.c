@@ -74,7 +74,8 @@ static int fetch_fd(const char *pid_text, const char *fd_text)
 	int process, copy;
 
 	if (number_parse(pid_text, 1, INT_MAX, &pid) || number_parse(fd_text, 0, INT_MAX, &fd))
-		return error("usage: ppctl lookup PID FD: two numbers, as in /proc/PID/fd/FD");
+		return usage_error("lookup %s %s: PID and FD are numbers, as in /proc/PID/fd/FD",
+				   pid_text, fd_text);
 	process = syscall(SYS_pidfd_open, (int)pid, 0);
 	if (process < 0)
 		return error("process %s: %s", pid_text, strerror(errno));
@@ -259,11 +260,10 @@ int command_lookup(int argc, char **argv)
 	struct pp_record record;
 	int fd, result;
 
-	if (argc != 2)
-		return error("usage: ppctl lookup PID FD");
+	(void)argc;
 	fd = fetch_fd(argv[0], argv[1]);
 	if (fd < 0)
-		return -1;
+		return fd;
 	result = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
 	if (result == -ENOTCONN) {
 		close(fd);

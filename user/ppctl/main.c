@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppctl: loads the programs, and looks after the proxies and ports that they serve. State is pinned
- * maps and links; there is no daemon. This file has the options, the commands and their help.
+ * maps and links; there is no daemon. This file has the tables of options and commands, and reads
+ * the command line.
  */
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "../common/array.h"
 #include "../common/name.h"
 #include "../common/number.h"
+#include "command.h"
 #include "ppctl.h"
 
 struct options options = {
@@ -19,28 +20,7 @@ struct options options = {
 	.policy = {.gate_ms = DEFAULT_GATE_MS},
 };
 
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *arguments;
-	const char *help;
-} commands[] = {
-	{"up", command_up,
-	 "--cgroup PATH [--port N[,N]] [--proxy PREFIX[,PREFIX]]\n"
-	 "               [--proxy-cgroup PATH[,PATH]]",
-	 "load the programs and attach them to a cgroup"},
-	{"down", command_down, "[--wait[=SECONDS] | --now]",
-	 "detach the programs, remove maps and links; with a split, when its connections are gone"},
-	{"upgrade", command_upgrade, "",
-	 "replace the programs by those of this ppctl; connections and lists stay"},
-	{"proxy", command_proxy, "add|del PREFIX... | list",
-	 "change or show the proxies that are believed"},
-	{"proxy-cgroup", command_proxy_cgroup, "add|del PATH... | list",
-	 "change or show the cgroups of proxies on this host"},
-	{"port", command_port, "add|del PORT... | list", "change or show the served ports"},
-	{"status", command_status, "", "show programs, links, maps, listeners, counters"},
-	{"lookup", command_lookup, "PID FD", "show the record of a process's socket"},
-};
+static int help_wanted, version_wanted;
 
 static int set_number(const char *option, const char *value, uint32_t max, uint32_t *to)
 {
@@ -55,6 +35,15 @@ static int set_number(const char *option, const char *value, uint32_t max, uint3
 static int set_pin(const char *value)
 {
 	options.pin = value;
+	options.pin_given = 1;
+	return 0;
+}
+
+static int set_set(const char *value)
+{
+	if (!choose_is_name(value))
+		return error("--set: '%s' is not a name: letters, digits, '-' and '_'", value);
+	options.set = value;
 	return 0;
 }
 
@@ -197,159 +186,336 @@ static int set_json(const char *value)
 	return 0;
 }
 
-static int print_help(const char *value);
-static int print_version(const char *value);
+static int set_help(const char *value)
+{
+	(void)value;
+	help_wanted = 1;
+	return 0;
+}
 
-static const struct option_help {
-	const char *name;
-	const char *argument; /* NULL: takes none; one that begins with [ may be left out */
-	int (*set)(const char *value);
-	const char *help;
-} option_helps[] = {
-	{"cgroup", "PATH", set_cgroup,
+static int set_version(const char *value)
+{
+	(void)value;
+	version_wanted = 1;
+	return 0;
+}
+
+const struct option_entry option_entries[] = {
+	{"cgroup", 0, "PATH", VALUES_CGROUP, set_cgroup,
 	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
-	{"port", "N[,N]", set_ports, "ports to serve"},
-	{"proxy", "PREFIX[,PREFIX]", set_proxies, "proxies to believe: 192.0.2.7, 2001:db8::/64"},
-	{"proxy-cgroup", "PATH[,PATH]", set_senders,
+	{"port", 0, "N[,N]", NULL, set_ports, "ports to serve"},
+	{"proxy", 0, "PREFIX[,PREFIX]", NULL, set_proxies,
+	 "proxies to believe: 192.0.2.7, 2001:db8::/64"},
+	{"proxy-cgroup", 0, "PATH[,PATH]", VALUES_CGROUP, set_senders,
 	 "cgroups of proxies on this host: over loopback, only they are believed"},
-	{"split", "yes|no", set_split,
+	{"split", 0, "yes|no", "yes no", set_split,
 	 "take the header out of the stream in the kernel, or leave it to libpp (no)"},
-	{"interface", "NAME[,NAME]", set_interfaces,
+	{"interface", 0, "NAME[,NAME]", VALUES_INTERFACE, set_interfaces,
 	 "attach the split's programs only here (lo, and all that have an address); repeatable"},
-	{"transparent", NULL, set_transparent, "accept(), getpeername() answer with the origin"},
-	{"local", NULL, set_local, "getsockname() answers with the header's destination"},
-	{"gate", "MS", set_gate,
+	{"transparent", 0, NULL, NULL, set_transparent,
+	 "accept(), getpeername() answer with the origin"},
+	{"local", 0, NULL, NULL, set_local, "getsockname() answers with the header's destination"},
+	{"gate", 0, "MS", NULL, set_gate,
 	 "hold the handshake back for a header, at most so long; 0: not at all (3000)"},
-	{"on-bad", "tell|drop", set_on_bad, "bad header: tell the server, or drop it (tell)"},
-	{"v1-mixed", NULL, set_v1_mixed, "accept a v1 line with addresses of two families (nginx)"},
-	{"wait", "[=SECONDS]", set_wait, "down: wait for the last connection, at most so long"},
-	{"now", NULL, set_now, "down: reset the connections that are left"},
-	{"allow-root-cgroup", NULL, set_allow_root_cgroup, "accept the root cgroup for --cgroup"},
-	{"pin", "DIR", set_pin, "directory for the pins (" DEFAULT_PIN ")"},
-	{"json", NULL, set_json, "answer in JSON, errors too"},
-	{"help", NULL, print_help, "this text"},
-	{"version", NULL, print_version, "the version"},
+	{"on-bad", 0, "tell|drop", "tell drop", set_on_bad,
+	 "bad header: tell the server, or drop it (tell)"},
+	{"v1-mixed", 0, NULL, NULL, set_v1_mixed,
+	 "accept a v1 line with addresses of two families (nginx)"},
+	{"wait", 0, "[=SECONDS]", NULL, set_wait, "wait for the last connection, at most so long"},
+	{"now", 0, NULL, NULL, set_now, "reset the connections that are left"},
+	{"allow-root-cgroup", 0, NULL, NULL, set_allow_root_cgroup, "accept the root cgroup"},
+	{"set", 0, "NAME", VALUES_SET, set_set, "the set that is pinned in DIR/NAME, see --pin"},
+	{"pin", 0, "DIR", VALUES_DIRECTORY, set_pin, "directory for the pins (" DEFAULT_PIN ")"},
+	{"json", 0, NULL, NULL, set_json, "answer in JSON, errors too"},
+	{"help", 'h', NULL, NULL, set_help, "the help of the command"},
+	{"version", 'V', NULL, NULL, set_version, "the version of ppctl"},
 };
+const size_t option_count = ARRAY_SIZE(option_entries);
 
-static int print_help(const char *value)
+#define OF_A_SET "set pin json"
+#define OF_PORTS "transparent local split gate on-bad v1-mixed interface"
+
+const struct command commands[] = {
+	{"up", command_up, "", 0, 0, NULL, "cgroup",
+	 "cgroup port proxy proxy-cgroup " OF_PORTS " allow-root-cgroup " OF_A_SET, FOR_THE_PIN,
+	 "load the programs and attach them to a cgroup",
+	 "up --cgroup system.slice/exim4.service --port 25 --transparent --proxy 192.0.2.7"},
+	{"down", command_down, "", 0, 0, NULL, NULL, "wait now " OF_A_SET, FOR_THE_ONLY_SET,
+	 "detach the programs, remove maps and links; with a split, when its connections are gone",
+	 "down --wait=60"},
+	{"upgrade", command_upgrade, "", 0, 0, NULL, NULL, OF_A_SET, FOR_THE_ONLY_SET,
+	 "replace the programs by those of this ppctl; connections and lists stay", "upgrade"},
+	{"port add", command_port_add, "PORT[,PORT]...", 1, -1, NULL, NULL, OF_PORTS " " OF_A_SET,
+	 FOR_THE_ONLY_SET, "serve these ports; one that is served gets this policy",
+	 "port add 465,587 --transparent --gate 5000"},
+	{"port del", command_port_del, "PORT[,PORT]...", 1, -1, NULL, NULL, OF_A_SET,
+	 FOR_THE_ONLY_SET, "serve these ports no more; with a split, when its connections are gone",
+	 "port del 587"},
+	{"port list", command_port_list, "", 0, 0, NULL, NULL, OF_A_SET, FOR_THE_ONLY_SET,
+	 "show the served ports", "port list"},
+	{"proxy add", command_proxy_add, "PREFIX[,PREFIX]...", 1, -1, NULL, NULL, OF_A_SET,
+	 FOR_THE_ONLY_SET, "believe these proxies", "proxy add 192.0.2.7 2001:db8::/64"},
+	{"proxy del", command_proxy_del, "PREFIX[,PREFIX]...", 1, -1, NULL, NULL, OF_A_SET,
+	 FOR_THE_ONLY_SET, "believe these proxies no more", "proxy del 192.0.2.7"},
+	{"proxy list", command_proxy_list, "", 0, 0, NULL, NULL, OF_A_SET, FOR_THE_ONLY_SET,
+	 "show the proxies that are believed", "proxy list"},
+	{"proxy-cgroup add", command_proxy_cgroup_add, "PATH[,PATH]...", 1, -1, VALUES_CGROUP, NULL,
+	 "allow-root-cgroup " OF_A_SET, FOR_THE_ONLY_SET,
+	 "over loopback, believe the processes of these cgroups, and no others",
+	 "proxy-cgroup add system.slice/haproxy.service"},
+	{"proxy-cgroup del", command_proxy_cgroup_del, "PATH[,PATH]...", 1, -1, VALUES_CGROUP, NULL,
+	 "allow-root-cgroup " OF_A_SET, FOR_THE_ONLY_SET,
+	 "believe the processes of these cgroups no more",
+	 "proxy-cgroup del system.slice/haproxy.service"},
+	{"proxy-cgroup list", command_proxy_cgroup_list, "", 0, 0, NULL, NULL, OF_A_SET,
+	 FOR_THE_ONLY_SET, "show the cgroups of proxies on this host", "proxy-cgroup list"},
+	{"status", command_status, "", 0, 0, NULL, NULL, OF_A_SET, FOR_THE_ONLY_SET,
+	 "show programs, links, maps, listeners, counters", "status --json"},
+	{"lookup", command_lookup, "PID FD", 2, 2, NULL, NULL, "json", FOR_NO_SET,
+	 "show the record of a process's socket", "lookup 4711 12"},
+	{"help", command_help, "[COMMAND]", 0, 2, VALUES_COMMAND, NULL, "", FOR_NO_SET,
+	 "show this text, or the help of a command", "help port add"},
+};
+const size_t command_count = ARRAY_SIZE(commands);
+
+int command_takes(const struct command *command, const char *name)
 {
-	const char *argument;
-	char left[64];
-	size_t i;
+	size_t len = strlen(name);
+	const char *at;
 
-	(void)value;
-	printf("usage: ppctl [OPTIONS] COMMAND\n\n");
-	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-12s %s\n               %s\n", commands[i].name, commands[i].arguments,
-		       commands[i].help);
-	printf("\n");
-	for (i = 0; i < ARRAY_SIZE(option_helps); i++) {
-		argument = option_helps[i].argument ? option_helps[i].argument : "";
-		snprintf(left, sizeof(left), "--%s%s%s", option_helps[i].name,
-			 *argument == '[' ? "" : " ", argument);
-		printf("  %-26s %s\n", left, option_helps[i].help);
+	if (!strcmp(name, "help"))
+		return 1;
+	for (at = command->options; *at; at += strspn(at, " ")) {
+		if (!strncmp(at, name, len) && (!at[len] || at[len] == ' '))
+			return 1;
+		at += strcspn(at, " ");
 	}
-	exit(0);
+	return 0;
 }
 
-static int print_version(const char *value)
+int command_begins_with(const struct command *command, const char *word)
 {
-	(void)value;
-	printf("ppctl %s\n", PP_VERSION);
-	exit(0);
+	size_t len = strlen(word);
+
+	return !strncmp(command->name, word, len) &&
+	       (!command->name[len] || command->name[len] == ' ');
 }
 
-/* JSON is UTF-8, and a word of the command line may be anything. */
-static void keep_ascii(char *text)
+const char *command_group(const char *first, char text[256])
 {
-	for (; *text; text++) {
-		if ((unsigned char)*text > 0x7e)
-			*text = '?';
+	size_t i, have = 0;
+
+	text[0] = 0;
+	for (i = 0; i < ARRAY_SIZE(commands) && have < 256; i++) {
+		if (command_begins_with(&commands[i], first))
+			have += snprintf(text + have, 256 - have, "%s%s", have ? ", " : "",
+					 commands[i].name);
 	}
+	return text;
 }
 
-int error(const char *format, ...)
+/* "up, port add": the commands that take the option @name. */
+static const char *list_takers(const char *name, char text[256])
 {
-	struct json_object *object;
-	char text[2048];
-	va_list arguments;
+	size_t i, have = 0;
 
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	if (options.json) {
-		keep_ascii(text);
-		object = json_object_new_object();
-		json_object_object_add(object, "error", json_object_new_string(text));
-		print_json(object);
-	} else {
-		fprintf(stderr, "ppctl: %s\n", text);
+	text[0] = 0;
+	for (i = 0; i < ARRAY_SIZE(commands) && have < 256; i++) {
+		if (command_takes(&commands[i], name))
+			have += snprintf(text + have, 256 - have, "%s%s", have ? ", " : "",
+					 commands[i].name);
 	}
-	return -1;
+	return text;
 }
 
-void say(const char *format, ...)
+/* For an error: the words that @argv begins with, and which were meant. */
+static int no_such_command(int argc, char **argv)
 {
-	va_list arguments;
+	static char names[ARRAY_SIZE(commands)][32];
+	const char *first[ARRAY_SIZE(commands)], *second[ARRAY_SIZE(commands)];
+	char suggestion[SUGGESTION_MAX], text[256], *blank;
+	size_t i, seconds = 0;
 
-	if (options.json)
-		return;
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	printf("\n");
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		snprintf(names[i], sizeof(names[i]), "%s", commands[i].name);
+		first[i] = names[i];
+		blank = strchr(names[i], ' ');
+		if (blank)
+			*blank = 0;
+		if (blank && !strcmp(names[i], argv[0]))
+			second[seconds++] = blank + 1;
+	}
+	if (!seconds)
+		return usage_error("%s: no such command%s (ppctl help)", argv[0],
+				   name_suggestion(suggestion, "", NAME_NEAREST(argv[0], first)));
+	if (argc < 2)
+		return usage_error("which one: %s? (ppctl help %s)", command_group(argv[0], text),
+				   argv[0]);
+	return usage_error(
+		"%s %s: no such command%s (ppctl help %s)", argv[0], argv[1],
+		name_suggestion(suggestion, "",
+				name_nearest(argv[1], second, seconds, sizeof(second[0]))),
+		argv[0]);
 }
 
-void print_json(struct json_object *object)
+int command_help(int argc, char **argv)
 {
-	printf("%s\n", json_object_to_json_string_ext(
-			       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(object);
+	if (!argc)
+		help_print_overview();
+	else if ((argc < 2 || !help_print(argv[0], argv[1])) && !help_print(argv[0], NULL))
+		return no_such_command(argc, argv);
+	return 0;
 }
 
-static int parse_options(int argc, char **argv)
+/* The command that @argv begins with; @words: receives how many words its name has. */
+static const struct command *command_find(int argc, char **argv, int *words)
 {
-	struct option long_options[ARRAY_SIZE(option_helps) + 1] = {0};
-	int i, chosen;
+	char both[64];
+	int found;
+
+	*words = 2;
+	if (argc > 1) {
+		snprintf(both, sizeof(both), "%s %s", argv[0], argv[1]);
+		found = NAME_FIND(both, commands);
+		if (found >= 0)
+			return &commands[found];
+	}
+	*words = 1;
+	found = NAME_FIND(argv[0], commands);
+	return found < 0 ? NULL : &commands[found];
+}
+
+static int no_such_option(const char *word, int letter)
+{
+	char name[64], suggestion[SUGGESTION_MAX];
+
+	if (letter)
+		return usage_error("-%c: no such option (ppctl help)", letter);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	if (NAME_FIND(name, option_entries) >= 0)
+		return usage_error("--%s takes no value", name);
+	return usage_error("%s: no such option%s (ppctl help)", word,
+			   name_suggestion(suggestion, "--", NAME_NEAREST(name, option_entries)));
+}
+
+/* @long_options, @letters: what getopt_long() wants to be told. */
+static void describe_options(struct option *long_options, char *letters)
+{
 	size_t k;
 
-	for (k = 0; k < ARRAY_SIZE(option_helps); k++) {
-		long_options[k].name = option_helps[k].name;
-		long_options[k].has_arg = !option_helps[k].argument	     ? no_argument
-					  : *option_helps[k].argument == '[' ? optional_argument
-									     : required_argument;
+	*letters++ = ':';
+	for (k = 0; k < ARRAY_SIZE(option_entries); k++) {
+		long_options[k].name = option_entries[k].name;
+		long_options[k].has_arg = !option_entries[k].argument	       ? no_argument
+					  : *option_entries[k].argument == '[' ? optional_argument
+									       : required_argument;
+		if (option_entries[k].letter)
+			*letters++ = option_entries[k].letter;
 	}
+	*letters = 0;
+}
+
+static int option_of_letter(int letter)
+{
+	size_t k = 0;
+
+	while (option_entries[k].letter != letter)
+		k++;
+	return k;
+}
+
+/* @given: receives 1 for each option that is there. */
+static int parse_options(int argc, char **argv, char given[ARRAY_SIZE(option_entries)])
+{
+	struct option long_options[ARRAY_SIZE(option_entries) + 1] = {0};
+	char letters[ARRAY_SIZE(option_entries) + 2];
+	int i, chosen;
+
 	for (i = 1; i < argc; i++) /* so that errors in what follows are JSON already */
 		options.json |= !strcmp(argv[i], "--json");
+	describe_options(long_options, letters);
 	opterr = 0;
 	for (;;) {
-		i = getopt_long(argc, argv, ":", long_options, &chosen);
+		i = getopt_long(argc, argv, letters, long_options, &chosen);
 		if (i == -1)
 			return complete_policy();
 		if (i == ':')
-			return error("%s needs a value", argv[optind - 1]);
+			return usage_error("%s needs a value", argv[optind - 1]);
 		if (i == '?')
-			return error("%s: no such option (ppctl --help)", argv[optind - 1]);
-		if (option_helps[chosen].set(optarg))
+			return no_such_option(argv[optind - 1], optopt);
+		if (i)
+			chosen = option_of_letter(i);
+		given[chosen] = 1;
+		if (option_entries[chosen].set(optarg))
 			return -1;
 	}
 }
 
+/* Does @command take the options that are given, are those there that it needs, and as many words
+ * as it wants? */
+static int check_usage(const struct command *command, const char *given, int words)
+{
+	char text[256];
+	size_t k;
+
+	for (k = 0; k < ARRAY_SIZE(option_entries); k++) {
+		if (given[k] && !command_takes(command, option_entries[k].name))
+			return usage_error("--%s is no option of 'ppctl %s'; it is one of: %s",
+					   option_entries[k].name, command->name,
+					   list_takers(option_entries[k].name, text));
+	}
+	if (words >= command->min && (command->max < 0 || words <= command->max) &&
+	    (!command->needs || given[NAME_FIND(command->needs, option_entries)]))
+		return 0;
+	usage_line(command, text, sizeof(text));
+	return usage_error("usage: %s (ppctl help %s)", text, command->name);
+}
+
+static int print_version(void)
+{
+	struct json_object *object;
+
+	if (!options.json) {
+		printf("ppctl %s\n", PP_VERSION);
+		return 0;
+	}
+	object = json_object_new_object();
+	json_object_object_add(object, "version", json_object_new_string(PP_VERSION));
+	print_json(object);
+	return 0;
+}
+
+static int run(int argc, char **argv, const char *given)
+{
+	const struct command *command;
+	int words;
+
+	if (version_wanted)
+		return print_version();
+	if (help_wanted)
+		return command_help(argc, argv);
+	if (!argc)
+		return usage_error("which command? (ppctl help)");
+	command = command_find(argc, argv, &words);
+	if (!command)
+		return no_such_command(argc, argv);
+	if (check_usage(command, given, argc - words) || choose_set(command->set))
+		return -2;
+	return command->run(argc - words, argv + words);
+}
+
 int main(int argc, char **argv)
 {
-	int command, result;
+	char given[ARRAY_SIZE(option_entries)] = {0};
+	int result;
 
-	if (parse_options(argc, argv))
-		return 1;
-	if (optind == argc) {
-		error("which command? (ppctl --help)");
-		return 1;
-	}
-	command = NAME_FIND(argv[optind], commands);
-	if (command < 0) {
-		error("%s: no such command (ppctl --help)", argv[optind]);
-		return 1;
-	}
-	result = commands[command].run(argc - optind - 1, argv + optind + 1);
-	return result < 0 ? 1 : result;
+	/* its words are not options of its own */
+	if (argc > 2 && !strcmp(argv[1], "complete") && !strcmp(argv[2], "--"))
+		return complete(argc - 3, argv + 3);
+	if (parse_options(argc, argv, given))
+		return EXIT_USAGE;
+	result = run(argc - optind, argv + optind, given);
+	if (result < 0)
+		return result == -1 ? EXIT_FAILED : EXIT_USAGE;
+	return result;
 }

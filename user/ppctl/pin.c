@@ -111,6 +111,19 @@ int pin_is_up(void)
 /* In the order in which they are removed: a program keeps its maps. */
 static const char *const kinds[] = {"links", "progs", "maps"};
 
+int pin_has_any(void)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		pin_path(path, kinds[i], "");
+		if (!access(path, F_OK))
+			return 1;
+	}
+	return 0;
+}
+
 static int lock = -1;
 
 int pin_replace(const char *kind, const char *name, int fd)
@@ -189,7 +202,7 @@ int pin_check(void)
 	char path[PATH_MAX];
 	size_t i;
 
-	if (check_directory(options.pin))
+	if ((options.sets && check_directory(options.sets)) || check_directory(options.pin))
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		snprintf(path, sizeof(path), "%s/%s", options.pin, kinds[i]);

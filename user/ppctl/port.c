@@ -15,20 +15,25 @@
 #include "ppctl.h"
 #include "drain.h"
 
-/* Return: the port, or -1. */
+/* Return: the port, or negative. */
 static int port_parse(const char *text)
 {
 	uint64_t number;
 
 	if (number_parse(text, 1, PORT_MAX, &number))
-		return error("'%s' is not a port: a number from 1 to 65535", text);
+		return usage_error("'%s' is not a port: a number from 1 to 65535", text);
 	return number;
 }
 
 static int port_check(int map, const char *word)
 {
+	int port = port_parse(word);
+
 	(void)map;
-	return port_parse(word) < 0 ? -1 : 0;
+	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
+		return usage_error(
+			"--interface is for ports with a split: --split yes, or --transparent");
+	return port < 0 ? port : 0;
 }
 
 int policy_translates(const struct pp_port *policy)
@@ -72,13 +77,18 @@ static int port_add(int map, const char *word)
 
 	if (port < 0)
 		return -1;
-	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
-		return error(
-			"--interface is for ports with a split: --split yes, or --transparent");
 	if (options.policy.split != PP_SPLIT_NO && interfaces_attach())
 		return -1;
 	result = drain_port_add(map, port, &options.policy);
 	return result == -2 ? map_update_error(MAP_PORTS, map, word, errno) : result;
+}
+
+static int port_find(int map, const char *word, struct pp_port *policy)
+{
+	int number = port_parse(word);
+	uint16_t port = number;
+
+	return number < 0 ? number : !bpf_map_lookup_elem(map, &port, policy);
 }
 
 static int port_del(int map, const char *word)
@@ -86,6 +96,11 @@ static int port_del(int map, const char *word)
 	int port = port_parse(word);
 
 	return port < 0 ? -1 : drain_port_del(map, port);
+}
+
+static int port_restore(int map, const char *word, const struct pp_port *policy)
+{
+	return drain_port_add(map, port_parse(word), policy);
 }
 
 static void add_flag(struct json_object *object, const char *key, const struct pp_port *policy,
@@ -171,17 +186,31 @@ static void ports_print(struct json_object *list)
 }
 
 const struct list port_list = {
-	.name = "port",
-	.word = "PORT",
+	.name = "ports",
 	.map = MAP_PORTS,
 	.check = port_check,
+	.find = port_find,
+	.absent = "is not served (ppctl port list)",
 	.add = port_add,
 	.del = port_del,
+	.restore = port_restore,
 	.read = ports_read,
 	.print = ports_print,
 };
 
-int command_port(int argc, char **argv)
+int command_port_add(int argc, char **argv)
 {
-	return list_command(&port_list, argc, argv);
+	return list_command_add(&port_list, argc, argv);
+}
+
+int command_port_del(int argc, char **argv)
+{
+	return list_command_del(&port_list, argc, argv);
+}
+
+int command_port_list(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return list_command_list(&port_list);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of ppctl share: the options, a function for each command, and the way to report.
- * A command returns 0, or -1 after it has called error().
+ * A command returns 0, or another exit status; or -1 after it has called error(), -2 after
+ * usage_error().
  */
 #ifndef PPCTL_H
 #define PPCTL_H
@@ -15,6 +16,8 @@
 
 #include <pp/maps.h>
 
+#include "command.h"
+
 #define DEFAULT_PIN	"/sys/fs/bpf/pp"
 #define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */
 #define MAP_PROXIES	"pp_proxies"
@@ -25,8 +28,14 @@
 #define MAP_ONLY	"pp_only"
 #define MAP_HOOKED	"pp_hooked"
 
+/* Of what print_json() prints: another number when a field is gone, or means something else. */
+#define JSON_SCHEMA 1
+
 struct options {
-	const char *pin;	/* directory of the pinned maps and links */
+	const char *pin;	/* directory of the pinned maps and links of the set */
+	int pin_given;		/* --pin */
+	const char *set;	/* --set, NULL if not given */
+	const char *sets;	/* with --set: the directory that its sets are in */
 	const char *cgroup;	/* --cgroup, NULL if not given */
 	const char *ports;	/* --port */
 	const char *proxies;	/* --proxy */
@@ -45,24 +54,48 @@ struct options {
 
 extern struct options options;
 
-/* Commands; @argc words are left in @argv. One that is not done yet returns an exit status. */
+/* Commands; @argc words after its name are in @argv, as many as the table allows. */
 int command_up(int argc, char **argv);
 int command_upgrade(int argc, char **argv);
 int command_down(int argc, char **argv);
-int command_proxy(int argc, char **argv);
-int command_proxy_cgroup(int argc, char **argv);
-int command_port(int argc, char **argv);
+int command_proxy_add(int argc, char **argv);
+int command_proxy_del(int argc, char **argv);
+int command_proxy_list(int argc, char **argv);
+int command_proxy_cgroup_add(int argc, char **argv);
+int command_proxy_cgroup_del(int argc, char **argv);
+int command_proxy_cgroup_list(int argc, char **argv);
+int command_port_add(int argc, char **argv);
+int command_port_del(int argc, char **argv);
+int command_port_list(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_lookup(int argc, char **argv);
+int command_help(int argc, char **argv);
 
-/* Says what went wrong and what to do. Return: -1, always. */
+/* output.c: says what went wrong and what to do. Return: -1, always. */
 int error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for a command line that can never be right, before anything is done. Return: -2, always.
+ */
+int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line for people; nothing with --json. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints @object and frees it. */
+/* An object for print_json() that says which set it is about. */
+struct json_object *set_object(void);
+
+/* Prints @object with the number of its schema, and frees it. */
 void print_json(struct json_object *object);
+
+/* choose.c: can @name be that of a set? */
+int choose_is_name(const char *name);
+/* Calls @each with the directory of each set that is up, or half up: that of options.pin itself,
+ * and those in it. @name: NULL for the former. */
+void choose_each(void (*each)(const char *directory, const char *name, void *context),
+		 void *context);
+/* Makes options.pin the directory of the set that the command is about. Return: 0; -2: there are
+ * several. */
+int choose_set(enum which_set which);
 
 /* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
@@ -81,6 +114,8 @@ int config_change(int map, __u32 flag, int on);
 int pin_replace(const char *kind, const char *name, int fd);
 /* Is a whole set pinned? A killed 'up' or 'down' leaves less. */
 int pin_is_up(void);
+/* Is there a set, or what is left of one? Return: 1; or 0 with errno. */
+int pin_has_any(void);
 /* Waits until no other ppctl changes what is pinned, and keeps others waiting until this one ends.
  */
 int pin_lock(void);
@@ -94,7 +129,9 @@ void pin_remove_link(const char *path);
 /* Detaches the links, and removes all there is. */
 void pin_remove_all(void);
 
-/* cgroup.c; @option: for the error */
+/* cgroup.c: where cgroup2 is mounted. Return: 1, or 0: nowhere. */
+int cgroup_find_mount(char path[PATH_MAX]);
+/* @option: for the error */
 int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX]);
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
 /* The path of the cgroup that the pinned link @name is on, or "" when that is gone. Return: 0, or
@@ -133,12 +170,17 @@ int policy_translates(const struct pp_port *policy);
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */
 struct list {
-	const char *name; /* of the command */
-	const char *word; /* what an entry is called in its usage */
+	const char *name; /* in JSON */
 	const char *map;
 	int (*check)(int map, const char *word); /* could it be added? changes nothing */
+	/* Is it there? @policy: receives that of a port. Return: 1, 0, or negative after an error.
+	 */
+	int (*find)(int map, const char *word, struct pp_port *policy);
 	int (*add)(int map, const char *word);
-	int (*del)(int map, const char *word);
+	int (*del)(int map, const char *word); /* one that is there */
+	/* Gives a port its policy back; NULL: there is none */
+	int (*restore)(int map, const char *word, const struct pp_port *policy);
+	const char *absent; /* what is said of a word that is not there */
 	struct json_object *(*read)(int map);
 	void (*print)(struct json_object *list);
 };
@@ -147,12 +189,17 @@ extern const struct list proxy_list, proxy_cgroup_list, port_list;
 
 /* Could each of the comma-separated @words be added? Asked before anything is changed. */
 int list_check(const struct list *list, const char *words);
-/* Adds each of the comma-separated @words; NULL: none. */
+/* Adds each of the comma-separated @words; NULL: none. After an error list_undo() is to be called.
+ */
 int list_add(const struct list *list, const char *words);
+/* Makes the lists what they were before this command. */
+void list_undo(void);
 /* A list whose entries are strings: one a line. */
 void list_print_strings(struct json_object *list);
 /* The commands add, del and list. */
-int list_command(const struct list *list, int argc, char **argv);
+int list_command_add(const struct list *list, int argc, char **argv);
+int list_command_del(const struct list *list, int argc, char **argv);
+int list_command_list(const struct list *list);
 
 /* What @error_number of a map update means, for @map. */
 int map_update_error(const char *map, int fd, const char *what, int error_number);

@@ -19,16 +19,16 @@ static int key_parse(const char *text, struct pp_prefix *key)
 	case 0:
 		break;
 	case -ERANGE:
-		return error("'%s': the prefix length is not a number from 0 to %d", text,
-			     strchr(text, ':') ? 128 : 32);
+		return usage_error("'%s': the prefix length is not a number from 0 to %d", text,
+				   strchr(text, ':') ? 128 : 32);
 	default:
-		return error("'%s' is not an address prefix: 192.0.2.7, 192.0.2.0/24 or "
-			     "2001:db8::/64",
-			     text);
+		return usage_error("'%s' is not an address prefix: 192.0.2.7, 192.0.2.0/24 or "
+				   "2001:db8::/64",
+				   text);
 	}
 	if (prefix_has_host_bits(&prefix))
-		return error("'%s' has bits set after the prefix length: which network is meant?",
-			     text);
+		return usage_error(
+			"'%s' has bits set after the prefix length: which network is meant?", text);
 	prefix_to_mapped(&prefix, key->address, &key->length);
 	return 0;
 }
@@ -39,6 +39,25 @@ static int proxy_check(int map, const char *word)
 
 	(void)map;
 	return key_parse(word, &key);
+}
+
+/* The trie itself answers with any prefix that has this one in it. */
+static int proxy_find(int map, const char *word, struct pp_port *policy)
+{
+	struct pp_prefix key, other, *previous = NULL;
+	struct pp_proxy proxy;
+
+	(void)policy;
+	if (key_parse(word, &key))
+		return -1;
+	if (bpf_map_lookup_elem(map, &key, &proxy))
+		return 0;
+	while (!bpf_map_get_next_key(map, previous, &other)) {
+		if (!memcmp(&other, &key, sizeof(key)))
+			return 1;
+		previous = &other;
+	}
+	return 0;
 }
 
 static int proxy_add(int map, const char *word)
@@ -59,11 +78,9 @@ static int proxy_del(int map, const char *word)
 
 	if (key_parse(word, &key))
 		return -1;
-	if (!bpf_map_delete_elem(map, &key))
-		return 0;
-	if (errno == ENOENT)
-		return error("%s is not in the list (ppctl proxy list)", word);
-	return error("%s: %s: %s", MAP_PROXIES, word, strerror(errno));
+	if (bpf_map_delete_elem(map, &key))
+		return error("%s: %s: %s", MAP_PROXIES, word, strerror(errno));
+	return 0;
 }
 
 static struct json_object *proxies_read(int map)
@@ -84,17 +101,30 @@ static struct json_object *proxies_read(int map)
 }
 
 const struct list proxy_list = {
-	.name = "proxy",
-	.word = "PREFIX",
+	.name = "proxies",
 	.map = MAP_PROXIES,
 	.check = proxy_check,
+	.find = proxy_find,
+	.absent = "is not in the list (ppctl proxy list)",
 	.add = proxy_add,
 	.del = proxy_del,
 	.read = proxies_read,
 	.print = list_print_strings,
 };
 
-int command_proxy(int argc, char **argv)
+int command_proxy_add(int argc, char **argv)
 {
-	return list_command(&proxy_list, argc, argv);
+	return list_command_add(&proxy_list, argc, argv);
+}
+
+int command_proxy_del(int argc, char **argv)
+{
+	return list_command_del(&proxy_list, argc, argv);
+}
+
+int command_proxy_list(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return list_command_list(&proxy_list);
 }

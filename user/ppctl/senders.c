@@ -119,32 +119,62 @@ static int sender_add(int map, const char *word)
 	return result;
 }
 
-static int sender_del(int map, const char *word)
+/* @path: receives where the link is pinned, if there is one. */
+static int find_link(const char *word, char path[PATH_MAX])
 {
-	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
+	char cgroup[PATH_MAX], name[64];
 
 	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
 		return -1;
 	link_name(cgroup, name);
 	pin_path(path, "links", name);
-	if (access(path, F_OK))
-		return error("%s is not a proxy's cgroup (ppctl proxy-cgroup list)", cgroup);
+	return !access(path, F_OK);
+}
+
+static int sender_find(int map, const char *word, struct pp_port *policy)
+{
+	char path[PATH_MAX];
+
+	(void)map;
+	(void)policy;
+	return find_link(word, path);
+}
+
+static int sender_del(int map, const char *word)
+{
+	char path[PATH_MAX];
+
+	if (find_link(word, path) < 0)
+		return -1;
 	pin_remove_link(path);
 	return config_follow(map);
 }
 
 const struct list proxy_cgroup_list = {
-	.name = "proxy-cgroup",
-	.word = "PATH",
+	.name = "proxy_cgroups",
 	.map = MAP_CONFIG,
 	.check = sender_check,
+	.find = sender_find,
+	.absent = "is not a proxy's cgroup (ppctl proxy-cgroup list)",
 	.add = sender_add,
 	.del = sender_del,
 	.read = senders_read,
 	.print = list_print_strings,
 };
 
-int command_proxy_cgroup(int argc, char **argv)
+int command_proxy_cgroup_add(int argc, char **argv)
 {
-	return list_command(&proxy_cgroup_list, argc, argv);
+	return list_command_add(&proxy_cgroup_list, argc, argv);
+}
+
+int command_proxy_cgroup_del(int argc, char **argv)
+{
+	return list_command_del(&proxy_cgroup_list, argc, argv);
+}
+
+int command_proxy_cgroup_list(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return list_command_list(&proxy_cgroup_list);
 }

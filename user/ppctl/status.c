@@ -356,9 +356,8 @@ int command_status(int argc, char **argv)
 	struct json_object *status;
 	char cgroup[PATH_MAX];
 
+	(void)argc;
 	(void)argv;
-	if (argc)
-		return error("usage: ppctl status [--json] [--pin DIR]");
 	ports = pin_open_map(MAP_PORTS);
 	if (ports < 0)
 		return -1;

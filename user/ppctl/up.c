@@ -57,13 +57,14 @@ static int check_kernel(void)
 	return 0;
 }
 
-/* The directory itself may not be there yet: its parent decides. */
+/* The directory itself may not be there yet: its parent decides. With --set it stays, since others
+ * may wait for its lock, to make a set in it. */
 static int check_bpffs(void)
 {
 	char parent[PATH_MAX], *slash;
 	struct statfs fs;
 
-	snprintf(parent, sizeof(parent), "%s", options.pin);
+	snprintf(parent, sizeof(parent), "%s", options.sets ? options.sets : options.pin);
 	slash = strrchr(parent, '/');
 	if (!slash || slash == parent)
 		return error("--pin %s: must be an absolute path below a BPF file system",
@@ -74,6 +75,8 @@ static int check_bpffs(void)
 	if (fs.f_type != BPF_FS_MAGIC)
 		return error("%s is not on a BPF file system: mount -t bpf bpf %s", options.pin,
 			     parent);
+	if (options.sets && mkdir(options.sets, 0755) && errno != EEXIST)
+		return error("%s: %s", options.sets, strerror(errno));
 	return 0;
 }
 
@@ -135,10 +138,11 @@ static int attach_to_cgroup(struct pp_bpf *build, const char *cgroup)
 
 static int check_lists(void)
 {
-	return list_check(&port_list, options.ports) || list_check(&proxy_list, options.proxies) ||
-			       list_check(&proxy_cgroup_list, options.senders)
-		       ? -1
-		       : 0;
+	int result = list_check(&port_list, options.ports);
+
+	if (!result)
+		result = list_check(&proxy_list, options.proxies);
+	return result ? result : list_check(&proxy_cgroup_list, options.senders);
 }
 
 static int add_to_lists(void)
@@ -174,6 +178,21 @@ static int look_at_interfaces(void)
 	return result;
 }
 
+/* "; hooks attached: lo, eth0", or "". */
+static const char *hooks_text(void)
+{
+	struct json_object *names = interfaces_attached();
+	static char text[1024];
+	size_t i, have = 0;
+
+	for (i = 0; i < json_object_array_length(names) && have < sizeof(text); i++)
+		have += snprintf(text + have, sizeof(text) - have, "%s%s",
+				 i ? ", " : "; hooks attached: ",
+				 json_object_get_string(json_object_array_get_idx(names, i)));
+	json_object_put(names);
+	return text;
+}
+
 /* A unit that is started again has a new cgroup under the old name: the programs go there, with
  * their maps as they are. */
 static int already_up(const char *cgroup_path)
@@ -202,12 +221,19 @@ static int already_up(const char *cgroup_path)
 			return -1;
 		replaced = 1;
 	}
-	if (drain_take_back(&taken_back) || add_to_lists() || look_at_interfaces())
+	if (drain_take_back(&taken_back))
 		return -1;
-	say("%s %s%s%s%s", again || taken_back ? "up again on" : "already up on", cgroup_path,
+	if (add_to_lists()) {
+		list_undo();
+		return -1;
+	}
+	if (look_at_interfaces())
+		return -1;
+	say("%s %s%s%s%s%s", again || taken_back ? "up again on" : "already up on", cgroup_path,
 	    taken_back ? "; it was going down" : "",
 	    replaced ? "; the programs of another build replaced" : "",
-	    options.ports || options.proxies || options.senders ? "; ports and proxies added" : "");
+	    options.ports || options.proxies || options.senders ? "; ports and proxies added" : "",
+	    hooks_text());
 	return 0;
 }
 
@@ -217,10 +243,10 @@ static int report_up(const char *cgroup_path, int already)
 
 	if (!options.json)
 		return 0;
-	object = json_object_new_object();
+	object = set_object();
 	json_object_object_add(object, "cgroup", json_object_new_string(cgroup_path));
-	json_object_object_add(object, "pin", json_object_new_string(options.pin));
 	json_object_object_add(object, "already", json_object_new_boolean(already));
+	json_object_object_add(object, "hooks_attached", interfaces_attached());
 	print_json(object);
 	return 0;
 }
@@ -231,16 +257,18 @@ int command_up(int argc, char **argv)
 	char path[PATH_MAX], rest_path[PATH_MAX];
 	int result, rest;
 
+	(void)argc;
 	(void)argv;
-	if (argc || !options.cgroup)
-		return error("usage: ppctl up --cgroup PATH [--port N[,N]] [--proxy "
-			     "PREFIX[,PREFIX]] [--proxy-cgroup PATH[,PATH]]");
 	if (!options.ports && options.policy_given)
-		return error("%s belongs to the policy of a port: name the port with --port",
-			     options.policy_given);
+		return usage_error("%s belongs to the policy of a port: name the port with --port",
+				   options.policy_given);
 	libbpf_set_print(NULL);
-	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path) ||
-	    check_lists() || pin_lock() || pin_check())
+	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path))
+		return -1;
+	result = check_lists();
+	if (result)
+		return result;
+	if (pin_lock() || pin_check())
 		return -1;
 	if (pin_is_up())
 		return already_up(path) ? -1 : report_up(path, 1);
@@ -265,7 +293,7 @@ int command_up(int argc, char **argv)
 	build_close(build);
 	if (result)
 		return -1;
-	say("up on %s, pinned at %s%s", path, options.pin,
+	say("up on %s, pinned at %s%s%s", path, options.pin, hooks_text(),
 	    rest ? "; an incomplete set was removed from there, with its ports and proxies" : "");
 	return report_up(path, 0);
 }

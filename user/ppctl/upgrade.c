@@ -442,9 +442,8 @@ int upgrade_is_due(void)
 
 int command_upgrade(int argc, char **argv)
 {
+	(void)argc;
 	(void)argv;
-	if (argc)
-		return error("usage: ppctl upgrade [--pin DIR]");
 	if (geteuid() != 0)
 		return error("needs root");
 	if (pin_lock() || pin_check() || drain_finish())
@@ -457,6 +456,6 @@ int command_upgrade(int argc, char **argv)
 		return -1;
 	say("the programs are those of this ppctl now");
 	if (options.json)
-		print_json(json_object_new_object());
+		print_json(set_object());
 	return 0;
 }

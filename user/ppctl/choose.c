@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sets: what one 'ppctl up' makes, pinned in the directory of --pin itself, or in one of it that
+ * has the name of --set.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ppctl.h"
+
+#define NAME_MAX_LEN 64
+
+/* The directories of one set: a set cannot have the name of one, since sets are beside them. */
+static int is_kind(const char *name)
+{
+	return !strcmp(name, "maps") || !strcmp(name, "links") || !strcmp(name, "progs");
+}
+
+int choose_is_name(const char *name)
+{
+	size_t i, len = strlen(name);
+
+	for (i = 0; i < len; i++) {
+		if (!isalnum((unsigned char)name[i]) && !strchr("-_", name[i]))
+			return 0;
+	}
+	return len && len <= NAME_MAX_LEN && !is_kind(name);
+}
+
+static int is_set(const char *directory)
+{
+	char path[PATH_MAX + 16];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/maps", directory);
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+void choose_each(void (*each)(const char *directory, const char *name, void *context),
+		 void *context)
+{
+	DIR *dir = opendir(options.pin);
+	char directory[PATH_MAX];
+	struct dirent *entry;
+
+	if (is_set(options.pin))
+		each(options.pin, NULL, context);
+	while (dir && (entry = readdir(dir))) {
+		if (!choose_is_name(entry->d_name))
+			continue;
+		snprintf(directory, sizeof(directory), "%s/%s", options.pin, entry->d_name);
+		if (is_set(directory))
+			each(directory, entry->d_name, context);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+struct found {
+	int count;
+	char directory[PATH_MAX]; /* of one */
+	char names[1024];	  /* of all, as an option */
+};
+
+static void add_found(const char *directory, const char *name, void *context)
+{
+	struct found *found = context;
+	size_t have = strlen(found->names);
+
+	snprintf(found->names + have, sizeof(found->names) - have, "%s%s %s", have ? ", " : "",
+		 name ? "--set" : "--pin", name ? name : directory);
+	snprintf(found->directory, sizeof(found->directory), "%s", directory);
+	found->count++;
+}
+
+int choose_set(enum which_set which)
+{
+	static struct found found;
+	static char directory[PATH_MAX];
+
+	if (options.set) {
+		options.sets = options.pin;
+		snprintf(directory, sizeof(directory), "%s/%s", options.pin, options.set);
+		options.pin = directory;
+		return 0;
+	}
+	if (which != FOR_THE_ONLY_SET || options.pin_given)
+		return 0;
+	choose_each(add_found, &found);
+	if (found.count > 1)
+		return usage_error("%d sets are up; which one: %s?", found.count, found.names);
+	if (found.count)
+		options.pin = found.directory;
+	return 0;
+}
+
+struct json_object *set_object(void)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "pin", json_object_new_string(options.pin));
+	return object;
+}
