@@ -133,7 +133,7 @@ each_test_is_listed() {
 		*/unit/*) name=unit/${name##*/} ;;
 		*) name=${name##*/} ;;
 		esac
-		grep -Eq "^    ([a-z_/]+, )*$name[, ]" selftests/README || {
+		grep -Eq "^    ([a-z_/]+, )*${name}[, ]" selftests/README || {
 			echo "selftests/README does not say what $name covers"
 			return 1
 		}
