@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppsplit. `make help` lists the targets; V=1 shows every command.
 
-# The only place that names the version
+# The only place to change the version. include/pp/version.h is written from it, and committed with it.
 VERSION := 0.1.0
 SOVERSION := 1
 
@@ -24,7 +24,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno
 ifdef CI
 WARNINGS += -Werror
 endif
-BASE_CFLAGS := -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD) -DPP_VERSION='"$(VERSION)"'
+BASE_CFLAGS := -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD)
 
 # The builder's flags come last: of two that contradict each other, the last one counts.
 COMPILE = $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)
@@ -42,9 +42,24 @@ endif
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-# All that is compiled depends on this file. It holds the commands with their flags, the version among
-# them, and is written only when they change.
+# Of "1.2.3", or "1.2.3~rc1", the number is 0x010203.
+VERSION_H := include/pp/version.h
+$(VERSION_H): export VERSION_NOW = $(VERSION)
+$(VERSION_H): FORCE
+	@mkdir -p $(BUILD)
+	@printf '%s\n' "$$VERSION_NOW" | awk -F. '{ \
+		print "/* SPDX-License-Identifier: BSD-2-Clause */"; \
+		print "/*\n * The version: written by make from VERSION in the Makefile. Included by pp.h.\n */"; \
+		print "#ifndef PP_VERSION_H\n#define PP_VERSION_H\n"; \
+		printf "#define PP_VERSION \"%s\"\n", $$0; \
+		printf "#define PP_VERSION_NUMBER 0x%02x%02x%02x /* two digits each: major, minor, patch */\n", $$1, $$2, $$3; \
+		print "\n#endif" }' >$(BUILD)/version.h
+	@cmp -s $(BUILD)/version.h $@ || cp $(BUILD)/version.h $@
+
+# All that is compiled depends on this file. It holds the commands with their flags, and is written only
+# when they change.
 FLAGS := $(BUILD)/.flags
+$(FLAGS): $(VERSION_H)
 $(FLAGS): export FLAGS_NOW = $(COMPILE) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS) $(SANITIZE)
 $(FLAGS): FORCE
 	@mkdir -p $(@D)
@@ -110,7 +125,7 @@ endif
 # both go through this list.
 files = $(foreach file,$(3),$(1):$(2):$(file))
 INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
-	$(call files,644,$(PREFIX)/include/pp,include/pp/pp.h include/pp/abi.h) \
+	$(call files,644,$(PREFIX)/include/pp,$(addprefix include/pp/,pp.h abi.h version.h)) \
 	$(call files,644,$(LIBDIR),$(BUILD)/lib/libpp.a) \
 	$(call files,755,$(LIBDIR),$(LIBPP_SO)) \
 	$(call files,link,$(LIBDIR),$(BUILD)/lib/libpp.so.$(SOVERSION) $(BUILD)/lib/libpp.so) \

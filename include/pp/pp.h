@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include <pp/abi.h>
+#include <pp/version.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -208,6 +209,15 @@ const char *pp_reason_text(int reason);
 int pp_origin_print(const struct pp_origin *origin, char *buf, size_t size);
 
 #define PP_ORIGIN_PRINT_MAX 512
+
+/**
+ * pp_version - the version of the library that the program runs with
+ *
+ * PP_VERSION and PP_VERSION_NUMBER (pp/version.h) are those that it was compiled with.
+ *
+ * Return: as PP_VERSION, such as "0.1.0".
+ */
+const char *pp_version(void);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Text for people: origins and errors.
+ * Text for people: origins, errors, the version.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -127,4 +127,9 @@ const char *pp_reason_text(int reason)
 		return "the connection is Multipath TCP";
 	}
 	return "unknown reason";
+}
+
+const char *pp_version(void)
+{
+	return PP_VERSION;
 }

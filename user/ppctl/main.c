@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pp/version.h>
+
 #include "../common/array.h"
 #include "../common/name.h"
 #include "../common/number.h"
