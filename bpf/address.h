@@ -17,6 +17,13 @@ static void map_v4(__u8 *address, __u32 ip4)
 	word[3] = ip4;
 }
 
+static int is_v4_mapped(const __u8 *address)
+{
+	const __u32 *word = (const __u32 *)address;
+
+	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
+}
+
 static int is_loopback(const __u8 *address)
 {
 	const __u32 *word = (const __u32 *)address;

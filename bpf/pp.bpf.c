@@ -28,7 +28,8 @@
  *   the handshake     handshake.h (the kernel's request), standing.h (is it a proxy?),
  *                     listener.h, listener_syn.h, handoff.h (to the new socket)
  *   later segments    established.h
- *   the socket        sockops.h, sockopt.h, sockopt_bytes.h, stream.h, peername.h, unrecorded.h
+ *   the socket        sockops.h, sockopt.h, sockopt_answer.h, sockopt_bytes.h, stream.h,
+ *                     peername.h, unrecorded.h
  *   the split         flow.h (which connection?), stage.h and stage_segment.h (before the header is
  *                     complete), handover.h (to the new socket), translate.h (after that),
  *                     stage_syn.h, greeting.h, forward.h (containers), guard.h

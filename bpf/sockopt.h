@@ -9,6 +9,7 @@
 #include "context.h"
 #include "policy.h"
 #include "record.h"
+#include "sockopt_answer.h"
 #include "stream.h"
 #include "unrecorded.h"
 
@@ -153,23 +154,25 @@ static int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_soc
 
 static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_socket *socket)
 {
-	struct pp_record *record = ctx->optval;
-	struct pp_record now = {};
+	struct pp_record *room = ctx->optval;
+	struct pp_answer answer = {};
+	struct pp_record *now = &answer.record;
 	int error;
 
-	if ((void *)(record + 1) > ctx->optval_end)
+	if ((void *)(room + 1) > ctx->optval_end)
 		return answer_error(ctx, -ENOBUFS);
 	if (socket) {
-		error = record_of(ctx, sk, socket, &now);
+		error = record_of(ctx, sk, socket, now);
 		if (error)
 			return answer_error(ctx, error);
 	} else {
-		record_absent(&now, sk);
-		if (ctx->optname == PP_TAKE && now.state == PP_STATE_BAD)
-			remember_absent(&now, sk);
+		record_absent(now, sk);
+		if (ctx->optname == PP_TAKE && now->state == PP_STATE_BAD)
+			remember_absent(now, sk);
 	}
-	*record = now;
-	return answer_length(ctx, sizeof(*record));
+	if (now->state != PP_STATE_NONE)
+		answer_proxy(&answer, sk);
+	return answer_length(ctx, answer_copy(ctx, &answer));
 }
 
 #endif

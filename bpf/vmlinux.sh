@@ -20,7 +20,7 @@ BEGIN {
 	want("sock_cgroup_data", "cgroup")
 	want("sock_common", "skc_cookie skc_flags skc_listener skc_net skc_num skc_rcv_wnd skc_state")
 	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data")
-	want("inet_sock", "sk")
+	want("inet_sock", "sk inet_sport")
 	want("fastopen_queue", "max_qlen")
 	want("request_sock_queue", "fastopenq")
 	want("inet_connection_sock", "icsk_inet icsk_accept_queue")

@@ -15,14 +15,18 @@
  * to the socket's cgroup, the kernel's own EOPNOTSUPP (AF_INET) or ENOPROTOOPT (AF_INET6). PP_TAKE
  * says EBUSY when the application has read bytes of the header from the socket itself.
  *
+ * PP_ORIGIN and PP_TAKE answer a struct pp_answer, and as much of it as buf has room for: the first
+ * sizeof(struct pp_record) bytes at least. Later versions may append fields. len says how many
+ * bytes were answered.
+ *
  * PP_TAKE: record.take says how many bytes of the stream are header and have to be discarded now,
  * by recv(MSG_TRUNC). While the header is incomplete (PP_STATE_FRAGMENTED) these are the bytes that
  * have arrived: without them the socket is not readable before the next ones come. A header is gone
  * from the stream when PP_RECORD_TAKEN is set, or once the bytes are discarded. A take of 0 without
  * it, in state VALID or LOCAL, means that another process is about to discard them. */
 #define SOL_PP	  0x5050
-#define PP_ORIGIN 1 /* struct pp_record */
-#define PP_TAKE	  2 /* struct pp_record, and record.take bytes are the caller's to discard */
+#define PP_ORIGIN 1 /* struct pp_answer */
+#define PP_TAKE	  2 /* struct pp_answer, and record.take bytes are the caller's to discard */
 #define PP_TLVS	  3 /* raw TLVs of a v2 header: the first PP_PAGE bytes of them */
 #define PP_HEADER \
 	5 /* the raw header, when it has TLVs or UNIX addresses: the first PP_PAGE bytes */
@@ -134,8 +138,26 @@ struct pp_record {
 	__u32 sender_uid;    /* in the initial user namespace */
 };
 
+/* What PP_ORIGIN and PP_TAKE answer. The record keeps its size, and is all that a program needs
+ * that was built when it was the whole answer. New fields are appended here.
+ *
+ * The proxy's end of the TCP connection and the server's, as the socket has them when it is asked:
+ * in transparent mode accept() and getpeername() do not tell. All 0 in PP_STATE_NONE, where there
+ * is no proxy. An IPv4 connection is AF_INET on an IPv6 socket, too. */
+struct pp_answer {
+	struct pp_record record;
+	__u8 proxy[16];	    /* the proxy's address; AF_INET: the first four bytes */
+	__u8 proxy_dst[16]; /* the address that it connected to, likewise */
+	__be16 proxy_port;
+	__be16 proxy_dst_port;
+	__u32 proxy_scope; /* index of the interface, for addresses of fe80::/10; else 0 */
+	__u8 proxy_family; /* AF_INET or AF_INET6; 0: no proxy */
+	__u8 reserved[7];  /* 0 */
+};
+
 #ifndef __cplusplus
 _Static_assert(sizeof(struct pp_record) == 80, "the record is 80 bytes");
+_Static_assert(sizeof(struct pp_answer) == 128, "no padding in an answer");
 #endif
 
 #endif
