@@ -44,7 +44,26 @@ struct pp_origin {
 	uint32_t sender_uid;
 	uint8_t reason;	     /* after -EBADMSG: enum pp_reason, see pp_reason_text(); else 0 */
 	uint8_t reserved[7]; /* 0 */
+	/* The ends of the TCP connection that the header came by, as the server's socket has them:
+	 * the proxy, and the address of this host that it connected to. In transparent mode
+	 * accept() and getpeername() do not tell. AF_INET for IPv4 on an IPv6 socket, too.
+	 * AF_UNSPEC where they are not known: from pp_parse(), or from programs that are older than
+	 * this. */
+	struct sockaddr_storage proxy, proxy_dst;
 };
+
+/*
+ * The struct may get more fields at its end. What is declared in this block is told how large the
+ * caller's is, fills so much of it, and zeroes what this version of the library does not know.
+ * -EINVAL: @size is smaller than the first version, which ended after @reserved. C and C++ call it
+ * through the functions below. In another language pass the size of the struct as it is there.
+ */
+int pp_parse_sized(const void *buf, size_t len, struct pp_origin *origin, size_t size);
+int pp_lookup_sized(int fd, struct pp_origin *origin, size_t size);
+int pp_lookup_wait_sized(int fd, struct pp_origin *origin, size_t size, int timeout_ms);
+int pp_read_header_sized(int fd, struct pp_origin *origin, size_t size, int timeout_ms);
+int pp_read_header_tlvs_sized(int fd, struct pp_origin *origin, size_t size, void *tlvs,
+			      size_t tlvs_size, int timeout_ms);
 
 /**
  * pp_parse - decode a header in memory
@@ -58,7 +77,10 @@ struct pp_origin {
  * Return: > 0 the header's length in bytes; 0 more bytes are needed; -EBADMSG no valid header
  * begins like this, and origin->reason says why.
  */
-int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
+static __inline__ int pp_parse(const void *buf, size_t len, struct pp_origin *origin)
+{
+	return pp_parse_sized(buf, len, origin, sizeof(*origin));
+}
 
 /**
  * pp_lookup - who is really at the other end of @fd
@@ -93,7 +115,10 @@ int pp_parse(const void *buf, size_t len, struct pp_origin *origin);
  * -ENOTCONN: a listening socket;
  * -EBADF, -ENOTSOCK: as getsockopt(2).
  */
-int pp_lookup(int fd, struct pp_origin *origin);
+static __inline__ int pp_lookup(int fd, struct pp_origin *origin)
+{
+	return pp_lookup_sized(fd, origin, sizeof(*origin));
+}
 
 /**
  * pp_lookup_wait - pp_lookup() that waits for the header
@@ -109,7 +134,10 @@ int pp_lookup(int fd, struct pp_origin *origin);
  * either it may be called again, though a gate whose time ran out (see pp_lookup()) answers the
  * same.
  */
-int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
+static __inline__ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
+{
+	return pp_lookup_wait_sized(fd, origin, sizeof(*origin), timeout_ms);
+}
 
 /**
  * pp_read_header - read the header in user space, for kernels without the programs
@@ -118,9 +146,13 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * @timeout_ms: as for pp_lookup_wait()
  *
  * The caller has to know that the peer is a proxy that sends headers, and no one else may read from
- * @fd meanwhile. Takes exactly the header, never a byte more: two system calls for a header that is
- * there, and one more if payload follows it. While it waits it takes the parts as they arrive. It
- * leaves the socket's options alone as pp_lookup() does.
+ * @fd meanwhile. Takes exactly the header, never a byte more: four system calls for a header that
+ * is there, and one more if payload follows it. While it waits it takes the parts as they arrive.
+ * It leaves the socket's options alone as pp_lookup() does.
+ *
+ * origin->proxy and proxy_dst are what getpeername(2) and getsockname(2) answer. On a transparent
+ * port, from which the programs have taken a first header, this reads a second one, and proxy is
+ * the origin that the first one named.
  *
  * Close the connection after any error but -ENOBUFS: a part of the header may have been taken.
  * Nothing has been taken after -EINTR, after -ETIMEDOUT with a @timeout_ms of 0 (both may be
@@ -132,7 +164,10 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms);
  * @fd, or SO_PEEK_OFF pointed at what looks like another, longer header; any error of recv(2), such
  * as -ECONNRESET.
  */
-int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms);
+static __inline__ int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms)
+{
+	return pp_read_header_sized(fd, origin, sizeof(*origin), timeout_ms);
+}
 
 /**
  * pp_read_header_tlvs - pp_read_header() that keeps the TLVs
@@ -145,7 +180,11 @@ int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms);
  * Return: as pp_read_header(); -ENOBUFS @tlvs is too small: all is as after 0, @origin filled and
  * the header taken, but @tlvs is not written to.
  */
-int pp_read_header_tlvs(int fd, struct pp_origin *origin, void *tlvs, size_t size, int timeout_ms);
+static __inline__ int pp_read_header_tlvs(int fd, struct pp_origin *origin, void *tlvs, size_t size,
+					  int timeout_ms)
+{
+	return pp_read_header_tlvs_sized(fd, origin, sizeof(*origin), tlvs, size, timeout_ms);
+}
 
 /**
  * pp_tlvs - raw TLVs of the header of @fd

@@ -10,6 +10,16 @@
 #include <pp/header.h>
 #include <pp/pp.h>
 
+#include "first_size.h"
+
+/* Gives the caller, whose struct has @size bytes, what a function @found, or else the reason why it
+ * found nothing. */
+void pp_origin_give(struct pp_origin *to, size_t size, const struct pp_origin *origin, int found);
+
+/* The ends of the TCP connection, from the programs; or as the kernel names them. */
+void pp_origin_proxy_from_answer(struct pp_origin *origin, const struct pp_answer *answer);
+void pp_origin_proxy_from_socket(struct pp_origin *origin, int fd);
+
 /* Fills @origin from a decoded record. @header: the raw header, used for AF_UNIX only. */
 void pp_origin_from_record(struct pp_origin *origin, const struct pp_record *record,
 			   const uint8_t *header);

@@ -48,26 +48,30 @@ static int lookup_complete(int fd, const struct pp_record *record, struct pp_ori
 
 static int lookup(int fd, struct pp_origin *origin, enum step *step)
 {
-	struct pp_record record;
+	struct pp_answer answer = {}; /* older programs answer the record alone */
+	const struct pp_record *record = &answer.record;
 	int result;
 
 	origin->reason = PP_REASON_NONE;
 	*step = STEP_NOTHING;
-	result = pp_sockopt(fd, PP_TAKE, &record, sizeof(record));
+	result = pp_sockopt(fd, PP_TAKE, &answer, sizeof(answer));
 	if (result < 0)
 		return result;
-	switch (record.state) {
+	switch (record->state) {
 	case PP_STATE_NONE:
 		return -ENOENT;
 	case PP_STATE_EXPIRED:
 		return -ETIMEDOUT;
 	case PP_STATE_BAD:
-		return pp_bad(origin, record.reason);
+		return pp_bad(origin, record->reason);
 	case PP_STATE_VALID:
 	case PP_STATE_LOCAL:
-		return lookup_complete(fd, &record, origin, step);
+		result = lookup_complete(fd, record, origin, step);
+		if (!result)
+			pp_origin_proxy_from_answer(origin, &answer);
+		return result;
 	case PP_STATE_FRAGMENTED:
-		if (record.take && discard(fd, &record) == 0)
+		if (record->take && discard(fd, record) == 0)
 			*step = STEP_PIECE;
 		return -EAGAIN;
 	default:
@@ -75,14 +79,20 @@ static int lookup(int fd, struct pp_origin *origin, enum step *step)
 	}
 }
 
-int pp_lookup(int fd, struct pp_origin *origin)
+int pp_lookup_sized(int fd, struct pp_origin *origin, size_t size)
 {
+	struct pp_origin found;
 	enum step step;
+	int result;
 
-	return lookup(fd, origin, &step);
+	if (size < PP_ORIGIN_FIRST_SIZE)
+		return -EINVAL;
+	result = lookup(fd, &found, &step);
+	pp_origin_give(origin, size, &found, !result);
+	return result;
 }
 
-int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
+static int lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
 {
 	struct pp_wait wait = {.deadline = pp_deadline(timeout_ms)};
 	enum step step;
@@ -101,4 +111,16 @@ int pp_lookup_wait(int fd, struct pp_origin *origin, int timeout_ms)
 		if (result)
 			return result;
 	}
+}
+
+int pp_lookup_wait_sized(int fd, struct pp_origin *origin, size_t size, int timeout_ms)
+{
+	struct pp_origin found;
+	int result;
+
+	if (size < PP_ORIGIN_FIRST_SIZE)
+		return -EINVAL;
+	result = lookup_wait(fd, &found, timeout_ms);
+	pp_origin_give(origin, size, &found, !result);
+	return result;
 }

@@ -137,29 +137,35 @@ static int read_header(struct reader *reader, struct pp_origin *origin)
 	return result;
 }
 
-int pp_read_header_tlvs(int fd, struct pp_origin *origin, void *tlvs, size_t size, int timeout_ms)
+int pp_read_header_tlvs_sized(int fd, struct pp_origin *origin, size_t size, void *tlvs,
+			      size_t tlvs_size, int timeout_ms)
 {
+	struct pp_origin found = {};
 	struct reader reader;
 	int result;
 
+	if (size < PP_ORIGIN_FIRST_SIZE)
+		return -EINVAL;
 	reader.fd = fd;
 	reader.peeks = 1;
 	reader.wait = (struct pp_wait){.deadline = pp_deadline(timeout_ms)};
 	reader.taken = 0;
 	reader.need = 1;
-	origin->reason = PP_REASON_NONE;
-	result = read_header(&reader, origin);
+	result = read_header(&reader, &found);
+	if (result > 0)
+		pp_origin_proxy_from_socket(&found, fd);
+	pp_origin_give(origin, size, &found, result > 0);
 	if (result < 0)
 		return result;
 	if (!tlvs)
 		return 0;
-	if (origin->tlv_len > size)
+	if (found.tlv_len > tlvs_size)
 		return -ENOBUFS;
-	memcpy(tlvs, reader.header + result - origin->tlv_len, origin->tlv_len);
+	memcpy(tlvs, reader.header + result - found.tlv_len, found.tlv_len);
 	return 0;
 }
 
-int pp_read_header(int fd, struct pp_origin *origin, int timeout_ms)
+int pp_read_header_sized(int fd, struct pp_origin *origin, size_t size, int timeout_ms)
 {
-	return pp_read_header_tlvs(fd, origin, NULL, 0, timeout_ms);
+	return pp_read_header_tlvs_sized(fd, origin, size, NULL, 0, timeout_ms);
 }

@@ -166,8 +166,30 @@ static void add_progress(struct json_object *object, int fd, uint32_t needed)
 	json_object_object_add(object, "bytes_needed", json_object_new_int64(needed));
 }
 
-static struct json_object *record_object(int fd, const struct pp_record *record)
+static void add_endpoint(struct json_object *object, const char *key,
+			 const struct sockaddr_storage *endpoint)
 {
+	char text[ENDPOINT_TEXT_MAX];
+
+	endpoint_text(endpoint, text);
+	json_object_object_add(object, key, json_object_new_string(text));
+}
+
+/* The ends of the TCP connection: "peer" is the client in transparent mode. */
+static void add_proxy(struct json_object *object, const struct pp_answer *answer)
+{
+	struct pp_origin origin = {};
+
+	pp_origin_proxy_from_answer(&origin, answer);
+	if (origin.proxy.ss_family == AF_UNSPEC)
+		return;
+	add_endpoint(object, "proxy", &origin.proxy);
+	add_endpoint(object, "proxy_dst", &origin.proxy_dst);
+}
+
+static struct json_object *record_object(int fd, const struct pp_answer *answer)
+{
+	const struct pp_record *record = &answer->record;
 	struct json_object *object = json_object_new_object();
 	struct sockaddr_storage peer;
 	struct pp_origin origin = {};
@@ -177,8 +199,8 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 
 	if (getpeername(fd, (struct sockaddr *)&peer, &len))
 		peer.ss_family = AF_UNSPEC;
-	endpoint_text(&peer, text);
-	json_object_object_add(object, "peer", json_object_new_string(text));
+	add_endpoint(object, "peer", &peer);
+	add_proxy(object, answer);
 	json_object_object_add(object, "state",
 			       json_object_new_string(name_in(state_names, ARRAY_SIZE(state_names),
 							      record->state)));
@@ -200,10 +222,8 @@ static struct json_object *record_object(int fd, const struct pp_record *record)
 			       json_object_new_string(origin.command == PP_LOCAL ? "LOCAL"
 										 : "PROXY"));
 	if (origin.family == AF_INET || origin.family == AF_INET6) {
-		endpoint_text(&origin.src, text);
-		json_object_object_add(object, "source", json_object_new_string(text));
-		endpoint_text(&origin.dst, text);
-		json_object_object_add(object, "destination", json_object_new_string(text));
+		add_endpoint(object, "source", &origin.src);
+		add_endpoint(object, "destination", &origin.dst);
 	}
 	json_object_object_add(object, "header_len", json_object_new_int(origin.header_len));
 	json_object_object_add(object, "tlv_len", json_object_new_int(origin.tlv_len));
@@ -257,14 +277,14 @@ static void print_record(struct json_object *object)
 int command_lookup(int argc, char **argv)
 {
 	struct json_object *object;
-	struct pp_record record;
+	struct pp_answer answer = {};
 	int fd, result;
 
 	(void)argc;
 	fd = fetch_fd(argv[0], argv[1]);
 	if (fd < 0)
 		return fd;
-	result = pp_sockopt(fd, PP_ORIGIN, &record, sizeof(record));
+	result = pp_sockopt(fd, PP_ORIGIN, &answer, sizeof(answer));
 	if (result == -ENOTCONN) {
 		close(fd);
 		return error("descriptor %s of process %s is a listening socket: only connections "
@@ -276,7 +296,7 @@ int command_lookup(int argc, char **argv)
 		return error("descriptor %s of process %s: %s", argv[1], argv[0],
 			     pp_strerror(result));
 	}
-	object = record_object(fd, &record);
+	object = record_object(fd, &answer);
 	close(fd);
 	if (options.json) {
 		print_json(object);
