@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_getsockopt: the record with what is appended to it when somebody asks, and as much of it as the
- * caller has room for.
+ * pp_getsockopt: the record with what is appended to it when somebody asks, and as much of it as
+ * the caller has room for.
  */
 #ifndef PP_SOCKOPT_ANSWER_H
 #define PP_SOCKOPT_ANSWER_H

@@ -104,7 +104,10 @@ static void an_origin_has_no_hidden_padding(void **state)
 	assert_int_equal(offsetof(struct pp_origin, src), 8);
 	assert_int_equal(offsetof(struct pp_origin, sender_cgroup),
 			 8 + 2 * sizeof(struct sockaddr_storage));
-	assert_int_equal(offsetof(struct pp_origin, reserved) + 7, sizeof(struct pp_origin));
+	assert_int_equal(offsetof(struct pp_origin, reserved) + 7,
+			 offsetof(struct pp_origin, proxy));
+	assert_int_equal(offsetof(struct pp_origin, proxy) + 2 * sizeof(struct sockaddr_storage),
+			 sizeof(struct pp_origin));
 }
 
 static void an_origin_that_does_not_fit_is_cut_and_says_its_length(void **state)

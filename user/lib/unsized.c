@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The functions without a size, as symbols: for programs that were built before pp.h passed one, and
- * for callers without pp.h. They fill the struct pp_origin of the first version.
+ * The functions without a size, as symbols: for programs that were built before pp.h passed one,
+ * and for callers without pp.h. They fill the struct pp_origin of the first version.
  *
  * pp.h is not included here: it has inline functions of these names.
  */
