@@ -14,14 +14,15 @@ each_manual_page_is_well_formed() {
 
 # Each number in pp_getsockopt(7), and the order of the reasons in pp_strerror(3), as the compiler sees them.
 the_numbers_are_so() {
-	awk 'BEGIN { print "#include <stddef.h>\n#include <pp/abi.h>" }
+	awk 'BEGIN { print "#include <stddef.h>\n#include <pp/abi.h>"; of = "pp_record" }
 		function same(what, number) { print "_Static_assert((" what ") == " number ", \"" what "\");"; count++ }
 		/^\.RI "[0-9]+ " / {
 			size = substr($2, 2)
-			same("offsetof(struct pp_record, " $4 ")", at)
-			same("sizeof(((struct pp_record *)0)->" $4 ")", size)
+			same("offsetof(struct " of ", " $4 ")", at)
+			same("sizeof(((struct " of " *)0)->" $4 ")", size)
 			sum += size
 		}
+		/^\.SS The proxy/ { same("sizeof(struct pp_record)", sum); of = "pp_answer" }
 		/^(0x)?[0-9]+, PP_/ { sub(/,$/, "", $1); same($2, $1) }
 		/^\.BR PP_.* " \(/ {
 			number = $0
@@ -31,9 +32,9 @@ the_numbers_are_so() {
 		/^PP_BAD_[A-Z_]*$/ { same($1, ++reason) }
 		{ at = $1 }
 		END {
-			same("sizeof(struct pp_record)", sum)
+			same("sizeof(struct pp_answer)", sum)
 			same("PP_REASON_COUNT", reason + 1)
-			if (count < 74) print "#error only " count " numbers found"
+			if (count < 89) print "#error only " count " numbers found"
 		}' docs/man/pp_getsockopt.7 docs/man/pp_strerror.3 >"$tap_work/numbers.c"
 	cc -Iinclude -c "$tap_work/numbers.c" -o "$tap_work/numbers.o"
 }

@@ -140,6 +140,8 @@ check the_manuals_parser_says_what_it_parsed sh -c "'$tap_work/pp_parse.3-1' |
 check getsockopt_in_c_greets_each_client_by_its_origin greets_by_getsockopt "$tap_work/pp_getsockopt.7-1"
 check getsockopt_in_python_greets_each_client_by_its_origin \
 	greets_by_getsockopt /usr/bin/python3 "$tap_work/pp_getsockopt.7-2.py"
+check the_library_called_from_python_tells_the_client sh -c \
+	"test \"\$(/usr/bin/python3 '$tap_work/pp_lookup_sized.3-1.py')\" = 192.0.2.7"
 check each_function_has_a_page each_function_has_a_page
 check it_links_with_the_static_library \
 	build server $(pkg-config --cflags pp) "$prefix/lib/libpp.a"
@@ -148,7 +150,7 @@ check it_compiles_as_cxx sh -c "printf '#include <pp/pp.h>\nint main() { pp_orig
 	LD_LIBRARY_PATH='$prefix/lib' '$tap_work/cxx'"
 check libpp_exports_its_api_and_nothing_else sh -c "nm -D --defined-only '$prefix/lib/libpp.so' |
 	awk '\$2 == \"T\" { sub(/@.*/, \"\", \$3); print \$3 }' | sort | tr '\n' ' ' |
-	grep -qx 'pp_lookup pp_lookup_wait pp_origin_print pp_parse pp_read_header pp_read_header_tlvs pp_reason_text pp_strerror pp_tlv_next pp_tlvs '"
+	grep -qx 'pp_lookup pp_lookup_sized pp_lookup_wait pp_lookup_wait_sized pp_origin_print pp_parse pp_parse_sized pp_read_header pp_read_header_sized pp_read_header_tlvs pp_read_header_tlvs_sized pp_reason_text pp_strerror pp_tlv_next pp_tlvs pp_version '"
 check libpp_needs_nothing_but_libc sh -c "test \"\$(ldd '$prefix/lib/libpp.so' | grep -c '=>')\" -eq 1"
 check make_uninstall sh -c "make -s uninstall PREFIX='$prefix' && test -z \"\$(find '$prefix' -type f)\""
 tap_end
