@@ -10,12 +10,15 @@ LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
-BUILD := build
+BUILD ?= build
+# systemd looks there for PREFIX=/usr and for /usr/local
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 
 ifeq ($(origin CC),default)
 CC := gcc
 endif
 CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g
 CPPFLAGS ?=
@@ -24,7 +27,12 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno
 ifdef CI
 WARNINGS += -Werror
 endif
-BASE_CFLAGS := -std=gnu11 $(WARNINGS) -Iinclude -I$(BUILD)
+# What is built does not tell in which folder.
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)=.
+ifneq ($(abspath $(BUILD)),$(CURDIR)/build)
+PREFIX_MAP += -ffile-prefix-map=$(abspath $(BUILD))=./build
+endif
+BASE_CFLAGS := -std=gnu11 $(WARNINGS) $(PREFIX_MAP) -Iinclude -I$(BUILD)
 
 # The builder's flags come last: of two that contradict each other, the last one counts.
 COMPILE = $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)
@@ -67,12 +75,16 @@ $(FLAGS): FORCE
 
 include user/user.mk
 include bpf/bpf.mk
+include units/units.mk
 include selftests/selftests.mk
 include docs/docs.mk
 include scripts/scripts.mk
 
-## all: build libpp, the BPF object, ppctl and ppmta
-all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS)
+## all: build libpp, the BPF object, ppctl and systemd's units
+all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS) $(UNITS)
+
+## ppmta: build the reference mail server, which needs more libraries
+ppmta: $(PPMTA) $(PPMTA_UNITS)
 
 ## deps: install what building, testing and the demo need (Debian packages; as root)
 deps:
@@ -80,7 +92,7 @@ deps:
 
 ## demo: HAProxy in front of ppmta, mail through both, the origin in the log (as root)
 demo: deps-if-missing
-	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)$(MAKE) --no-print-directory all ppmta tools
 	$(Q)selftests/demo/run
 
 # env: make starts selftests/check itself then, with no shell between them that a signal would end first
@@ -125,24 +137,29 @@ endif
 # both go through this list.
 files = $(foreach file,$(3),$(1):$(2):$(file))
 INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
-	$(call files,644,$(PREFIX)/include/pp,$(addprefix include/pp/,pp.h abi.h version.h)) \
+	$(call files,644,$(PREFIX)/include/pp,$(HEADERS)) \
 	$(call files,644,$(LIBDIR),$(BUILD)/lib/libpp.a) \
 	$(call files,755,$(LIBDIR),$(LIBPP_SO)) \
 	$(call files,link,$(LIBDIR),$(BUILD)/lib/libpp.so.$(SOVERSION) $(BUILD)/lib/libpp.so) \
 	$(call files,644,$(LIBDIR)/pkgconfig,$(BUILD)/lib/pp.pc) \
 	$(call files,644,$(LIBDIR)/ppsplit,$(BPF_OBJECTS)) \
-	$(foreach page,$(wildcard docs/man/*.[1-9]), \
-		$(call files,644,$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))),$(page))) \
+	$(call files,644,$(UNITDIR),$(UNITS)) \
+	$(call man,$(filter-out $(PPMTA_PAGES),$(wildcard docs/man/*.[1-9]))) \
 	$(call files,644,$(BASH_COMPLETIONS),user/ppctl/completion/ppctl) \
 	$(call files,644,$(ZSH_COMPLETIONS),user/ppctl/completion/_ppctl) \
-	$(call files,644,$(PREFIX)/share/doc/ppsplit,docs/ppmta.service docs/json.md)
+	$(call files,644,$(PREFIX)/share/doc/ppsplit,CHANGELOG.md $(wildcard docs/*.md))
+INSTALLED_PPMTA = $(call files,755,$(PREFIX)/sbin,$(PPMTA)) \
+	$(call files,644,$(UNITDIR),$(PPMTA_UNITS)) \
+	$(call man,$(PPMTA_PAGES))
+PPMTA_PAGES := docs/man/ppmta.8 docs/man/ppmta.conf.5
+man = $(foreach page,$(1),$(call files,644,$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))),$(page)))
+HEADERS := include/pp/pp.h include/pp/abi.h include/pp/version.h
 # Folders that are ppsplit's alone
 OWN_FOLDERS = $(LIBDIR)/ppsplit $(PREFIX)/share/doc/ppsplit $(PREFIX)/include/pp
 
-## install: PREFIX (/usr/local), LIBDIR and DESTDIR say where
-install: all
-	$(Q)set -e; for entry in $(INSTALLED); do \
-		file=$${entry##*:} folder=$${entry#*:} folder="$(DESTDIR)$${folder%:*}"; \
+# $(call put,LIST)
+put = set -e; for entry in $(1); do \
+		file=$${entry\#\#*:} folder=$${entry\#*:} folder="$(DESTDIR)$${folder%:*}"; \
 		install -d "$$folder"; \
 		case $$entry in \
 		link:*) cp -Pf "$$file" "$$folder" ;; \
@@ -150,23 +167,32 @@ install: all
 		esac; \
 	done
 
-## uninstall: take away what install put there
+## install: all but ppmta; PREFIX (/usr/local), LIBDIR, UNITDIR and DESTDIR say where
+install: all
+	$(Q)$(call put,$(INSTALLED))
+	$(Q)[ -n "$(DESTDIR)" ] || scripts/ldconfig-hint "$(LIBDIR)" libpp.so.$(SOVERSION)
+
+## install-ppmta: ppmta
+install-ppmta: ppmta
+	$(Q)$(call put,$(INSTALLED_PPMTA))
+
+## uninstall: take away what install and install-ppmta put there
 uninstall:
-	$(Q)for entry in $(INSTALLED); do \
-		folder=$${entry#*:}; \
-		rm -f "$(DESTDIR)$${folder%:*}/$${entry##*/}"; \
+	$(Q)for entry in $(INSTALLED) $(INSTALLED_PPMTA); do \
+		file=$${entry##*:} folder=$${entry#*:}; \
+		rm -f "$(DESTDIR)$${folder%:*}/$${file##*/}"; \
 	done
 	$(Q)-rmdir $(addprefix $(DESTDIR),$(OWN_FOLDERS)) 2>/dev/null || true
 
-## clean: remove what was built (what was downloaded stays: build/vm, build/servers)
+## clean: remove what was built (what was downloaded stays: build/vm, build/servers, build/roots)
 clean:
-	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name servers -exec rm -rf {} + 2>/dev/null || true
+	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name servers ! -name roots -exec rm -rf {} + 2>/dev/null || true
 
 ## help: this list
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all deps demo check check-all soak bench fuzz deps-if-missing install uninstall clean help \
+.PHONY: all ppmta deps demo check check-all soak bench fuzz deps-if-missing install install-ppmta uninstall clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)

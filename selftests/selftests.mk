@@ -12,7 +12,7 @@ TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt,--wrap=getpeername,--wrap=getsockname
 
-tests: tools $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
+tests: tools $(PPMTA) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
 tools: $(TOOLS)
 
 

@@ -11,7 +11,8 @@ PPMTA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppmta/*.c))
 
 LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
 LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc
-PROGRAMS := $(BUILD)/bin/ppctl $(BUILD)/bin/ppmta
+PROGRAMS := $(BUILD)/bin/ppctl
+PPMTA := $(BUILD)/bin/ppmta
 
 $(BUILD)/user/%.o: user/%.c $(FLAGS)
 	@mkdir -p $(@D)
@@ -42,7 +43,7 @@ $(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ -lbpf -ljson-c
 
-$(BUILD)/bin/ppmta: $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
+$(PPMTA): $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ \
 		-lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread

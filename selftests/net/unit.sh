@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# docs/ppmta.service: systemd finds nothing wrong with it, and its sandbox is a tight one; and ppmta runs as
+# The units: systemd finds nothing wrong with them, and ppmta's sandbox is a tight one; and ppmta runs as
 # an unprivileged user without any right, on a port above 1023, and logs to syslog.
 # check: native
 . selftests/lib/tap.sh
@@ -9,14 +9,17 @@
 if ! command -v systemd-analyze >/dev/null; then
 	echo "ok - the_unit # SKIP no systemd here"
 else
-	sed -e "s|/usr/local/sbin|$PWD/build/bin|" -e '/^Documentation=/d' docs/ppmta.service >"$tap_work/ppmta.service"
+	mkdir "$tap_work/units"
+	for unit in units/*.slice build/units/*; do
+		sed -e "s|/usr/local/sbin|$PWD/build/bin|" -e '/^Documentation=/d' "$unit" >"$tap_work/units/${unit##*/}"
+	done
 	verified() {
-		systemd-analyze verify --man=no "$tap_work/ppmta.service" 2>&1 | grep ppmta && return 1
+		systemd-analyze verify --man=no "$tap_work"/units/* 2>&1 | grep -E 'ppmta|ppsplit|mail\.slice|proxy\.slice' && return 1
 		return 0
 	}
 	check systemd_finds_nothing_wrong verified
 	sandboxed() {
-		systemd-analyze security --offline=yes --threshold=20 "$tap_work/ppmta.service"
+		systemd-analyze security --offline=yes --threshold=20 "$tap_work/units/ppmta.service"
 	}
 	check the_sandbox_is_tight sandboxed
 fi
