@@ -184,6 +184,10 @@ uninstall:
 	done
 	$(Q)-rmdir $(addprefix $(DESTDIR),$(OWN_FOLDERS)) 2>/dev/null || true
 
+## deb: Debian packages, into build/deb
+deb:
+	$(Q)scripts/deb $(BUILD)/deb
+
 ## clean: remove what was built (what was downloaded stays: build/vm, build/servers, build/roots)
 clean:
 	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name servers ! -name roots -exec rm -rf {} + 2>/dev/null || true
@@ -192,7 +196,7 @@ clean:
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all soak bench fuzz deps-if-missing install install-ppmta uninstall clean help \
+.PHONY: all ppmta deps demo check check-all soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)
