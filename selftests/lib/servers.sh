@@ -13,6 +13,7 @@ done
 ip route add local 10.9.0.0/16 dev lo # smtp-crowd
 chmod 755 "$tap_work"
 . selftests/lib/tls.sh
+. selftests/lib/pages.sh
 
 # user NAME UID [GROUP GID]...: accounts as the packages would make them
 user() {
@@ -24,18 +25,9 @@ group() {
 	grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
 }
 
-# page_files PAGE: writes the blocks of PAGE that name a file: ```language /path
-page_files() {
-	awk '/^```[a-z]+ \// { file = $2; system("mkdir -p $(dirname " file ")"); printf "" >file; next }
-		/^```/ { file = "" }
-		file { print >file }' "$1"
-}
-
-# page_ppctl PAGE: runs PAGE's `ppctl up` on this lab's cgroup
+# page_ppctl PAGE: `ppctl up` as PAGE's /etc/default/ppsplit has it, on this lab's cgroup
 page_ppctl() {
-	command=$(sed -n '/^ppctl up/,/[^\\]$/p' "$1" |
-		sed "s|--cgroup [^ ]*|--cgroup $LAB_CGROUP|; s|^ppctl|build/bin/ppctl|")
-	eval "$command"
+	build/bin/ppctl up $(sed -n "/^PPCTL_UP=/s|^PPCTL_UP=\"\(.*\)\"|\1|p" "$1" | sed "s|mail.slice|$LAB_CGROUP|")
 }
 
 # start_outside FILE COMMAND...: in the background, not in the mail server's cgroup. $outside is its process

@@ -10,7 +10,7 @@ say=$tap_work/said
 mkdir -p /var/log/nginx /var/lib/nginx
 page_files docs/nginx.md
 check the_pages_ppctl page_ppctl docs/nginx.md
-nginx >"$tap_work/nginx" 2>&1 &
+nginx -g "daemon off;" >"$tap_work/nginx" 2>&1 &
 nginx=$!
 build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody \
 	--hostname mail.example.net >"$tap_work/mta" 2>&1 &
