@@ -108,6 +108,13 @@ check-all: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)env CHECK_TARGET=$@ selftests/check all
 
+## check-packages: the Debian packages with systemd, for releases (as root); T= chooses, SUITE=trixie boots that
+check-packages: deps-if-missing
+	$(Q)selftests/deps check packages || selftests/deps install packages
+	$(Q)$(MAKE) --no-print-directory all tools deb
+	$(Q)scripts/deb $(BUILD)/deb/next $(VERSION)+next >/dev/null
+	$(Q)env CHECK_TARGET=$@ selftests/check packages
+
 ## soak: long runs, an hour and more (as root); SOAK_PARTS=, SOAK_MINUTES= and K= choose: see selftests/soak
 soak: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
@@ -196,7 +203,7 @@ clean:
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
+.PHONY: all ppmta deps demo check check-all check-packages soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)

@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The packages in a machine: installed, upgraded, removed, purged; and ppmta by its own unit.
+. selftests/lib/tap.sh
+. selftests/lib/pages.sh
+. selftests/packages/machine.sh
+. selftests/packages/scene.sh
+unit=ppmta port=2525 talk='EHLO_client.example QUIT'
+log='journalctl -u ppmta -o cat --no-pager'
+
+check the_machine_boots eval 'machine_make && machine_boot'
+check the_packages_install install_debs ppsplit libpp1 libpp-dev ppmta
+[ $tap_failed -eq 0 ] || tap_end
+
+# is STATE UNIT
+is() {
+	state=$(inside systemctl is-active "$2")
+	[ "$state" = "$1" ] || {
+		echo "$2 is $state"
+		return 1
+	}
+}
+check nothing_starts_by_itself eval 'is inactive ppsplit && is inactive ppmta'
+nothing_to_serve() {
+	! inside systemctl start ppsplit 2>/dev/null || return 1
+	is failed ppsplit && ! inside ls /sys/fs/bpf/pp 2>/dev/null && inside journalctl -u ppsplit -o cat | grep -e --cgroup
+}
+check ppsplit_fails_without_a_configuration nothing_to_serve
+
+haproxy_files
+echo 'PPCTL_UP="--cgroup mail.slice --port 2525 --transparent --proxy 198.51.100.1"' >>"$machine/etc/default/ppsplit"
+mkdir -p "$machine/etc/ppmta"
+cat >"$machine/etc/ppmta/ppmta.conf" <<'CONF'
+primary_hostname = mail.example.net
+local_interfaces = 0.0.0.0.2525
+delivery = smtp:127.0.0.1:2600
+spool_directory = /var/lib/ppmta/spool
+log_file_path = syslog
+log_selector = +smtp_connection
+acl_smtp_rcpt = rcpt
+begin acl
+rcpt:
+  accept
+CONF
+first() {
+	inside systemctl reset-failed && inside systemctl restart haproxy && after systemctl start ppmta
+}
+
+check ppmta_knows_the_client first
+
+upgraded_all() {
+	cp "$machine/etc/default/ppsplit" "$tap_work/default"
+	install_debs next/ppsplit next/libpp1 next/libpp-dev next/ppmta || return 1
+	is active ppsplit || return 1
+	cmp "$machine/etc/default/ppsplit" "$tap_work/default" && inside dpkg --audit && origin
+}
+check an_upgrade_keeps_the_configuration upgraded_all
+
+apt() {
+	inside env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+}
+removed_all() {
+	apt remove -y ppmta && unserved && is active ppsplit || return 1
+	apt remove -y ppsplit libpp1 libpp-dev || return 1
+	! inside ls /sys/fs/bpf/pp 2>/dev/null || return 1
+	cmp "$machine/etc/default/ppsplit" "$tap_work/default" && ! inside ls /usr/sbin/ppctl 2>/dev/null
+}
+check a_removal_stops_them_and_keeps_the_configuration removed_all
+purged() {
+	apt purge -y ppsplit || return 1
+	inside dpkg --purge ppmta || return 1
+	left=$(inside find / -xdev ! -path '/debs*' ! -path '/var/log/*' ! -path '/etc/ppmta*' ! -path '/var/lib/private/ppmta*' \
+		! -path /var/lib/ppmta \( -name '*ppsplit*' -o -name '*libpp1*' -o -name '*libpp.*' -o -name '*ppmta*' \))
+	[ -z "$left" ] || {
+		echo "left: $left"
+		return 1
+	}
+}
+check a_purge_leaves_nothing purged
+check they_install_again install_debs ppsplit libpp1
+tap_end
