@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppsplit. `make help` lists the targets; V=1 shows every command.
 
-# The only place to change the version. include/pp/version.h is written from it, and committed with it.
+# debian/changelog has the version, too. include/pp/version.h is written from this one, and committed with it.
 VERSION := 0.1.0
 SOVERSION := 1
 
