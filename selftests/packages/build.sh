@@ -12,7 +12,7 @@ check lintian_is_content lintian --allow-root --profile debian --fail-on error,w
 
 reproducible() {
 	mkdir -p "$tap_work/in/another/folder"
-	{ git ls-files -z --cached --others --exclude-standard --deduplicate || find . -path ./build -prune -o -type f -print0; } |
+	{ git ls-files -z --cached --others --exclude-standard --deduplicate || find . -path ./build -prune -o ! -type d -print0; } |
 		xargs -0 sh -c 'for file; do [ ! -e "$file" ] || printf "%s\0" "$file"; done' sh |
 		tar -c --null -T - | tar -x -C "$tap_work/in/another/folder"
 	(cd "$tap_work/in/another/folder" && LC_ALL=C TZ=UTC-9 scripts/deb "$tap_work/deb") || return 1
