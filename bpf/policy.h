@@ -5,6 +5,7 @@
 #ifndef PP_POLICY_H
 #define PP_POLICY_H
 
+#include "address.h"
 #include "kernel.h"
 #include "maps.h"
 
@@ -37,13 +38,16 @@ static int has_proxy_cgroup(void)
 	return config && config->flags & PP_CONFIG_PROXY_CGROUP;
 }
 
-/* Is @address (v4-mapped where it is IPv4) that of a marked proxy? */
+/* Is @address (v4-mapped where it is IPv4) that of a marked proxy? The trie answers with the
+ * longest prefix: where that is ::/0, no IPv4 prefix has the address. */
 static int is_marked(const __u8 *address)
 {
 	struct pp_prefix key = {.length = 128};
+	struct pp_proxy *proxy;
 
 	__builtin_memcpy(key.address, address, sizeof(key.address));
-	return bpf_map_lookup_elem(&pp_proxies, &key) != NULL;
+	proxy = bpf_map_lookup_elem(&pp_proxies, &key);
+	return proxy && !(proxy->flags & PP_PROXY_NOT_IPV4 && is_v4_mapped(address));
 }
 
 static __always_inline int is_split(__u16 port)

@@ -19,8 +19,12 @@ struct pp_prefix {
 	__u8 address[16];
 };
 
+/* The prefix is shorter than that of all v4-mapped addresses and has them in it, as ::/0 has: it is
+ * meant for IPv6, and marks no IPv4 address. */
+#define PP_PROXY_NOT_IPV4 0x01
+
 struct pp_proxy {
-	__u32 flags; /* 0 */
+	__u32 flags; /* PP_PROXY_* */
 };
 
 /* pp_ports: listening port (host order, __u16) -> policy */

@@ -10,24 +10,23 @@
 #include <bpf/bpf.h>
 
 #include "../common/endpoint.h"
-#include "../common/number.h"
 #include "interface.h"
 #include "ppctl.h"
 #include "drain.h"
+#include "word.h"
 
 /* Return: the port, or negative. */
-static int port_parse(const char *text)
+static int port_of(const char *text)
 {
-	uint64_t number;
+	char why[WHY_MAX];
+	uint16_t port;
 
-	if (number_parse(text, 1, PORT_MAX, &number))
-		return usage_error("'%s' is not a port: a number from 1 to 65535", text);
-	return number;
+	return port_parse(text, &port, why) ? usage_error("%s", why) : port;
 }
 
 static int port_check(int map, const char *word)
 {
-	int port = port_parse(word);
+	int port = port_of(word);
 
 	(void)map;
 	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
@@ -73,7 +72,7 @@ size_t ports_list(int map, uint16_t ports[PORTS_MAX])
 /* With the policy that the options say. */
 static int port_add(int map, const char *word)
 {
-	int port = port_parse(word), result;
+	int port = port_of(word), result;
 
 	if (port < 0)
 		return -1;
@@ -85,7 +84,7 @@ static int port_add(int map, const char *word)
 
 static int port_find(int map, const char *word, struct pp_port *policy)
 {
-	int number = port_parse(word);
+	int number = port_of(word);
 	uint16_t port = number;
 
 	return number < 0 ? number : !bpf_map_lookup_elem(map, &port, policy);
@@ -93,7 +92,7 @@ static int port_find(int map, const char *word, struct pp_port *policy)
 
 static int port_del(int map, const char *word)
 {
-	int port = port_parse(word);
+	int port = port_of(word);
 
 	return port < 0 ? -1 : drain_port_del(map, port);
 }

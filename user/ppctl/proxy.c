@@ -9,36 +9,22 @@
 
 #include "../common/prefix.h"
 #include "ppctl.h"
+#include "word.h"
 
-/* @key: receives the prefix @text, as pp_proxies has it. */
-static int key_parse(const char *text, struct pp_prefix *key)
+static int key_parse(const char *text, struct pp_prefix *key, struct pp_proxy *proxy)
 {
-	struct prefix prefix;
+	char why[WHY_MAX];
 
-	switch (prefix_parse(text, &prefix)) {
-	case 0:
-		break;
-	case -ERANGE:
-		return usage_error("'%s': the prefix length is not a number from 0 to %d", text,
-				   strchr(text, ':') ? 128 : 32);
-	default:
-		return usage_error("'%s' is not an address prefix: 192.0.2.7, 192.0.2.0/24 or "
-				   "2001:db8::/64",
-				   text);
-	}
-	if (prefix_has_host_bits(&prefix))
-		return usage_error(
-			"'%s' has bits set after the prefix length: which network is meant?", text);
-	prefix_to_mapped(&prefix, key->address, &key->length);
-	return 0;
+	return proxy_parse(text, key, proxy, why) ? usage_error("%s", why) : 0;
 }
 
 static int proxy_check(int map, const char *word)
 {
+	struct pp_proxy proxy;
 	struct pp_prefix key;
 
 	(void)map;
-	return key_parse(word, &key);
+	return key_parse(word, &key, &proxy);
 }
 
 /* The trie itself answers with any prefix that has this one in it. */
@@ -48,7 +34,7 @@ static int proxy_find(int map, const char *word, struct pp_port *policy)
 	struct pp_proxy proxy;
 
 	(void)policy;
-	if (key_parse(word, &key))
+	if (key_parse(word, &key, &proxy))
 		return -1;
 	if (bpf_map_lookup_elem(map, &key, &proxy))
 		return 0;
@@ -62,10 +48,10 @@ static int proxy_find(int map, const char *word, struct pp_port *policy)
 
 static int proxy_add(int map, const char *word)
 {
-	struct pp_proxy proxy = {0};
+	struct pp_proxy proxy;
 	struct pp_prefix key;
 
-	if (key_parse(word, &key))
+	if (key_parse(word, &key, &proxy))
 		return -1;
 	if (bpf_map_update_elem(map, &key, &proxy, BPF_ANY))
 		return map_update_error(MAP_PROXIES, map, word, errno);
@@ -74,9 +60,10 @@ static int proxy_add(int map, const char *word)
 
 static int proxy_del(int map, const char *word)
 {
+	struct pp_proxy proxy;
 	struct pp_prefix key;
 
-	if (key_parse(word, &key))
+	if (key_parse(word, &key, &proxy))
 		return -1;
 	if (bpf_map_delete_elem(map, &key))
 		return error("%s: %s: %s", MAP_PROXIES, word, strerror(errno));
