@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
-UNIT_NAMES := decode line tlv growth read_header array number endpoint prefix clock name utf8
+UNIT_NAMES := decode line tlv growth read_header array number endpoint prefix clock name utf8 config
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 
@@ -18,12 +18,15 @@ tools: $(TOOLS)
 
 $(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 
+$(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: user/ppctl/config.c user/ppctl/word.c user/ppctl/config.h user/ppctl/word.h
+$(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: UNIT_LDFLAGS := -linih
+
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: selftests/lib/urgent.c selftests/lib/urgent.h
 
 $(TEST_BIN)/unit/%: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(COMMON) $(BUILD)/lib/libpp.a selftests/unit/headers.h $(FLAGS)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
+	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c,$^) $(filter %.a,$^) \
 		-o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
 
 $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/lib/case.c $(LIB_SOURCES) $(COMMON_SOURCES) selftests/unit/headers.h \

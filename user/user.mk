@@ -41,7 +41,7 @@ $(BUILD)/lib/pp.pc: user/lib/pp.pc.in Makefile FORCE
 $(PPCTL_OBJECTS): $(BUILD)/pp.skel.h
 $(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) $^ -o $@ -lbpf -ljson-c
+	$(call say,LD,$@)$(LINK) $^ -o $@ -lbpf -ljson-c -linih
 
 $(PPMTA): $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)

@@ -17,9 +17,9 @@
 #include <pp/maps.h>
 
 #include "command.h"
+#include "config.h"
 
 #define DEFAULT_PIN	"/sys/fs/bpf/pp"
-#define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */
 #define MAP_PROXIES	"pp_proxies"
 #define MAP_PORTS	"pp_ports"
 #define MAP_STATS	"pp_stats"
