@@ -19,8 +19,6 @@
 #include "ppctl.h"
 #include "pp.skel.h"
 
-#define MAP_BUILD "pp_build" /* one entry, the build's number; of no program */
-
 /* Working memory, which no program needs after it ends: a map of another size is made again. */
 static const char *const scratch_maps[] = {"pp_work", "pp_large_work", "pp_stage", "pp_packet"};
 

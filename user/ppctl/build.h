@@ -10,6 +10,8 @@
 
 #include <bpf/libbpf.h>
 
+#define MAP_BUILD "pp_build" /* one entry, the build's number; of no program */
+
 struct pp_bpf; /* of pp.skel.h */
 
 /* The object, not loaded, without its tc programs, which are loaded for each network namespace.

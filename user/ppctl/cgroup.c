@@ -39,36 +39,55 @@ int cgroup_find_mount(char path[PATH_MAX])
 	return found;
 }
 
-static int cgroup_mount_point(char path[PATH_MAX])
-{
-	if (!cgroup_find_mount(path))
-		return error("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
-	return 0;
-}
-
-int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX])
+int cgroup_find(const char *name, char path[PATH_MAX])
 {
 	char mount[PATH_MAX], joined[2 * PATH_MAX];
 	struct statfs fs;
 	struct stat st;
 
-	if (cgroup_mount_point(mount))
-		return -1;
+	if (!cgroup_find_mount(mount))
+		return CGROUP_NOT_MOUNTED;
 	if (name[0] == '/')
 		snprintf(joined, sizeof(joined), "%s", name);
 	else
 		snprintf(joined, sizeof(joined), "%s/%s", mount, name);
-	if (!realpath(joined, path) || stat(path, &st) || statfs(path, &fs))
-		return error("%s %s: %s: %s", option, name, joined, strerror(errno));
+	if (!realpath(joined, path) || stat(path, &st) || statfs(path, &fs)) {
+		snprintf(path, PATH_MAX, "%.*s", PATH_MAX - 1, joined);
+		return CGROUP_MISSING;
+	}
 	if (!S_ISDIR(st.st_mode) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		return error("%s %s: not a cgroup v2 directory (those are below %s)", option, name,
-			     mount);
-	if (st.st_ino == ROOT_CGROUP_INODE && !options.allow_root_cgroup)
-		return error("%s %s: that is the root cgroup, every socket of the machine: name "
-			     "the %s, or say --allow-root-cgroup",
-			     option, name,
-			     strcmp(option, "--cgroup") ? "proxy's" : "mail server's");
-	return 0;
+		return CGROUP_NONE;
+	return st.st_ino == ROOT_CGROUP_INODE ? CGROUP_ROOT : CGROUP_FOUND;
+}
+
+int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX])
+{
+	switch (cgroup_find(name, path)) {
+	case CGROUP_FOUND:
+		return 0;
+	case CGROUP_NOT_MOUNTED:
+		return error("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
+	case CGROUP_MISSING:
+		return error("%s %s: %s: %s", option, name, path, strerror(errno));
+	case CGROUP_NONE:
+		return error("%s %s: not a cgroup v2 directory (see grep cgroup2 /proc/mounts)",
+			     option, name);
+	case CGROUP_ROOT:
+		break;
+	}
+	if (options.allow_root_cgroup)
+		return 0;
+	return error("%s %s: that is the root cgroup, every socket of the machine: name "
+		     "the %s, or say --allow-root-cgroup",
+		     option, name, strcmp(option, "--cgroup") ? "proxy's" : "mail server's");
+}
+
+uint64_t cgroup_id_of_path(const char *path)
+{
+	struct stat st;
+
+	/* the inode of a cgroup's directory is its id */
+	return stat(path, &st) ? 0 : st.st_ino;
 }
 
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
@@ -82,7 +101,7 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 	ssize_t len;
 
 	memcpy(handle.head.f_handle, &id, sizeof(id));
-	if (cgroup_mount_point(mount))
+	if (!cgroup_find_mount(mount))
 		return -1;
 	root = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fd = open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
@@ -143,7 +162,7 @@ static __u32 exclusive_program(const char *cgroup, enum bpf_attach_type type, ch
 	char mount[PATH_MAX], *slash;
 	int count;
 
-	if (cgroup_mount_point(mount))
+	if (!cgroup_find_mount(mount))
 		return 0;
 	snprintf(where, PATH_MAX, "%s", cgroup);
 	for (;;) {
@@ -188,7 +207,6 @@ static int attach_refused(enum bpf_attach_type type, const char *name, const cha
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin)
 {
-	char path[PATH_MAX];
 	int target, link, failed;
 
 	target = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -201,37 +219,8 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 		return attach_refused(type, name, cgroup);
 	if (link < 0)
 		return error("attaching %s to %s: %s", name, cgroup, strerror(failed));
-	pin_path(path, "links", pin);
-	failed = bpf_obj_pin(link, path) ? errno : 0;
-	if (!failed)
-		chmod(path, 0600);
+	/* in the place of one whose cgroup is gone */
+	failed = pin_replace("links", pin, link);
 	close(link);
-	return failed ? error("%s: %s", path, strerror(failed)) : 0;
-}
-
-int cgroup_reattach(const char *name, const char *cgroup)
-{
-	struct bpf_link_info info = {};
-	__u32 len = sizeof(info);
-	int link, program, result;
-	char path[PATH_MAX];
-
-	pin_path(path, "links", name);
-	link = bpf_obj_get(path);
-	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &len)) {
-		result = error("%s: %s", path, strerror(errno));
-		goto out;
-	}
-	program = bpf_prog_get_fd_by_id(info.prog_id);
-	if (program < 0) {
-		result = error("%s: its program: %s", path, strerror(errno));
-		goto out;
-	}
-	unlink(path);
-	result = cgroup_attach(program, info.cgroup.attach_type, name, cgroup, name);
-	close(program);
-out:
-	if (link >= 0)
-		close(link);
-	return result;
+	return failed;
 }

@@ -13,23 +13,6 @@
 
 #define NAME_MAX_LEN 64
 
-/* The directories of one set: a set cannot have the name of one, since sets are beside them. */
-static int is_kind(const char *name)
-{
-	return !strcmp(name, "maps") || !strcmp(name, "links") || !strcmp(name, "progs");
-}
-
-int choose_is_name(const char *name)
-{
-	size_t i, len = strlen(name);
-
-	for (i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)name[i]) && !strchr("-_", name[i]))
-			return 0;
-	}
-	return len && len <= NAME_MAX_LEN && !is_kind(name);
-}
-
 static int is_set(const char *directory)
 {
 	char path[PATH_MAX + 16];
@@ -49,7 +32,7 @@ void choose_each(void (*each)(const char *directory, const char *name, void *con
 	if (is_set(options.pin))
 		each(options.pin, NULL, context);
 	while (dir && (entry = readdir(dir))) {
-		if (!choose_is_name(entry->d_name))
+		if (!is_set_name(entry->d_name))
 			continue;
 		snprintf(directory, sizeof(directory), "%s/%s", options.pin, entry->d_name);
 		if (is_set(directory))

@@ -179,6 +179,13 @@ static void add_word(const char *text, void *context)
 
 	if (is_empty(text, place))
 		return;
+	for (i = 0; i < len; i++) {
+		if (iscntrl((unsigned char)text[i])) {
+			problem_add(place->problems, place->line, 0,
+				    "%s: a control character in the name", place->key);
+			return;
+		}
+	}
 	while (len > 1 && text[len - 1] == '/')
 		len--;
 	copy = strndup(text, len);
@@ -234,10 +241,10 @@ static void add_proxy(const char *text, void *context)
 				    section->proxies[i].line);
 		return;
 	}
-	if (section->proxy_count == PROXIES_MAX) {
+	if (section->proxy_count == SET_PROXIES_MAX) {
 		problem_add(place->problems, place->line, 0,
 			    "proxy %s: a set has room for %d: name larger networks", text,
-			    PROXIES_MAX);
+			    SET_PROXIES_MAX);
 		return;
 	}
 	grown = array_grow(section->proxies, section->proxy_count, 1, sizeof(*grown));
@@ -329,9 +336,9 @@ static void add_port(const char *text, void *context)
 				    section->ports[i].line);
 		return;
 	}
-	if (section->port_count == PORTS_MAX) {
+	if (section->port_count == SET_PORTS_MAX) {
 		problem_add(place->problems, place->line, 0, "port %s: a set has room for %d",
-			    text, PORTS_MAX);
+			    text, SET_PORTS_MAX);
 		return;
 	}
 	grown = array_grow(section->ports, section->port_count, 1, sizeof(*grown));

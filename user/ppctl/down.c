@@ -144,6 +144,28 @@ static int is_needed(int ports)
 	return needed;
 }
 
+int drain_remove(void)
+{
+	int ports = pin_open("maps", MAP_PORTS), needed = is_needed(ports), result = needed;
+	struct translated_list list = {};
+
+	if (needed > 0 && drain_begin(ports, &list))
+		result = -1;
+	if (!result || (result > 0 && !list.count)) {
+		pin_remove_all();
+		result = 0;
+	} else if (result > 0) {
+		say("%s goes down when the last of %zu connections is gone whose header was taken "
+		    "out",
+		    options.pin, list.count);
+		result = 1;
+	}
+	translated_free(&list);
+	if (ports >= 0)
+		close(ports);
+	return result;
+}
+
 int command_down(int argc, char **argv)
 {
 	int ports, needed, result;
@@ -159,8 +181,13 @@ int command_down(int argc, char **argv)
 	}
 	if (geteuid() != 0)
 		return error("needs root");
-	if (pin_lock() || pin_check())
+	if (pin_lock() || pin_check() || (!options.now && version_check()))
 		return -1;
+	if (options.now && !version_is_readable()) {
+		pin_remove_all();
+		say("down");
+		return report_down(0);
+	}
 	ports = pin_open("maps", MAP_PORTS);
 	needed = is_needed(ports);
 	if (needed < 0)

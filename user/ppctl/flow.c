@@ -2,6 +2,8 @@
 /*
  * What pp_flows and pp_forwarded remember of connections, and when that is to be forgotten.
  */
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -71,10 +73,11 @@ static int has_ended(const struct pp_connection_key *key, const void *value, uin
  * translated. pp_origins and pp_forwarded still have the live ones. */
 void flows_forget_old(void)
 {
-	static int done; /* by this command */
+	static char done[PATH_MAX]; /* by this command, for this set */
 
-	if (done++)
+	if (!strcmp(done, options.pin))
 		return;
+	snprintf(done, sizeof(done), "%s", options.pin);
 	forget("pp_flows", is_established, 0);
 	forget("pp_forwarded", has_ended, 0);
 }

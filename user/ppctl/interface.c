@@ -217,7 +217,7 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 			return -1;
 		count++;
 	}
-	if (!count)
+	if (!count && !options.names_later)
 		return error(
 			"none of the interfaces that --interface has named is there: name another "
 			"one with it");
@@ -271,14 +271,11 @@ static int hooked_follow(void)
 
 int interfaces_attach(void)
 {
-	static int done; /* a command may add several ports */
 	struct sweep sweep = {};
 	struct interfaces list;
 	uint64_t cookie;
 	int map, result;
 
-	if (done)
-		return 0;
 	libbpf_set_print(NULL);
 	map = pin_open_map(MAP_ONLY);
 	if (map < 0)
@@ -298,7 +295,6 @@ int interfaces_attach(void)
 			: 0;
 	close(map);
 	free(list.entry);
-	done = !result;
 	return result;
 }
 

@@ -74,9 +74,9 @@ static int check_room(const struct list *list, int map, int count)
 		list->map, info.max_entries, info.max_entries - used, count);
 }
 
-int list_check(const struct list *list, const char *words)
+static int list_check(const struct list *list, const char *words)
 {
-	return words ? for_each_word(words, list->check, -1) : 0;
+	return for_each_word(words, list->check, -1);
 }
 
 /* Could each of @words be added? Asked before anything is changed. */
@@ -141,7 +141,7 @@ static int undo(int map, const struct change *change)
 	return is_there ? list->del(map, change->word) : list->add(map, change->word);
 }
 
-void list_undo(void)
+static void list_undo(void)
 {
 	const struct change *change;
 	int map;
@@ -163,21 +163,6 @@ static const struct list *current;
 static int add_word(int map, const char *word)
 {
 	return note_change(current, map, word) ? -1 : current->add(map, word);
-}
-
-int list_add(const struct list *list, const char *words)
-{
-	int map, result;
-
-	if (!words)
-		return 0;
-	map = pin_open_map(list->map);
-	if (map < 0)
-		return -1;
-	current = list;
-	result = for_each_word(words, add_word, map);
-	close(map);
-	return result;
 }
 
 static int check_there(int map, const char *word)
@@ -213,6 +198,7 @@ int list_command_list(const struct list *list)
 
 	if (map < 0)
 		return -1;
+	set_say_broken();
 	if (options.json) {
 		show_json(list, map);
 	} else {
@@ -230,6 +216,7 @@ static int open_to_change(const struct list *list)
 	if (pin_lock() || drain_finish())
 		return -1;
 	current = list;
+	set_say_broken();
 	return pin_open_map(list->map);
 }
 

@@ -43,7 +43,7 @@ static int set_pin(const char *value)
 
 static int set_set(const char *value)
 {
-	if (!choose_is_name(value))
+	if (!is_set_name(value))
 		return error("--set: '%s' is not a name: letters, digits, '-' and '_'", value);
 	options.set = value;
 	return 0;
@@ -181,6 +181,13 @@ static int set_wait(const char *value)
 	return value ? set_number("--wait", value, 31536000, &options.wait_s) : 0;
 }
 
+static int set_dry_run(const char *value)
+{
+	(void)value;
+	options.dry_run = 1;
+	return 0;
+}
+
 static int set_json(const char *value)
 {
 	(void)value;
@@ -223,6 +230,7 @@ const struct option_entry option_entries[] = {
 	 "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", 0, NULL, NULL, set_v1_mixed,
 	 "accept a v1 line with addresses of two families (nginx)"},
+	{"dry-run", 'n', NULL, NULL, set_dry_run, "only print what would be changed"},
 	{"wait", 0, "[=SECONDS]", NULL, set_wait, "wait for the last connection, at most so long"},
 	{"now", 0, NULL, NULL, set_now, "reset the connections that are left"},
 	{"allow-root-cgroup", 0, NULL, NULL, set_allow_root_cgroup, "accept the root cgroup"},
@@ -242,6 +250,11 @@ const struct command commands[] = {
 	 "cgroup port proxy proxy-cgroup " OF_PORTS " allow-root-cgroup " OF_A_SET, FOR_THE_PIN,
 	 "load the programs and attach them to a cgroup",
 	 "up --cgroup system.slice/exim4.service --port 25 --transparent --proxy 192.0.2.7"},
+	{"check", command_check, "[FILE]", 0, 1, VALUES_FILE, NULL, "json", FOR_NO_SET,
+	 "say what is wrong with a configuration (" DEFAULT_CONFIG "), and what cannot work",
+	 "check /etc/ppsplit.conf"},
+	{"apply", command_apply, "[FILE]", 0, 1, VALUES_FILE, NULL, "dry-run pin json", FOR_NO_SET,
+	 "make the sets what a configuration (" DEFAULT_CONFIG ") says", "apply --dry-run"},
 	{"down", command_down, "", 0, 0, NULL, NULL, "wait now " OF_A_SET, FOR_THE_ONLY_SET,
 	 "detach the programs, remove maps and links; with a split, when its connections are gone",
 	 "down --wait=60"},

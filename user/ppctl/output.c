@@ -44,6 +44,17 @@ int usage_error(const char *format, ...)
 	return -2;
 }
 
+void warn(const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "ppctl: warning: ");
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\n");
+}
+
 void say(const char *format, ...)
 {
 	va_list arguments;

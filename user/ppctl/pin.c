@@ -10,13 +10,16 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <linux/magic.h>
 
 #include "../common/array.h"
 #include "interface.h"
 #include "ppctl.h"
+#include "build.h"
 
 void pin_path(char path[PATH_MAX], const char *kind, const char *name)
 {
@@ -38,8 +41,12 @@ int pin_open_map(const char *name)
 
 	pin_path(path, "maps", name);
 	fd = bpf_obj_get(path);
-	if (fd >= 0)
+	if (fd >= 0 && !version_check())
 		return fd;
+	if (fd >= 0) {
+		close(fd);
+		return -1;
+	}
 	if (errno == EPERM || errno == EACCES)
 		return error("%s: needs root (CAP_BPF, or on older kernels CAP_SYS_ADMIN)", path);
 	if (errno == ENOENT)
@@ -51,12 +58,6 @@ int pin_open_map(const char *name)
 
 /* What all pins of ours begin with: nothing else below options.pin is ever removed. */
 #define OWN_PREFIX "pp_"
-
-/* The programs on the mail server's cgroup, in the order in which they are removed. Without the
- * gate and pp_sockops no new connection has an origin; the names, which then refuse, are removed
- * last. */
-const char *const cgroup_programs[] = {"pp_gate",     "pp_sockops",  "pp_getsockopt", "pp_getsock4",
-				       "pp_getsock6", "pp_getpeer4", "pp_getpeer6",   NULL};
 
 static int is_own(const struct dirent *entry)
 {
@@ -83,29 +84,12 @@ int pin_each(const char *kind, int (*each)(const char *name, const char *path, v
 	return result;
 }
 
-static int is_pinned(const char *kind, const char *name)
+int pin_exists(const char *kind, const char *name)
 {
 	char path[PATH_MAX];
 
 	pin_path(path, kind, name);
 	return access(path, F_OK) == 0;
-}
-
-int pin_is_up(void)
-{
-	static const char *const maps[] = {MAP_PORTS, MAP_PROXIES, MAP_CONFIG, MAP_STATS};
-	size_t i;
-
-	/* the lists are filled before the first of them is attached */
-	for (i = 0; cgroup_programs[i]; i++) {
-		if (!is_pinned("links", cgroup_programs[i]))
-			return 0;
-	}
-	for (i = 0; i < ARRAY_SIZE(maps); i++) {
-		if (!is_pinned("maps", maps[i]))
-			return 0;
-	}
-	return 1;
 }
 
 /* In the order in which they are removed: a program keeps its maps. */
@@ -138,21 +122,42 @@ int pin_replace(const char *kind, const char *name, int fd)
 	return 0;
 }
 
+static int is_on_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+/* One lock for all sets of a BPF file system: its root, which nobody removes. Sets are compared
+ * with one another, and several are changed by one 'ppctl apply'. */
 int pin_lock(void)
 {
-	char parent[PATH_MAX], *slash;
+	char path[PATH_MAX], above[PATH_MAX], *slash;
 
-	snprintf(parent, sizeof(parent), "%s", options.pin);
-	slash = strrchr(parent, '/');
-	if (!slash || slash == parent)
-		return 0; /* says so later */
+	snprintf(path, sizeof(path), "%s", options.pin);
+	slash = strrchr(path, '/');
+	if (lock >= 0 || !slash || slash == path)
+		return 0; /* it says so later */
 	*slash = 0;
-	lock = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (;;) {
+		snprintf(above, sizeof(above), "%s", path);
+		slash = strrchr(above, '/');
+		if (!slash || slash == above)
+			break;
+		*slash = 0;
+		if (is_on_bpffs(path) && !is_on_bpffs(above))
+			break;
+		memcpy(path, above, sizeof(path));
+	}
+	if (!is_on_bpffs(path))
+		return 0;
+	lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0)
 		return 0;
 	/* held until this process ends */
 	if (flock(lock, LOCK_EX))
-		return error("%s: %s", parent, strerror(errno));
+		return error("%s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -273,14 +278,20 @@ void pin_remove_all(void)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
 	size_t i;
+	int map;
 
+	/* The marks first: whoever is killed here leaves a rest, and not a set with empty lists. */
+	map = pin_open("maps", MAP_CONFIG);
+	if (map >= 0) {
+		config_change(map, PP_CONFIG_CHANGING, 1);
+		close(map);
+	}
+	pin_path(path, "maps", MAP_BUILD);
+	unlink(path);
 	/* without the gate, which is the guard too, segments that pp_in does not translate get into
 	 * a stream */
 	interfaces_detach();
-	for (i = 0; cgroup_programs[i]; i++) {
-		pin_path(path, "links", cgroup_programs[i]);
-		pin_remove_link(path);
-	}
+	cgroup_programs_detach(CGROUP_ALL);
 	serve_no_port();
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pin_path(folder, kinds[i], "");

@@ -99,7 +99,7 @@ static int port_del(int map, const char *word)
 
 static int port_restore(int map, const char *word, const struct pp_port *policy)
 {
-	return drain_port_add(map, port_parse(word), policy);
+	return drain_port_add(map, port_of(word), policy);
 }
 
 static void add_flag(struct json_object *object, const char *key, const struct pp_port *policy,

@@ -46,6 +46,8 @@ struct options {
 	int split_given;	  /* --split */
 	int on_bad_given;	  /* --on-bad */
 	int json;
+	int dry_run;	 /* --dry-run */
+	int names_later; /* 'ppctl apply': what does not exist now may come */
 	int now;	 /* --now */
 	int wait;	 /* --wait */
 	uint32_t wait_s; /* 0: for ever */
@@ -56,6 +58,8 @@ extern struct options options;
 
 /* Commands; @argc words after its name are in @argv, as many as the table allows. */
 int command_up(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_apply(int argc, char **argv);
 int command_upgrade(int argc, char **argv);
 int command_down(int argc, char **argv);
 int command_proxy_add(int argc, char **argv);
@@ -78,6 +82,9 @@ int error(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What is no error, but has to be known: on standard error, as error() does it. */
+void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* A line for people; nothing with --json. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -87,9 +94,7 @@ struct json_object *set_object(void);
 /* Prints @object with the number of its schema, and frees it. */
 void print_json(struct json_object *object);
 
-/* choose.c: can @name be that of a set? */
-int choose_is_name(const char *name);
-/* Calls @each with the directory of each set that is up, or half up: that of options.pin itself,
+/* choose.c: calls @each with the directory of each set that is up, or half up: that of options.pin itself,
  * and those in it. @name: NULL for the former. */
 void choose_each(void (*each)(const char *directory, const char *name, void *context),
 		 void *context);
@@ -112,8 +117,7 @@ int pin_each(const char *kind, int (*each)(const char *name, const char *path, v
 int config_change(int map, __u32 flag, int on);
 /* Pins @fd in the place of what is pinned there, if anything is. Return: 0, or -1. */
 int pin_replace(const char *kind, const char *name, int fd);
-/* Is a whole set pinned? A killed 'up' or 'down' leaves less. */
-int pin_is_up(void);
+int pin_exists(const char *kind, const char *name);
 /* Is there a set, or what is left of one? Return: 1; or 0 with errno. */
 int pin_has_any(void);
 /* Waits until no other ppctl changes what is pinned, and keeps others waiting until this one ends.
@@ -122,26 +126,85 @@ int pin_lock(void);
 void pin_unlock(void);
 /* Is all that is below options.pin ours? Says what is not. */
 int pin_check(void);
-extern const char *const cgroup_programs[]; /* up to NULL */
 int pin_make_directories(void);
 /* Detaches a link, and removes its pin. */
 void pin_remove_link(const char *path);
 /* Detaches the links, and removes all there is. */
 void pin_remove_all(void);
 
+/* check.c: reads the file, asks the system, and prints what is wrong with it, and what cannot work.
+ * Return: 0; or -1: it has errors. */
+int config_load(const char *file, struct config *config, int with_warnings);
+
 /* cgroup.c: where cgroup2 is mounted. Return: 1, or 0: nowhere. */
 int cgroup_find_mount(char path[PATH_MAX]);
-/* @option: for the error */
+/* A path that is absolute, or below where cgroup2 is mounted. CGROUP_MISSING comes with
+ * errno, and @path is what was looked for. */
+enum cgroup_found {
+	CGROUP_FOUND,
+	CGROUP_MISSING,
+	CGROUP_NONE, /* something else is there */
+	CGROUP_ROOT,
+	CGROUP_NOT_MOUNTED,
+};
+int cgroup_find(const char *name, char path[PATH_MAX]);
+uint64_t cgroup_id_of_path(const char *path); /* 0: it is gone */
+/* The same with an error for all that is not found. @option: for the error. */
 int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX]);
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
 /* The path of the cgroup that the pinned link @name is on, or "" when that is gone. Return: 0, or
  * -1. */
 int cgroup_of_link(const char *name, char cgroup[PATH_MAX]);
-/* Attaches the program of the pinned link @name, whose cgroup is gone, to @cgroup in its place. */
-int cgroup_reattach(const char *name, const char *cgroup);
 /* Attaches a program to a cgroup, and pins the link as links/@pin. */
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin);
+
+/* attach.c: the programs on the mail server's cgroups. */
+#define CGROUP_GONE 0ULL
+#define CGROUP_ALL  (~0ULL)
+struct cgroup_link {
+	char pin[NAME_MAX + 1];
+	int program;	 /* as in cgroup_program() */
+	int plain;	 /* 1: the pin has the program's name */
+	uint64_t cgroup; /* its id, or CGROUP_GONE */
+	uint32_t program_id;
+};
+struct cgroup_links {
+	struct cgroup_link *link;
+	size_t count;
+};
+const char *cgroup_program(size_t i); /* their names, up to NULL, in the order in which they go */
+int cgroup_links_read(struct cgroup_links *links);
+void cgroup_links_free(struct cgroup_links *links);
+/* Are all of the programs on this cgroup, or any? */
+int cgroup_links_whole(const struct cgroup_links *links, uint64_t cgroup);
+int cgroup_links_any(const struct cgroup_links *links, uint64_t cgroup);
+/* Attaches those that are not yet; and takes them off a cgroup, from those that are gone, or all. */
+int cgroup_programs_attach(const char *cgroup);
+int cgroup_programs_detach(uint64_t cgroup);
+/* Is another set on the cgroup @cgroup, on one above it, or one below? Return: the id of its gate,
+ * or 0. @where: receives one of the cgroups that the gate works for. */
+uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX]);
+
+/* version.c: is what is pinned of a version that this ppctl can read and change? */
+int version_check(void);
+int version_is_readable(void); /* the same, and says nothing */
+int version_write(void);
+
+/* set.c: was the last change of the set broken off? And says so, with what to do. */
+int set_is_broken(void);
+void set_say_broken(void);
+
+/* configured.c: the names that a set was given, in pp_configured, which goes with the set. Those of
+ * cgroups that do not exist are resolved when the next 'ppctl apply' finds them. */
+struct configured {
+	struct words cgroups, senders;
+};
+int configured_read(struct configured *configured); /* empty where there is no such map */
+int configured_write(const struct words *cgroups, const struct words *senders);
+void configured_free(struct configured *configured);
+/* A list of {"kind": "cgroup" or "proxy-cgroup", "name"}: those that do not exist now. */
+struct json_object *configured_missing(void);
 
 /* Lists the connections whose header was taken out. */
 #define COUNT_PROGRAM "pp_count"
@@ -149,6 +212,13 @@ int cgroup_attach(int program, enum bpf_attach_type type, const char *name, cons
 /* senders.c: links of pp_sender are pinned by their cgroup's id */
 #define SENDER_PROGRAM	   "pp_sender"
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
+/* @map: of pp_config. sender_attach() closes loopback to all others; senders_follow() opens it where
+ * no proxy cgroup is left, and none is configured. */
+int sender_is_attached(uint64_t cgroup);
+int sender_attach(int map, const char *cgroup);
+void sender_detach(uint64_t cgroup);
+int senders_follow(int map);
+void senders_sweep(void); /* links whose cgroup is gone */
 int sender_links(int (*each)(const char *link, const char *path, void *context), void *context);
 
 /* namespace.c */
@@ -157,6 +227,9 @@ int netns_cookie(uint64_t *cookie);
 /* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, where no
  * process and no name in /run/netns leads there, silently. */
 int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
+
+/* up.c: can this kernel, and the place of options.pin, have a set at all? */
+int check_system(void);
 
 #define PORTS_MAX 1024 /* pp_ports has room for fewer */
 
@@ -187,13 +260,6 @@ struct list {
 
 extern const struct list proxy_list, proxy_cgroup_list, port_list;
 
-/* Could each of the comma-separated @words be added? Asked before anything is changed. */
-int list_check(const struct list *list, const char *words);
-/* Adds each of the comma-separated @words; NULL: none. After an error list_undo() is to be called.
- */
-int list_add(const struct list *list, const char *words);
-/* Makes the lists what they were before this command. */
-void list_undo(void);
 /* A list whose entries are strings: one a line. */
 void list_print_strings(struct json_object *list);
 /* The commands add, del and list. */

@@ -5,22 +5,17 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "ppctl.h"
 
-static void link_name(const char *cgroup, char name[64])
+static void link_name(uint64_t cgroup, char name[64])
 {
-	struct stat st;
-
-	/* the inode of a cgroup's directory is its id */
-	if (stat(cgroup, &st))
-		st.st_ino = 0;
-	snprintf(name, 64, SENDER_LINK_PREFIX "%llu", (unsigned long long)st.st_ino);
+	snprintf(name, 64, SENDER_LINK_PREFIX "%llu", (unsigned long long)cgroup);
 }
 
 /* What is to be called for the links of pp_sender alone. */
@@ -75,13 +70,23 @@ static int remove_if_gone(const char *name, const char *path, void *unused)
 	return 0;
 }
 
-/* Over loopback only proxy cgroups are believed, as long as there is one. */
-static int config_follow(int map)
+void senders_sweep(void)
+{
+	sender_links(remove_if_gone, NULL);
+}
+
+/* Over loopback only proxy cgroups are believed, as long as one is there, or is configured. */
+int senders_follow(int map)
 {
 	struct json_object *left = senders_read(map);
 	size_t count = json_object_array_length(left);
+	struct configured configured;
 
 	json_object_put(left);
+	if (configured_read(&configured))
+		return -1;
+	count += configured.senders.count;
+	configured_free(&configured);
 	return config_change(map, PP_CONFIG_PROXY_CGROUP, count != 0);
 }
 
@@ -93,61 +98,139 @@ static int sender_check(int map, const char *word)
 	return cgroup_resolve("--proxy-cgroup", word, cgroup);
 }
 
-static int sender_add(int map, const char *word)
+int sender_is_attached(uint64_t cgroup)
 {
-	char cgroup[PATH_MAX], path[PATH_MAX], name[64];
-	int program, result;
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char name[64];
+	int link, result;
 
-	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
-		return -1;
-	sender_links(remove_if_gone, NULL);
 	link_name(cgroup, name);
-	pin_path(path, "links", name);
-	if (access(path, F_OK) == 0)
+	link = pin_open("links", name);
+	if (link < 0)
 		return 0;
-	pin_path(path, "progs", SENDER_PROGRAM);
-	program = bpf_obj_get(path);
+	result = !bpf_obj_get_info_by_fd(link, &info, &len) && info.cgroup.cgroup_id == cgroup;
+	close(link);
+	return result;
+}
+
+int sender_attach(int map, const char *cgroup)
+{
+	uint64_t id = cgroup_id_of_path(cgroup);
+	int program, result;
+	char name[64];
+
+	senders_sweep();
+	if (sender_is_attached(id))
+		return 0;
+	program = pin_open("progs", SENDER_PROGRAM);
 	if (program < 0)
-		return error("%s: %s", path, strerror(errno));
-	/* first, or processes outside of the cgroup would still be believed for a moment */
+		return error("%s/progs/%s: %s", options.pin, SENDER_PROGRAM, strerror(errno));
+	link_name(id, name);
+	/* first, or processes outside of the cgroup would be believed for a moment still */
 	result = config_change(map, PP_CONFIG_PROXY_CGROUP, 1);
 	if (!result)
 		result = cgroup_attach(program, BPF_CGROUP_SOCK_OPS, SENDER_PROGRAM, cgroup, name);
 	close(program);
-	if (result)
-		config_follow(map);
 	return result;
 }
 
-/* @path: receives where the link is pinned, if there is one. */
-static int find_link(const char *word, char path[PATH_MAX])
+void sender_detach(uint64_t cgroup)
 {
-	char cgroup[PATH_MAX], name[64];
+	char path[PATH_MAX], name[64];
+
+	link_name(cgroup, name);
+	pin_path(path, "links", name);
+	pin_remove_link(path);
+}
+
+/* Are two names of one cgroup? */
+static int is_same_cgroup(const char *left, const char *right)
+{
+	char left_path[PATH_MAX], right_path[PATH_MAX];
+
+	return !strcmp(left, right) ||
+	       (cgroup_find(left, left_path) == CGROUP_FOUND &&
+		cgroup_find(right, right_path) == CGROUP_FOUND && !strcmp(left_path, right_path));
+}
+
+/* Adds @name to what is configured, or, without @add, removes it. Return: 0, 1: it is not there, or
+ * -1. */
+static int configured_change(const char *name, int add)
+{
+	struct problems problems = {};
+	struct configured configured;
+	struct words *senders = &configured.senders;
+	size_t i, kept = 0, before;
+	int result;
+
+	if (configured_read(&configured))
+		return -1;
+	before = senders->count;
+	for (i = 0; i < before; i++) {
+		if (is_same_cgroup(senders->word[i].text, name))
+			free(senders->word[i].text);
+		else
+			senders->word[kept++] = senders->word[i];
+	}
+	senders->count = kept;
+	if (add)
+		section_add_words(senders, name, 0, "proxy-cgroup", &problems);
+	result = problems.errors ? error("%s: not a name of a cgroup", name) : 0;
+	if (!result)
+		result = configured_write(&configured.cgroups, senders);
+	if (!result && !add && kept == before)
+		result = 1;
+	problems_free(&problems);
+	configured_free(&configured);
+	return result;
+}
+
+static int sender_add(int map, const char *word)
+{
+	char cgroup[PATH_MAX];
+	int result;
 
 	if (cgroup_resolve("--proxy-cgroup", word, cgroup))
 		return -1;
-	link_name(cgroup, name);
-	pin_path(path, "links", name);
-	return !access(path, F_OK);
+	result = sender_attach(map, cgroup);
+	if (!result)
+		result = configured_change(word, 1);
+	if (result)
+		senders_follow(map);
+	return result;
 }
 
+/* Is it attached, or configured? One that does not exist now may be the latter. */
 static int sender_find(int map, const char *word, struct pp_port *policy)
 {
-	char path[PATH_MAX];
+	struct configured configured;
+	char cgroup[PATH_MAX];
+	int found = 0;
+	size_t i;
 
 	(void)map;
 	(void)policy;
-	return find_link(word, path);
+	if (cgroup_find(word, cgroup) == CGROUP_FOUND)
+		found = sender_is_attached(cgroup_id_of_path(cgroup));
+	if (configured_read(&configured))
+		return -1;
+	for (i = 0; i < configured.senders.count; i++)
+		found |= is_same_cgroup(configured.senders.word[i].text, word);
+	configured_free(&configured);
+	return found;
 }
 
 static int sender_del(int map, const char *word)
 {
-	char path[PATH_MAX];
+	char cgroup[PATH_MAX];
 
-	if (find_link(word, path) < 0)
+	if (configured_change(word, 0) < 0)
 		return -1;
-	pin_remove_link(path);
-	return config_follow(map);
+	if (cgroup_find(word, cgroup) == CGROUP_FOUND)
+		sender_detach(cgroup_id_of_path(cgroup));
+	senders_sweep();
+	return senders_follow(map);
 }
 
 const struct list proxy_cgroup_list = {

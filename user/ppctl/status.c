@@ -10,8 +10,8 @@
 #include <bpf/bpf.h>
 
 #include "../common/array.h"
+#include "engine.h"
 #include "interface.h"
-#include "ppctl.h"
 #include "drain.h"
 
 static const char *const program_names[] = {"pp_gate",	   "pp_sockops",  "pp_getsockopt",
@@ -365,6 +365,7 @@ int command_status(int argc, char **argv)
 	stats = pin_open_map(MAP_STATS);
 	if (proxies < 0 || stats < 0)
 		return -1;
+	set_say_broken();
 	status = status_read(ports, proxies, stats, cgroup);
 	if (!status)
 		return -1;

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,10 +16,10 @@
 #include <linux/magic.h>
 
 #include "../common/array.h"
-#include "interface.h"
-#include "ppctl.h"
+#include "engine.h"
 #include "build.h"
 #include "drain.h"
+#include "interface.h"
 #include "upgrade.h"
 #include "pp.skel.h"
 
@@ -114,67 +115,117 @@ static int attach_to_maps(struct pp_bpf *build)
 	return attach_to_map(build->progs.pp_msg, build->maps.pp_senders, BPF_SK_MSG_VERDICT);
 }
 
-static int attach_to_cgroup(struct pp_bpf *build, const char *cgroup)
+/* What is attached later, and again. */
+static int pin_programs(struct pp_bpf *build)
 {
-	struct bpf_program *program;
-	enum bpf_attach_type type;
-	const char *name;
+	const struct bpf_program *program;
+	size_t i;
 
-	bpf_object__for_each_program(program, build->obj)
-	{
-		type = bpf_program__expected_attach_type(program);
-		name = bpf_program__name(program);
-		if (program == build->progs.pp_sender ||
-		    bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS ||
-		    bpf_program__type(program) == BPF_PROG_TYPE_TRACING ||
-		    bpf_program__type(program) == BPF_PROG_TYPE_SK_SKB ||
-		    bpf_program__type(program) == BPF_PROG_TYPE_SK_MSG)
-			continue;
-		if (cgroup_attach(bpf_program__fd(program), type, name, cgroup, name))
+	for (i = 0; cgroup_program(i); i++) {
+		program = bpf_object__find_program_by_name(build->obj, cgroup_program(i));
+		if (!program || build_pin_program(program, cgroup_program(i)))
 			return -1;
 	}
-	return 0;
+	return build_pin_program(build->progs.pp_sender, SENDER_PROGRAM) ||
+			       build_pin_program(build->progs.pp_count, COUNT_PROGRAM)
+		       ? -1
+		       : 0;
 }
 
-static int check_lists(void)
-{
-	int result = list_check(&port_list, options.ports);
-
-	if (!result)
-		result = list_check(&proxy_list, options.proxies);
-	return result ? result : list_check(&proxy_cgroup_list, options.senders);
-}
-
-static int add_to_lists(void)
-{
-	if (list_add(&port_list, options.ports) || list_add(&proxy_cgroup_list, options.senders))
-		return -1;
-	return list_add(&proxy_list, options.proxies);
-}
-
-static int load_and_attach(struct pp_bpf *build, const char *cgroup)
+static int load_and_pin(struct pp_bpf *build)
 {
 	if (build_load(build))
 		return -1;
-	/* The lists first, and the sockmaps' programs: from its first packet on, a program sees
-	 * what it was told to serve, and no socket is in a sockmap without its program. */
-	if (pin_maps(build) || build_pin_program(build->progs.pp_sender, SENDER_PROGRAM) ||
-	    build_pin_program(build->progs.pp_count, COUNT_PROGRAM) || attach_to_maps(build) ||
-	    add_to_lists())
+	/* The mark of a change first, the build's number last. The sockmaps' programs before any
+	 * socket is in a sockmap. */
+	if (config_change(bpf_map__fd(build->maps.pp_config), PP_CONFIG_CHANGING, 1) ||
+	    pin_maps(build) || pin_programs(build) || attach_to_maps(build) || version_write())
 		return -1;
-	return attach_to_cgroup(build, cgroup) || build_write() ? -1 : 0;
+	return build_write();
 }
 
-/* There may be new interfaces, and hooks may have gone. */
-static int look_at_interfaces(void)
+int set_make(void)
 {
-	int map = pin_open_map(MAP_PORTS), result = 0;
+	struct pp_bpf *build = build_open();
+	int result;
 
-	if (map < 0)
+	if (!build)
 		return -1;
-	if (ports_have_split(map))
-		result = interfaces_attach();
-	close(map);
+	result = load_and_pin(build);
+	build_close(build);
+	return result;
+}
+
+/* The words of the command line, as a section. */
+static int section_of_options(struct section *section)
+{
+	struct problems problems = {};
+	size_t i;
+	int result;
+
+	memset(section, 0, sizeof(*section));
+	section_add_words(&section->cgroups, options.cgroup, 0, "--cgroup", &problems);
+	if (options.ports)
+		section_add_ports(section, options.ports, 0, &problems);
+	if (options.proxies)
+		section_add_proxies(section, options.proxies, 0, &problems);
+	if (options.senders)
+		section_add_words(&section->senders, options.senders, 0, "--proxy-cgroup",
+				  &problems);
+	if (options.interfaces)
+		section_add_words(&section->interfaces, options.interfaces, 0, "--interface",
+				  &problems);
+	for (i = 0; i < section->port_count; i++)
+		section->ports[i].policy = options.policy;
+	result = problems.errors ? usage_error("%s", problems.count ? problems.problem[0].text
+							      : strerror(ENOMEM))
+				 : 0;
+	problems_free(&problems);
+	return result;
+}
+
+/* What is typed must be there now. */
+static int check_names(const struct section *section)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < section->senders.count; i++) {
+		if (cgroup_resolve("--proxy-cgroup", section->senders.word[i].text, path))
+			return -1;
+	}
+	for (i = 0; i < section->interfaces.count; i++) {
+		if (!if_nametoindex(section->interfaces.word[i].text))
+			return error("--interface %s: there is none of this name in this network "
+				     "namespace",
+				     section->interfaces.word[i].text);
+	}
+	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
+		return usage_error(
+			"--interface is for ports with a split: --split yes, or --transparent");
+	return 0;
+}
+
+/* A set of 'ppctl up' is on one cgroup. @was_on: receives 1 if all programs are. */
+static int check_cgroup(const char *path, int *was_on)
+{
+	uint64_t id = cgroup_id_of_path(path);
+	struct cgroup_links links;
+	char other[PATH_MAX];
+	int result;
+	size_t i;
+
+	result = cgroup_links_read(&links);
+	for (i = 0; !result && i < links.count; i++) {
+		if (!links.link[i].cgroup || links.link[i].cgroup == id ||
+		    cgroup_path_of_id(links.link[i].cgroup, other))
+			continue;
+		result = error("already up on %s: 'ppctl down' first, or another directory "
+			       "with --pin for another set",
+			       other);
+	}
+	*was_on = cgroup_links_whole(&links, id);
+	cgroup_links_free(&links);
 	return result;
 }
 
@@ -193,48 +244,22 @@ static const char *hooks_text(void)
 	return text;
 }
 
-/* A unit that is started again has a new cgroup under the old name: the programs go there, with
- * their maps as they are. */
-static int already_up(const char *cgroup_path)
+static void say_up(const struct job *job, const char *path, int was_on)
 {
-	int again = 0, taken_back = 0, replaced = 0;
-	char path[PATH_MAX];
-	size_t i;
-
-	for (i = 0; cgroup_programs[i]; i++) {
-		if (cgroup_of_link(cgroup_programs[i], path))
-			return error("%s/links/%s: %s", options.pin, cgroup_programs[i],
-				     strerror(errno));
-		if (path[0] && strcmp(path, cgroup_path))
-			return error("already up on %s: 'ppctl down' first, or another directory "
-				     "with --pin for another set",
-				     path);
-	}
-	for (i = 0; cgroup_programs[i]; i++) {
-		cgroup_of_link(cgroup_programs[i], path);
-		if (!path[0] && cgroup_reattach(cgroup_programs[i], cgroup_path))
-			return -1;
-		again |= !path[0];
-	}
-	if (!build_is_same()) {
-		if (upgrade(cgroup_path))
-			return -1;
-		replaced = 1;
-	}
-	if (drain_take_back(&taken_back))
-		return -1;
-	if (add_to_lists()) {
-		list_undo();
-		return -1;
-	}
-	if (look_at_interfaces())
-		return -1;
-	say("%s %s%s%s%s%s", again || taken_back ? "up again on" : "already up on", cgroup_path,
-	    taken_back ? "; it was going down" : "",
-	    replaced ? "; the programs of another build replaced" : "",
-	    options.ports || options.proxies || options.senders ? "; ports and proxies added" : "",
-	    hooks_text());
-	return 0;
+	if (job->state != SET_THERE)
+		say("up on %s, pinned at %s%s%s", path, options.pin, hooks_text(),
+		    job->state == SET_REST ? "; an incomplete set was removed from there, with its "
+					     "ports and proxies"
+					   : "");
+	else
+		say("%s %s%s%s%s%s%s", was_on && !job->taken_back ? "already up on" : "up again on",
+		    path, job->taken_back ? "; it was going down" : "",
+		    job->broken ? "; a change that was broken off is complete" : "",
+		    job->replaced ? "; the programs of another build replaced" : "",
+		    options.ports || options.proxies || options.senders
+			    ? "; ports and proxies added"
+			    : "",
+		    hooks_text());
 }
 
 static int report_up(const char *cgroup_path, int already)
@@ -251,49 +276,47 @@ static int report_up(const char *cgroup_path, int already)
 	return 0;
 }
 
+static int up(const struct section *section, const char *path)
+{
+	struct job job = {.wanted = section, .pin = options.pin};
+	int was_on, result;
+
+	result = check_names(section);
+	if (result)
+		return result;
+	if (pin_lock() || pin_check() || check_cgroup(path, &was_on))
+		return -1;
+	result = engine_plan(&job, NULL) || engine_run(&job, 1) ? -1 : 0;
+	if (!result) {
+		say_up(&job, path, was_on);
+		result = report_up(path, job.state == SET_THERE);
+	}
+	job_free(&job);
+	return result;
+}
+
+int check_system(void)
+{
+	libbpf_set_print(NULL);
+	return check_kernel() || check_bpffs() ? -1 : 0;
+}
+
 int command_up(int argc, char **argv)
 {
-	struct pp_bpf *build;
-	char path[PATH_MAX], rest_path[PATH_MAX];
-	int result, rest;
+	struct section section;
+	char path[PATH_MAX];
+	int result;
 
 	(void)argc;
 	(void)argv;
 	if (!options.ports && options.policy_given)
 		return usage_error("%s belongs to the policy of a port: name the port with --port",
-				   options.policy_given);
-	libbpf_set_print(NULL);
-	if (check_kernel() || check_bpffs() || cgroup_resolve("--cgroup", options.cgroup, path))
+			     options.policy_given);
+	if (check_system() || cgroup_resolve("--cgroup", options.cgroup, path))
 		return -1;
-	result = check_lists();
-	if (result)
-		return result;
-	if (pin_lock() || pin_check())
-		return -1;
-	if (pin_is_up())
-		return already_up(path) ? -1 : report_up(path, 1);
-	/* another build may have fewer programs, or links are gone; but its connections live */
-	if (upgrade_is_due()) {
-		if (upgrade(path))
-			return -1;
-		return already_up(path) ? -1 : report_up(path, 1);
-	}
-
-	build = build_open();
-	if (!build)
-		return -1;
-	pin_path(rest_path, "maps", MAP_PORTS);
-	rest = !access(rest_path, F_OK);
-	pin_remove_all(); /* what a killed 'up' or 'down' may have left */
-	result = pin_make_directories();
+	result = section_of_options(&section);
 	if (!result)
-		result = load_and_attach(build, path);
-	if (result)
-		pin_remove_all();
-	build_close(build);
-	if (result)
-		return -1;
-	say("up on %s, pinned at %s%s%s", path, options.pin, hooks_text(),
-	    rest ? "; an incomplete set was removed from there, with its ports and proxies" : "");
-	return report_up(path, 0);
+		result = up(&section, path);
+	section_free(&section);
+	return result;
 }

@@ -15,7 +15,7 @@
 #include <bpf/libbpf.h>
 
 #include "../common/array.h"
-#include "ppctl.h"
+#include "engine.h"
 #include "build.h"
 #include "drain.h"
 #include "hook.h"
@@ -272,37 +272,20 @@ static int replace_hooks(struct replacement *replacement)
 	return 0;
 }
 
-/* A program that the other build did not have, or that has lost its link. @cgroup: see upgrade().
- */
-static int attach_new(struct replacement *replacement, const char *cgroup)
+/* A program that the other build did not have, or that has lost its link. */
+static int attach_new(void)
 {
-	struct bpf_program *program;
-	char path[PATH_MAX];
+	struct cgroup_links links;
+	int result = cgroup_links_read(&links);
+	char cgroup[PATH_MAX];
 	size_t i;
-	int fd;
 
-	for (i = 0; !cgroup && cgroup_programs[i]; i++) {
-		if (!cgroup_of_link(cgroup_programs[i], path) && path[0])
-			cgroup = path;
+	for (i = 0; !result && i < links.count; i++) {
+		if (links.link[i].cgroup && !cgroup_path_of_id(links.link[i].cgroup, cgroup))
+			result = cgroup_programs_attach(cgroup);
 	}
-	for (i = 0; cgroup_programs[i]; i++) {
-		fd = pin_open("links", cgroup_programs[i]);
-		if (fd >= 0) {
-			close(fd);
-			continue;
-		}
-		program = bpf_object__find_program_by_name(build_object(replacement->build),
-							   cgroup_programs[i]);
-		if (program && !cgroup)
-			return error(
-				"links/%s is gone, and the cgroup with it: 'ppctl up' puts it back",
-				cgroup_programs[i]);
-		if (program && cgroup_attach(bpf_program__fd(program),
-					     bpf_program__expected_attach_type(program),
-					     cgroup_programs[i], cgroup, cgroup_programs[i]))
-			return -1;
-	}
-	return 0;
+	cgroup_links_free(&links);
+	return result;
 }
 
 /* Removes hooks of programs that this build no longer has. */
@@ -352,21 +335,28 @@ static int renew_clsact(const char *pin, const char *path, void *context)
 	return after < 0 ? 0 : pin_replace("links", pin, after);
 }
 
+static int pin_new_program(struct replacement *replacement, const char *name)
+{
+	const struct bpf_program *program;
+
+	if (pin_exists("progs", name))
+		return 0;
+	program = bpf_object__find_program_by_name(build_object(replacement->build), name);
+	return program ? pin_replace("progs", name, bpf_program__fd(program)) : 0;
+}
+
 /* Of a build that had none such. */
 static int pin_new_programs(struct replacement *replacement)
 {
 	static const char *const names[] = {SENDER_PROGRAM, COUNT_PROGRAM};
-	struct bpf_program *program;
 	size_t i;
-	int fd;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		fd = pin_open("progs", names[i]);
-		program = bpf_object__find_program_by_name(build_object(replacement->build),
-							   names[i]);
-		if (fd >= 0)
-			close(fd);
-		else if (program && pin_replace("progs", names[i], bpf_program__fd(program)))
+		if (pin_new_program(replacement, names[i]))
+			return -1;
+	}
+	for (i = 0; cgroup_program(i); i++) {
+		if (pin_new_program(replacement, cgroup_program(i)))
 			return -1;
 	}
 	return 0;
@@ -402,7 +392,7 @@ static int load(struct replacement *replacement)
 	return pin_each("progs", add_namespace, replacement);
 }
 
-int upgrade(const char *cgroup)
+int upgrade(void)
 {
 	struct replacement replacement = {.build = build_open()};
 	int result = -1;
@@ -411,10 +401,11 @@ int upgrade(const char *cgroup)
 		return -1;
 	/* the build's number last: without it, the next 'up' goes through all of this again */
 	if (!load(&replacement) && !find_hooks(&replacement) && !replace_hooks(&replacement) &&
-	    !attach_new(&replacement, cgroup) && !pin_each("progs", renew_pin, &replacement) &&
-	    !pin_each("links", renew_clsact, &replacement) && !pin_new_programs(&replacement)) {
+	    !pin_each("progs", renew_pin, &replacement) &&
+	    !pin_each("links", renew_clsact, &replacement) && !pin_new_programs(&replacement) &&
+	    !attach_new()) {
 		detach_old(&replacement);
-		result = build_write();
+		result = version_write() || build_write() ? -1 : 0;
 	}
 	replacement_free(&replacement);
 	return result;
@@ -446,13 +437,14 @@ int command_upgrade(int argc, char **argv)
 	(void)argv;
 	if (geteuid() != 0)
 		return error("needs root");
-	if (pin_lock() || pin_check() || drain_finish())
+	if (pin_lock() || pin_check() || version_check() || drain_finish())
 		return -1;
-	if (!pin_is_up() && !upgrade_is_due())
+	if (set_state() != SET_THERE)
 		return error("nothing is up at %s: start with 'ppctl up --cgroup PATH', or name "
 			     "another directory with --pin",
 			     options.pin);
-	if (upgrade(NULL))
+	set_say_broken();
+	if (upgrade())
 		return -1;
 	say("the programs are those of this ppctl now");
 	if (options.json)

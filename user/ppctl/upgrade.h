@@ -8,8 +8,7 @@
 /* Is an incomplete set to be completed, and not made again, because there are connections that only
  * its maps know? */
 int upgrade_is_due(void);
-/* Replaces every program where it is attached. On a failure the old ones are put back. @cgroup: for
- * those of the mail server's cgroup that are not attached; NULL: where the others are. */
-int upgrade(const char *cgroup);
+/* Replaces every program where it is attached. On a failure the old ones are put back. */
+int upgrade(void);
 
 #endif

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl check: what is wrong with ppsplit.conf, and what of it cannot work on this system.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../common/array.h"
+#include "../common/prefix.h"
+#include "ppctl.h"
+
+#define CONFIG_LEN_MAX	 (1 << 20)
+#define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
+
+/* Return: a string of *@len bytes, to be freed; or NULL with errno set. */
+static char *file_read(const char *file, size_t *len)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	char *text = fd >= 0 ? malloc(CONFIG_LEN_MAX) : NULL;
+	ssize_t got = 1;
+
+	*len = 0;
+	while (text && got > 0 && *len < CONFIG_LEN_MAX) {
+		got = read(fd, text + *len, CONFIG_LEN_MAX - *len);
+		if (got > 0)
+			*len += got;
+	}
+	if (text && (got < 0 || *len == CONFIG_LEN_MAX)) {
+		if (got >= 0)
+			errno = EFBIG;
+		free(text);
+		text = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+/* Where systemd looks for units. */
+static const char *const unit_folders[] = {
+	"/etc/systemd/system",	 "/run/systemd/system",	     "/run/systemd/transient",
+	"/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+	"/lib/systemd/system",
+};
+
+static int ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+
+	return len > end_len && !strcmp(text + len - end_len, end);
+}
+
+/* exim@main.service is an instance of exim@.service. */
+static int unit_is_known(const char *unit)
+{
+	const char *at = strchr(unit, '@'), *dot = strrchr(unit, '.');
+	char template[NAME_MAX + 1], path[PATH_MAX];
+	size_t i;
+
+	snprintf(template, sizeof(template), "%.*s%s", at ? (int)(at - unit) + 1 : 0, unit,
+		 at ? dot : unit);
+	for (i = 0; i < ARRAY_SIZE(unit_folders); i++) {
+		snprintf(path, sizeof(path), "%s/%s", unit_folders[i], unit);
+		if (!access(path, F_OK))
+			return 1;
+		snprintf(path, sizeof(path), "%s/%s", unit_folders[i], template);
+		if (!access(path, F_OK))
+			return 1;
+	}
+	return 0;
+}
+
+/* A slice comes with the first unit in it, and needs no file. */
+static int is_unit_without_file(const char *name)
+{
+	const char *slash = strrchr(name, '/'), *unit = slash ? slash + 1 : name;
+
+	if (access("/run/systemd/system", F_OK))
+		return 0;
+	return (ends_with(unit, ".service") || ends_with(unit, ".scope")) && !unit_is_known(unit);
+}
+
+static void check_cgroup(const struct word *word, const char *key, struct problems *problems)
+{
+	char path[PATH_MAX];
+
+	switch (cgroup_find(word->text, path)) {
+	case CGROUP_FOUND:
+		break;
+	case CGROUP_MISSING:
+		if (is_unit_without_file(word->text))
+			problem_add(problems, word->line, 1,
+				    "%s %s does not exist, and systemd has no unit of this name: "
+				    "is the name right?",
+				    key, word->text);
+		else
+			problem_add(problems, word->line, 1,
+				    "%s %s does not exist: 'ppctl apply' has to be called again "
+				    "when it does, as in ExecStartPre= of its unit",
+				    key, word->text);
+		break;
+	case CGROUP_NONE:
+		problem_add(problems, word->line, 0, "%s %s is not a cgroup v2 directory", key,
+			    word->text);
+		break;
+	case CGROUP_ROOT:
+		problem_add(problems, word->line, 0,
+			    "%s %s is the root cgroup, every socket of the machine: name the %s",
+			    key, word->text, strcmp(key, "cgroup") ? "proxy's" : "mail server's");
+		break;
+	case CGROUP_NOT_MOUNTED:
+		problem_add(problems, word->line, 0,
+			    "cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
+		break;
+	}
+}
+
+/* The type of the route to an address (RTN_*); or -1: none, or -2: the kernel cannot say. */
+static int route_type(const struct prefix *prefix)
+{
+	unsigned int len = prefix->family == AF_INET ? 4 : 16;
+	struct {
+		struct nlmsghdr head;
+		struct rtmsg route;
+		struct rtattr attribute;
+		uint8_t address[16];
+	} message = {
+		.head = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_LENGTH(len),
+			 .nlmsg_type = RTM_GETROUTE,
+			 .nlmsg_flags = NLM_F_REQUEST},
+		.route = {.rtm_family = prefix->family, .rtm_dst_len = len * 8},
+		.attribute = {.rta_len = RTA_LENGTH(len), .rta_type = RTA_DST},
+	};
+	_Alignas(struct nlmsghdr) char buf[4096];
+	const struct nlmsghdr *head = (void *)buf;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), type = -2;
+	ssize_t got = -1;
+
+	memcpy(message.address, prefix->address, len);
+	if (fd >= 0 && send(fd, &message, message.head.nlmsg_len, 0) >= 0)
+		got = recv(fd, buf, sizeof(buf), 0);
+	if (got > 0 && NLMSG_OK(head, (unsigned int)got)) {
+		if (head->nlmsg_type == RTM_NEWROUTE)
+			type = ((const struct rtmsg *)NLMSG_DATA(head))->rtm_type;
+		else if (head->nlmsg_type == NLMSG_ERROR)
+			type = -1;
+	}
+	if (fd >= 0)
+		close(fd);
+	return type;
+}
+
+static void check_proxy(const struct section *section, const struct wanted_proxy *proxy,
+			struct problems *problems)
+{
+	char text[PREFIX_TEXT_MAX];
+	struct prefix prefix;
+
+	prefix_from_mapped(&prefix, proxy->key.address, proxy->key.length);
+	prefix_text(&prefix, text);
+	if (!prefix.length) {
+		problem_add(problems, proxy->line, 1,
+			    "proxy %s is every %s address: whoever reaches the port says who he is",
+			    text, prefix.family == AF_INET ? "IPv4" : "IPv6");
+		return;
+	}
+	switch (route_type(&prefix)) {
+	case RTN_LOCAL:
+		if (!section->senders.count)
+			problem_add(problems, proxy->line, 1,
+				    "proxy %s is this host: any process here would be believed; "
+				    "name the proxy's cgroup with proxy-cgroup",
+				    text);
+		break;
+	case RTN_UNREACHABLE:
+	case RTN_BLACKHOLE:
+	case RTN_PROHIBIT:
+	case -1:
+		problem_add(problems, proxy->line, 1,
+			    "proxy %s: there is no route to it: nothing can come from there", text);
+		break;
+	}
+}
+
+struct listening {
+	int any, ipv6;
+};
+
+static void look_for_listener(const char *file, unsigned int port, int ipv6,
+			      struct listening *listening)
+{
+	unsigned int local_port, state;
+	FILE *table = fopen(file, "re");
+	char line[512];
+
+	while (table && fgets(line, sizeof(line), table)) {
+		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local_port,
+			   &state) != 2 ||
+		    local_port != port || state != TCP_LISTEN_STATE)
+			continue;
+		listening->any = 1;
+		listening->ipv6 |= ipv6;
+	}
+	if (table)
+		fclose(table);
+}
+
+static void check_port(const struct wanted_port *port, struct problems *problems)
+{
+	struct listening listening = {};
+
+	look_for_listener("/proc/self/net/tcp", port->number, 0, &listening);
+	look_for_listener("/proc/self/net/tcp6", port->number, 1, &listening);
+	if (!listening.any)
+		problem_add(problems, port->line, 1,
+			    "port %u has no listener in this network namespace: the server is not "
+			    "started, or is in another one",
+			    port->number);
+	else if (port->policy.flags & PP_PORT_TRANSPARENT && !listening.ipv6)
+		problem_add(problems, port->line, 1,
+			    "port %u is transparent, and listens on IPv4 only: it is told of an "
+			    "IPv6 client as 192.0.0.8; have the server listen on [::]",
+			    port->number);
+}
+
+static void check_section(const struct section *section, struct problems *problems)
+{
+	size_t i;
+
+	for (i = 0; i < section->cgroups.count; i++)
+		check_cgroup(&section->cgroups.word[i], "cgroup", problems);
+	for (i = 0; i < section->senders.count; i++)
+		check_cgroup(&section->senders.word[i], "proxy-cgroup", problems);
+	for (i = 0; i < section->proxy_count; i++)
+		check_proxy(section, &section->proxies[i], problems);
+	for (i = 0; i < section->port_count; i++)
+		check_port(&section->ports[i], problems);
+	for (i = 0; i < section->interfaces.count; i++) {
+		if (!if_nametoindex(section->interfaces.word[i].text))
+			problem_add(problems, section->interfaces.word[i].line, 1,
+				    "interface %s does not exist in this network namespace: what "
+				    "proxies send by it to a port with a split is dropped",
+				    section->interfaces.word[i].text);
+	}
+}
+
+/* Whoever can write to the file says who is believed. */
+static void check_file(const char *file, struct problems *problems)
+{
+	struct stat st;
+
+	if (!stat(file, &st) && st.st_mode & S_IWOTH)
+		problem_add(problems, 0, 1, "everybody may write to it: chmod o-w %s", file);
+}
+
+static void print_problem(const char *file, const struct problem *problem)
+{
+	const char *kind = problem->warning ? "warning: " : "";
+
+	if (problem->line)
+		fprintf(stderr, "%s:%u: %s%s\n", file, problem->line, kind, problem->text);
+	else
+		fprintf(stderr, "%s: %s%s\n", file, kind, problem->text);
+}
+
+static void print_problems_json(const char *file, const struct problems *problems)
+{
+	struct json_object *object = json_object_new_object(), *list = json_object_new_array(), *one;
+	size_t i;
+
+	for (i = 0; i < problems->count; i++) {
+		one = json_object_new_object();
+		json_object_object_add(one, "line",
+				       json_object_new_int(problems->problem[i].line));
+		json_object_object_add(one, "level",
+				       json_object_new_string(problems->problem[i].warning
+								      ? "warning"
+								      : "error"));
+		json_object_object_add(one, "text",
+				       json_object_new_string(problems->problem[i].text));
+		json_object_array_add(list, one);
+	}
+	json_object_object_add(object, "file", json_object_new_string(file));
+	json_object_object_add(object, "problems", list);
+	print_json(object);
+}
+
+static int config_read(const char *file, struct config *config, struct problems *problems)
+{
+	size_t len;
+	char *text = file_read(file, &len);
+
+	memset(config, 0, sizeof(*config));
+	if (!text)
+		return error("%s: %s", file, strerror(errno));
+	config_parse(config, text, len, problems);
+	free(text);
+	return 0;
+}
+
+int config_load(const char *file, struct config *config, int with_warnings)
+{
+	struct problems problems = {};
+	size_t i;
+	int result;
+
+	if (config_read(file, config, &problems))
+		return -1;
+	for (i = 0; i < config->count; i++)
+		check_section(&config->sections[i], &problems);
+	check_file(file, &problems);
+	problems_sort(&problems);
+	if (problems.no_memory)
+		error("%s", strerror(ENOMEM));
+	if (options.json && (with_warnings || problems.errors))
+		print_problems_json(file, &problems);
+	for (i = 0; !options.json && i < problems.count; i++) {
+		if (with_warnings || !problems.problem[i].warning)
+			print_problem(file, &problems.problem[i]);
+	}
+	result = problems.errors || problems.no_memory ? -1 : 0;
+	problems_free(&problems);
+	if (result)
+		config_free(config);
+	return result;
+}
+
+int command_check(int argc, char **argv)
+{
+	const char *file = argc ? argv[0] : DEFAULT_CONFIG;
+	struct config config;
+	size_t count;
+
+	if (config_load(file, &config, 1))
+		return -1;
+	count = config.count;
+	config_free(&config);
+	say("%s: sections: %zu, no error", file, count);
+	return 0;
+}
