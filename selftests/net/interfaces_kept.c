@@ -120,14 +120,12 @@ static void two_sets_have_hooks_on_one_interface(void **state)
 	int there = link_up();
 
 	(void)state;
-	run(0, "mkdir $LAB_CGROUP/second && " PPCTL
-	       "up --pin $LAB_BPFFS/two --cgroup $LAB_CGROUP/second --port 2552 "
-	       "--split yes");
+	run(0, PPCTL "up --pin $LAB_BPFFS/two --cgroup $LAB_OUTSIDE --port 2552 --split yes");
 	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked(LINK);
 	assert_int_equal(programs_on(LINK), 4);
 	serves_link(there);
-	run(0, PPCTL "down --pin $LAB_BPFFS/two && rmdir $LAB_CGROUP/second");
+	run(0, PPCTL "down --pin $LAB_BPFFS/two");
 	assert_hooked(LINK);
 	assert_int_equal(programs_on(LINK), 2);
 	serves_link(there);

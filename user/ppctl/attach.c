@@ -65,6 +65,7 @@ static int add_link(struct cgroup_links *links, const char *pin)
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
 	struct cgroup_link link = {}, *grown;
+	char path[PATH_MAX];
 	int fd;
 
 	link.program = program_of_pin(pin, &link.plain);
@@ -79,6 +80,9 @@ static int add_link(struct cgroup_links *links, const char *pin)
 	close(fd);
 	snprintf(link.pin, sizeof(link.pin), "%s", pin);
 	link.cgroup = info.cgroup.cgroup_id;
+	/* the kernel detaches a link some time after its cgroup is removed */
+	if (link.cgroup && cgroup_path_of_id(link.cgroup, path) && errno == ESTALE)
+		link.cgroup = CGROUP_GONE;
 	link.program_id = info.prog_id;
 	grown = array_grow(links->link, links->count, 1, sizeof(*grown));
 	if (!grown)

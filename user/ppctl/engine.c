@@ -83,7 +83,8 @@ static int check_other_sets(const struct section *wanted, const struct words *ig
 		if (!gate)
 			continue;
 		set_of_gate(gate, set);
-		if (is_ignored(ignored, set))
+		/* what is left of this one is removed first */
+		if (!strcmp(set, options.pin) || is_ignored(ignored, set))
 			continue;
 		return error("cgroup %s is served by another set already, %s%s (%s): 'ppctl down' "
 			     "of that one first, or name another cgroup",
@@ -198,6 +199,10 @@ static int open_set(struct job *job)
 		if (job->state != SET_NONE)
 			pin_remove_all();
 		if (pin_make_directories() || set_make())
+			return -1;
+		/* some of it may have been part of the rest */
+		plan_free(&job->plan);
+		if (plan_make(job->wanted, job->exact, &job->plan))
 			return -1;
 	} else if (set_flag(PP_CONFIG_CHANGING, 1)) {
 		return -1;
