@@ -4,6 +4,7 @@
  * set is marked as one that is being changed, changed, compared again, and unmarked. What fails is
  * taken back; what is killed leaves the mark, and the next call completes it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,37 +26,51 @@ void job_free(struct job *job)
 	section_free(&job->before);
 }
 
-/* The set that has the program @gate on a cgroup; or "" where none of ours has it. */
-static void set_of_gate(uint32_t gate, char set[PATH_MAX])
+/* Which of these sets has the program @gate on a cgroup? */
+static int find_gate(const struct words *paths, uint32_t gate, char set[PATH_MAX])
 {
 	const char *pin = options.pin;
-	char dir[PATH_MAX], *slash;
 	struct cgroup_links links;
-	struct words paths;
 	size_t i, k;
+	int found = 0;
+
+	for (i = 0; i < paths->count && !found; i++) {
+		options.pin = paths->word[i].text;
+		if (!cgroup_links_read(&links)) {
+			for (k = 0; k < links.count; k++)
+				found |= links.link[k].program_id == gate;
+		}
+		cgroup_links_free(&links);
+		if (found)
+			snprintf(set, PATH_MAX, "%s", paths->word[i].text);
+	}
+	options.pin = pin;
+	return found;
+}
+
+/* The set that has it; or "" where it is not one of this BPF file system. */
+static void set_of_gate(uint32_t gate, char set[PATH_MAX])
+{
+	char root[PATH_MAX], dir[2 * PATH_MAX];
+	struct words paths = {};
+	struct dirent *entry;
+	int found = 0;
+	DIR *folder;
 
 	set[0] = 0;
-	snprintf(dir, sizeof(dir), "%s", pin);
-	slash = strrchr(dir, '/');
-	if (slash)
-		*slash = 0;
-	/* beside this one, and below it */
-	for (k = 0; k < 2 && !set[0]; k++) {
-		if (sets_list(k ? pin : dir, &paths))
+	if (pin_root(root))
+		return;
+	folder = opendir(root);
+	while (folder && !found && (entry = readdir(folder))) {
+		if (entry->d_name[0] == '.')
 			continue;
-		for (i = 0; i < paths.count && !set[0]; i++) {
-			options.pin = paths.word[i].text;
-			if (!cgroup_links_read(&links)) {
-				while (links.count && links.link[links.count - 1].program_id != gate)
-					links.count--;
-				if (links.count)
-					snprintf(set, PATH_MAX, "%s", paths.word[i].text);
-			}
-			cgroup_links_free(&links);
-		}
-		options.pin = pin;
+		snprintf(dir, sizeof(dir), "%s/%s", root, entry->d_name);
+		if (!sets_list(dir, &paths))
+			found = find_gate(&paths, gate, set);
 		section_free(&(struct section){.cgroups = paths});
 	}
+	if (folder)
+		closedir(folder);
 }
 
 static int is_ignored(const struct words *ignored, const char *set)
@@ -88,7 +103,7 @@ static int check_other_sets(const struct section *wanted, const struct words *ig
 			continue;
 		return error("cgroup %s is served by another set already, %s%s (%s): 'ppctl down' "
 			     "of that one first, or name another cgroup",
-			     path, set[0] ? "pinned at " : "which is not pinned beside this one",
+			     path, set[0] ? "pinned at " : "which is not pinned on this BPF file system",
 			     set, where);
 	}
 	return 0;
@@ -281,6 +296,7 @@ static int close_set(struct job *job)
 		return -1;
 	if (!job->opened)
 		return 0;
+	senders_sweep();
 	if (follow_senders() || verify(job))
 		return -1;
 	return set_flag(PP_CONFIG_CHANGING, 0);

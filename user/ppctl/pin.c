@@ -129,16 +129,14 @@ static int is_on_bpffs(const char *path)
 	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
-/* One lock for all sets of a BPF file system: its root, which nobody removes. Sets are compared
- * with one another, and several are changed by one 'ppctl apply'. */
-int pin_lock(void)
+int pin_root(char path[PATH_MAX])
 {
-	char path[PATH_MAX], above[PATH_MAX], *slash;
+	char above[PATH_MAX], *slash;
 
-	snprintf(path, sizeof(path), "%s", options.pin);
+	snprintf(path, PATH_MAX, "%s", options.pin);
 	slash = strrchr(path, '/');
-	if (lock >= 0 || !slash || slash == path)
-		return 0; /* it says so later */
+	if (!slash || slash == path)
+		return -1;
 	*slash = 0;
 	for (;;) {
 		snprintf(above, sizeof(above), "%s", path);
@@ -148,10 +146,19 @@ int pin_lock(void)
 		*slash = 0;
 		if (is_on_bpffs(path) && !is_on_bpffs(above))
 			break;
-		memcpy(path, above, sizeof(path));
+		memcpy(path, above, sizeof(above));
 	}
-	if (!is_on_bpffs(path))
-		return 0;
+	return is_on_bpffs(path) ? 0 : -1;
+}
+
+/* One lock for all sets of a BPF file system: its root, which nobody removes. Sets are compared
+ * with one another, and several are changed by one 'ppctl apply'. */
+int pin_lock(void)
+{
+	char path[PATH_MAX];
+
+	if (lock >= 0 || pin_root(path))
+		return 0; /* what is wrong is said later */
 	lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0)
 		return 0;

@@ -120,6 +120,8 @@ int pin_replace(const char *kind, const char *name, int fd);
 int pin_exists(const char *kind, const char *name);
 /* Is there a set, or what is left of one? Return: 1; or 0 with errno. */
 int pin_has_any(void);
+/* Where the BPF file system of options.pin is mounted. Return: 0, or -1 and no error is said. */
+int pin_root(char path[PATH_MAX]);
 /* Waits until no other ppctl changes what is pinned, and keeps others waiting until this one ends.
  */
 int pin_lock(void);
