@@ -101,14 +101,19 @@ static void replaced_20_times_under_load_nothing_is_lost(void **state)
 	close_link(&link);
 }
 
-static void set_build(uint64_t id)
+static void set_build_at(const char *path, uint64_t id)
 {
-	int map = bpf_obj_get(PIN "/maps/pp_build");
+	int map = bpf_obj_get(path);
 	__u32 zero = 0;
 
 	assert_true(map >= 0);
 	assert_int_equal(bpf_map_update_elem(map, &zero, &id, BPF_ANY), 0);
 	close(map);
+}
+
+static void set_build(uint64_t id)
+{
+	set_build_at(PIN "/maps/pp_build", id);
 }
 
 static void up_replaces_the_programs_of_another_build(void **state)
@@ -135,6 +140,53 @@ static void up_replaces_the_programs_of_another_build(void **state)
 	bulk_go_on(bulk, SOME);
 	bulk_end(bulk);
 	close_link(&link);
+}
+
+/* The same configuration, and one with more in it. */
+static void apply_replaces_the_programs_of_another_build(void **state)
+{
+	struct bulk *bulk;
+	struct link link;
+
+	(void)state;
+	open_transparent(&link);
+	bulk = bulk_begin(link.client, link.server);
+	set_build_at(PIN "/mail/maps/pp_build", 4711);
+	if (!strstr(run(0, "build/bin/ppctl apply /tmp/mail.conf"),
+		    "~ programs of another build (mail)"))
+		fail_msg("apply does not replace the programs of another build");
+	if (*run(0, "build/bin/ppctl apply /tmp/mail.conf"))
+		fail_msg("apply finds a difference where there is none");
+	assert_served();
+	bulk_go_on(bulk, SOME);
+	set_build_at(PIN "/mail/maps/pp_build", 4711);
+	run(0, "echo 'port = 2999' >>/tmp/mail.conf");
+	if (!strstr(run(0, "build/bin/ppctl apply /tmp/mail.conf"), "+ port 2999 "))
+		fail_msg("apply does not add the port");
+	assert_served();
+	bulk_go_on(bulk, SOME);
+	bulk_end(bulk);
+	close_link(&link);
+}
+
+static int setup_apply(void **state)
+{
+	(void)state;
+	run(0,
+	    "printf '[serve mail]\\ncgroup = %%s\\nport = %d transparent=yes gate=30s\\n"
+	    "proxy = %s\\n' $LAB_CGROUP >/tmp/mail.conf",
+	    TRANSPARENT, PROXY);
+	run(0, "build/bin/ppctl apply /tmp/mail.conf");
+	listener = listen_on(SERVER, TRANSPARENT);
+	return 0;
+}
+
+static int teardown_apply(void **state)
+{
+	(void)state;
+	close(listener);
+	run(0, "build/bin/ppctl --pin " PIN "/mail down --now");
+	return 0;
 }
 
 static void a_map_that_does_not_fit_is_refused_by_name(void **state)
@@ -233,6 +285,8 @@ int main(void)
 						served_setup, teardown),
 		cmocka_unit_test_setup_teardown(up_replaces_the_programs_of_another_build,
 						served_setup, teardown),
+		cmocka_unit_test_setup_teardown(apply_replaces_the_programs_of_another_build,
+						setup_apply, teardown_apply),
 		cmocka_unit_test_setup_teardown(a_map_that_does_not_fit_is_refused_by_name,
 						served_setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_anywhere_the_next_upgrade_completes_it,
