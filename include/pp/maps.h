@@ -19,12 +19,12 @@
 
 /* pp_version: one entry, ppctl's own. Who has made the set, or replaced its programs last. */
 struct pp_version {
-	__u32 abi;	/* PP_MAPS_ABI */
-	char name[60];	/* "0.1.0" */
+	__u32 abi;     /* PP_MAPS_ABI */
+	char name[60]; /* "0.1.0" */
 };
 
-/* pp_configured: one entry, ppctl's own. Lines "KIND NAME", where KIND is cgroup or proxy-cgroup; it
- * ends with a 0. */
+/* pp_configured: one entry, ppctl's own. Lines "KIND NAME", where KIND is cgroup or proxy-cgroup;
+ * it ends with a 0. */
 #define PP_CONFIGURED_LEN 65536
 
 /* pp_proxies: LPM trie. IPv4 prefixes are v4-mapped, with 96 added to their length. */
@@ -118,7 +118,8 @@ struct pp_outgoing {
 	0x01		      /* there is a proxy cgroup: over loopback, only it is believed */
 #define PP_CONFIG_HOOKED 0x02 /* pp_in and pp_out are on interfaces */
 #define PP_CONFIG_DOWN	 0x04 /* 'ppctl down' waits for the last connections to be gone */
-#define PP_CONFIG_CHANGING 	0x08 /* 'ppctl up' or 'ppctl apply' is at it; or was, and was broken off */
+#define PP_CONFIG_CHANGING \
+	0x08 /* 'ppctl up' or 'ppctl apply' is at it; or was, and was broken off */
 
 struct pp_config {
 	__u32 flags; /* PP_CONFIG_* */

@@ -37,6 +37,28 @@ static void an_unmarked_host_passes_the_gate_at_once(void **state)
 	close_both(client, server);
 }
 
+static void all_of_ipv6_is_no_ipv4(void **state)
+{
+	int listener6 = listen_on(SERVER6, OPEN), client, server;
+	struct pp_origin origin;
+
+	(void)state;
+	run(0, "build/bin/ppctl proxy add ::/0");
+	client = connect_to(OTHER6, SERVER6, OPEN);
+	send_text(client, LINE);
+	server = accept_within(listener6, SOON_MS);
+	assert_origin(server, LINE_ORIGIN);
+	close_both(client, server);
+	client = connect_to(OTHER, SERVER, PORT);
+	server = accept_within(listener, SOON_MS);
+	send_text(client, LINE);
+	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
+	assert_reads_text(server, LINE);
+	close_both(client, server);
+	run(0, "build/bin/ppctl proxy del ::/0");
+	close(listener6);
+}
+
 static void the_gate_opens_when_its_time_is_up(void **state)
 {
 	int64_t start = now_ms();
@@ -144,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept_waits_for_the_header),
 		cmocka_unit_test(an_unmarked_host_passes_the_gate_at_once),
+		cmocka_unit_test(all_of_ipv6_is_no_ipv4),
 		cmocka_unit_test(the_gate_opens_when_its_time_is_up),
 		cmocka_unit_test(the_default_gate_opens_after_three_seconds),
 		cmocka_unit_test(a_slow_header_within_the_gate_time_is_in_time),

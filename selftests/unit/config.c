@@ -95,11 +95,16 @@ static void prefixes_that_cover_ipv4_are_for_ipv6_alone(void **state)
 		const char *text;
 		unsigned int flags;
 	} cases[] = {
-		{"::/0", PP_PROXY_NOT_IPV4},	   {"::/64", PP_PROXY_NOT_IPV4},
-		{"::fffe:0:0/95", PP_PROXY_NOT_IPV4}, {"8000::/1", 0},
-		{"0.0.0.0/0", 0},		   {"::ffff:0:0/96", 0},
-		{"2001:db8::/32", 0},		   {"::1", 0},
-		{"::/80", PP_PROXY_NOT_IPV4},	   {"::/96", 0},
+		{"::/0", PP_PROXY_NOT_IPV4},
+		{"::/64", PP_PROXY_NOT_IPV4},
+		{"::fffe:0:0/95", PP_PROXY_NOT_IPV4},
+		{"8000::/1", 0},
+		{"0.0.0.0/0", 0},
+		{"::ffff:0:0/96", 0},
+		{"2001:db8::/32", 0},
+		{"::1", 0},
+		{"::/80", PP_PROXY_NOT_IPV4},
+		{"::/96", 0},
 	};
 	struct problems problems;
 	struct config config;
@@ -275,8 +280,9 @@ static void no_text_is_too_odd(void **state)
 
 		for (i = 0; i < sizeof(text); i++) {
 			random = random * 1103515245 + 12345;
-			text[i] = seed & 1 ? "[]serv a=port2,5:/\n#; \t"[(random >> 16 & 0x7fff) % 23]
-					   : (char)(random >> 16);
+			text[i] =
+				seed & 1 ? "[]serv a=port2,5:/\n#; \t"[(random >> 16 & 0x7fff) % 23]
+					 : (char)(random >> 16);
 		}
 		config_parse(&config, text, sizeof(text), &problems);
 		config_free(&config);

@@ -49,8 +49,7 @@ void problem_add(struct problems *problems, unsigned int line, int warning, cons
 		problems->no_memory = 1;
 		return;
 	}
-	grown[problems->count++] =
-		(struct problem){.line = line, .warning = warning, .text = text};
+	grown[problems->count++] = (struct problem){.line = line, .warning = warning, .text = text};
 }
 
 static int by_line(const void *left, const void *right)
@@ -212,8 +211,7 @@ static void add_word(const char *text, void *context)
 void section_add_words(struct words *words, const char *value, unsigned int line, const char *key,
 		       struct problems *problems)
 {
-	struct place place = {
-		.words = words, .key = key, .line = line, .problems = problems};
+	struct place place = {.words = words, .key = key, .line = line, .problems = problems};
 
 	each_word(value, add_word, &place);
 }
@@ -337,8 +335,8 @@ static void add_port(const char *text, void *context)
 		return;
 	}
 	if (section->port_count == SET_PORTS_MAX) {
-		problem_add(place->problems, place->line, 0, "port %s: a set has room for %d",
-			    text, SET_PORTS_MAX);
+		problem_add(place->problems, place->line, 0, "port %s: a set has room for %d", text,
+			    SET_PORTS_MAX);
 		return;
 	}
 	grown = array_grow(section->ports, section->port_count, 1, sizeof(*grown));
@@ -418,8 +416,8 @@ int policy_make(const struct policy *given, const struct policy *defaults, struc
 		       "has no use for a bad one";
 	memset(policy, 0, sizeof(*policy));
 	policy->gate_ms = value[POLICY_GATE];
-	policy->split = value[POLICY_SPLIT] || value[POLICY_TRANSPARENT] ? PP_SPLIT_YES
-									  : PP_SPLIT_NO;
+	policy->split =
+		value[POLICY_SPLIT] || value[POLICY_TRANSPARENT] ? PP_SPLIT_YES : PP_SPLIT_NO;
 	policy->on_bad = value[POLICY_TRANSPARENT] ? PP_ON_BAD_DROP : value[POLICY_ON_BAD];
 	policy->flags = (value[POLICY_TRANSPARENT] ? PP_PORT_TRANSPARENT : 0) |
 			(value[POLICY_LOCAL] ? PP_PORT_LOCAL : 0) |
@@ -644,8 +642,8 @@ static void finish_section(struct section *section, struct problems *problems)
 	size_t i;
 
 	for (i = 0; i < section->port_count; i++) {
-		if (policy_make(&section->ports[i].own, &section->policy,
-				&section->ports[i].policy, &why))
+		if (policy_make(&section->ports[i].own, &section->policy, &section->ports[i].policy,
+				&why))
 			problem_add(problems, section->ports[i].line, 0, "port %u: %s",
 				    section->ports[i].number, why);
 		split |= section->ports[i].policy.split != PP_SPLIT_NO;

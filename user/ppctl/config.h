@@ -11,13 +11,13 @@
 
 #include <pp/maps.h>
 
-#define DEFAULT_CONFIG	 "/etc/ppsplit.conf"
-#define DEFAULT_GATE_MS	 3000 /* one TCP retransmission, as the protocol asks for at least */
-#define SET_NAME_MAX	 32
-#define CGROUP_NAME_MAX	 1024
-#define SET_PORTS_MAX	 256  /* max_entries of the maps */
-#define SET_PROXIES_MAX	 1024
-#define INTERFACE_MAX	 15 /* IFNAMSIZ - 1 */
+#define DEFAULT_CONFIG	"/etc/ppsplit.conf"
+#define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */
+#define SET_NAME_MAX	32
+#define CGROUP_NAME_MAX 1024
+#define SET_PORTS_MAX	256 /* max_entries of the maps */
+#define SET_PROXIES_MAX 1024
+#define INTERFACE_MAX	15 /* IFNAMSIZ - 1 */
 
 /* What is wrong, or cannot work, and where. */
 struct problem {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The names of cgroups that a set was given, whether they exist or not: in a map of one entry, which
- * is text, and is pinned with the set.
+ * The names of cgroups that a set was given, whether they exist or not: in a map of one entry,
+ * which is text, and is pinned with the set.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -124,8 +124,7 @@ static void add_missing(struct json_object *list, const char *kind, const struct
 			continue;
 		object = json_object_new_object();
 		json_object_object_add(object, "kind", json_object_new_string(kind));
-		json_object_object_add(object, "name",
-				       json_object_new_string(words->word[i].text));
+		json_object_object_add(object, "name", json_object_new_string(words->word[i].text));
 		json_object_array_add(list, object);
 	}
 }

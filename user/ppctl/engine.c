@@ -103,7 +103,8 @@ static int check_other_sets(const struct section *wanted, const struct words *ig
 			continue;
 		return error("cgroup %s is served by another set already, %s%s (%s): 'ppctl down' "
 			     "of that one first, or name another cgroup",
-			     path, set[0] ? "pinned at " : "which is not pinned on this BPF file system",
+			     path,
+			     set[0] ? "pinned at " : "which is not pinned on this BPF file system",
 			     set, where);
 	}
 	return 0;
@@ -315,8 +316,8 @@ static int take_back(struct job *job)
 	}
 	if (plan_make(back.wanted, 1, &back.plan))
 		return -1;
-	result = note_names(back.wanted, 1) || take_away(&back) || add(&back) ||
-		 follow_senders() || verify(&back);
+	result = note_names(back.wanted, 1) || take_away(&back) || add(&back) || follow_senders() ||
+		 verify(&back);
 	/* a change that was broken off before is still not complete */
 	if (!result && !job->broken)
 		result = set_flag(PP_CONFIG_CHANGING, 0);
@@ -336,7 +337,7 @@ static void take_all_back(struct job *jobs, size_t count)
 
 int engine_run(struct job *jobs, size_t count)
 {
-	static int (*const stages[])(struct job *job) = {open_set, take_away, add, close_set};
+	static int (*const stages[])(struct job * job) = {open_set, take_away, add, close_set};
 	size_t stage, i;
 
 	for (stage = 0; stage < ARRAY_SIZE(stages); stage++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From what is pinned to what is wanted, for one set ('ppctl up') or several ('ppctl apply'): all of
- * it, or nothing.
+ * From what is pinned to what is wanted, for one set ('ppctl up') or several ('ppctl apply'): all
+ * of it, or nothing.
  */
 #ifndef PPCTL_ENGINE_H
 #define PPCTL_ENGINE_H

@@ -22,9 +22,8 @@
 #define PORT_STATE (PP_PORT_DRAINING | PP_PORT_WAS_SPLIT | PP_PORT_DOWN)
 
 static const char *const kind_names[] = {
-	[CHANGE_PROXY] = "proxy",	  [CHANGE_SENDER] = "proxy-cgroup",
-	[CHANGE_PORT] = "port",		  [CHANGE_CGROUP] = "cgroup",
-	[CHANGE_INTERFACE] = "interface",
+	[CHANGE_PROXY] = "proxy",   [CHANGE_SENDER] = "proxy-cgroup", [CHANGE_PORT] = "port",
+	[CHANGE_CGROUP] = "cgroup", [CHANGE_INTERFACE] = "interface",
 };
 
 void plan_free(struct plan *plan)

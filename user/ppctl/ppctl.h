@@ -19,14 +19,14 @@
 #include "command.h"
 #include "config.h"
 
-#define DEFAULT_PIN	"/sys/fs/bpf/pp"
-#define MAP_PROXIES	"pp_proxies"
-#define MAP_PORTS	"pp_ports"
-#define MAP_STATS	"pp_stats"
-#define MAP_CONFIG	"pp_config"
-#define MAP_GUARDED	"pp_guarded"
-#define MAP_ONLY	"pp_only"
-#define MAP_HOOKED	"pp_hooked"
+#define DEFAULT_PIN "/sys/fs/bpf/pp"
+#define MAP_PROXIES "pp_proxies"
+#define MAP_PORTS   "pp_ports"
+#define MAP_STATS   "pp_stats"
+#define MAP_CONFIG  "pp_config"
+#define MAP_GUARDED "pp_guarded"
+#define MAP_ONLY    "pp_only"
+#define MAP_HOOKED  "pp_hooked"
 
 /* Of what print_json() prints: another number when a field is gone, or means something else. */
 #define JSON_SCHEMA 1
@@ -181,7 +181,8 @@ void cgroup_links_free(struct cgroup_links *links);
 /* Are all of the programs on this cgroup, or any? */
 int cgroup_links_whole(const struct cgroup_links *links, uint64_t cgroup);
 int cgroup_links_any(const struct cgroup_links *links, uint64_t cgroup);
-/* Attaches those that are not yet; and takes them off a cgroup, from those that are gone, or all. */
+/* Attaches those that are not yet; and takes them off a cgroup, from those that are gone, or all.
+ */
 int cgroup_programs_attach(const char *cgroup);
 int cgroup_programs_detach(uint64_t cgroup);
 /* Is another set on the cgroup @cgroup, on one above it, or one below? Return: the id of its gate,
@@ -214,8 +215,8 @@ struct json_object *configured_missing(void);
 /* senders.c: links of pp_sender are pinned by their cgroup's id */
 #define SENDER_PROGRAM	   "pp_sender"
 #define SENDER_LINK_PREFIX SENDER_PROGRAM "_"
-/* @map: of pp_config. sender_attach() closes loopback to all others; senders_follow() opens it where
- * no proxy cgroup is left, and none is configured. */
+/* @map: of pp_config. sender_attach() closes loopback to all others; senders_follow() opens it
+ * where no proxy cgroup is left, and none is configured. */
 int sender_is_attached(uint64_t cgroup);
 int sender_attach(int map, const char *cgroup);
 void sender_detach(uint64_t cgroup);

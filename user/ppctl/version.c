@@ -74,8 +74,8 @@ int version_write(void)
 	__u32 zero = 0;
 
 	if (map < 0) {
-		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_VERSION, sizeof(zero),
-				     sizeof(version), 1, NULL);
+		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_VERSION, sizeof(zero), sizeof(version),
+				     1, NULL);
 		if (map < 0)
 			return error("%s: %s", MAP_VERSION, strerror(errno));
 		result = pin_replace("maps", MAP_VERSION, map);
@@ -125,13 +125,14 @@ int version_check(void)
 	for (i = 0; i < ARRAY_SIZE(known); i++) {
 		if (read_sizes(known[i].name, &info) || !is_of_another(i, &info))
 			continue;
-		return error("%s was pinned by ppsplit %s, this is %s: %s has keys of %u and "
-			     "values of %u bytes there, and %u and %u here. Use the ppctl that made "
-			     "it; 'ppctl down --now' removes it in any case, and what lives on it "
-			     "with it",
-			     options.pin, version.name[0] ? version.name : "(of no known version)",
-			     PP_VERSION, known[i].name, info.key_size, info.value_size,
-			     known[i].key_size, known[i].value_size);
+		return error(
+			"%s was pinned by ppsplit %s, this is %s: %s has keys of %u and "
+			"values of %u bytes there, and %u and %u here. Use the ppctl that made "
+			"it; 'ppctl down --now' removes it in any case, and what lives on it "
+			"with it",
+			options.pin, version.name[0] ? version.name : "(of no known version)",
+			PP_VERSION, known[i].name, info.key_size, info.value_size,
+			known[i].key_size, known[i].value_size);
 	}
 	return 0;
 }

@@ -14,8 +14,7 @@
 #define MAPPED_BITS 96
 
 /* Return: -1. */
-static int fail(char why[WHY_MAX], const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static int fail(char why[WHY_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int fail(char why[WHY_MAX], const char *format, ...)
 {
