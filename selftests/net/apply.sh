@@ -200,7 +200,7 @@ full() {
 	two && apply || return 1
 	printf 'proxy = 10.1.%d.%d\n' $(seq 1 1030 | awk '{ print int($1 / 250), $1 % 250 + 1 }') >"$tap_work/many"
 	sed -i "/2001:db8/r $tap_work/many" "$conf"
-	refuses 'a set has room for 1024' && two && apply && says_nothing
+	refuses 'pp_proxies is full .1024 entries.' && two && apply && says_nothing
 	: >"$conf" && apply
 }
 check more_than_there_is_room_for_changes_nothing full

@@ -177,14 +177,14 @@ static int setup_apply(void **state)
 	    "proxy = %s\\n' $LAB_CGROUP >/tmp/mail.conf",
 	    TRANSPARENT, PROXY);
 	run(0, "build/bin/ppctl apply /tmp/mail.conf");
-	listener = listen_on(SERVER, TRANSPARENT);
+	served_listener = listen_on(SERVER, TRANSPARENT);
 	return 0;
 }
 
 static int teardown_apply(void **state)
 {
 	(void)state;
-	close(listener);
+	close(served_listener);
 	run(0, "build/bin/ppctl --pin " PIN "/mail down --now");
 	return 0;
 }

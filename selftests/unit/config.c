@@ -170,7 +170,7 @@ static const struct mistake {
 	{GOOD "proxy = haproxy.example.net\n", 5, "'haproxy.example.net' is not an address prefix"},
 	{GOOD "proxy = 192.0.2.0/33\n", 5, "the prefix length is not a number from 0 to 32"},
 	{GOOD "proxy = 2001:db8::/129\n", 5, "the prefix length is not a number from 0 to 128"},
-	{GOOD "proxy = 192.0.2.1/24\n", 5, "has bits set behind the prefix length"},
+	{GOOD "proxy = 192.0.2.1/24\n", 5, "has bits set after the prefix length"},
 	{GOOD "proxy = 192.0.2.7/32\n", 5, "proxy 192.0.2.7/32 is in line 4 already"},
 	{GOOD "cgroup = mail.slice/\n", 5, "cgroup mail.slice is in line 2 already"},
 	{GOOD "cgroup = /sys/fs/cgroup/mail.slice\n", 5, "is in line 2 already: a cgroup belongs"},

@@ -241,7 +241,7 @@ static void add_proxy(const char *text, void *context)
 	}
 	if (section->proxy_count == SET_PROXIES_MAX) {
 		problem_add(place->problems, place->line, 0,
-			    "proxy %s: a set has room for %d: name larger networks", text,
+			    "proxy %s: pp_proxies is full (%d entries): name larger networks", text,
 			    SET_PROXIES_MAX);
 		return;
 	}
@@ -335,7 +335,7 @@ static void add_port(const char *text, void *context)
 		return;
 	}
 	if (section->port_count == SET_PORTS_MAX) {
-		problem_add(place->problems, place->line, 0, "port %s: a set has room for %d", text,
+		problem_add(place->problems, place->line, 0, "port %s: pp_ports is full (%d entries)", text,
 			    SET_PORTS_MAX);
 		return;
 	}
