@@ -63,7 +63,7 @@ each_example_is_understood() {
 		$ppctl $example --pin "$LAB_BPFFS/none" >"$say" 2>&1
 		status=$?
 		case $example in
-		help* | lookup*) $ppctl $example >"$say" 2>&1; status=$? ;;
+		help* | lookup* | check*) $ppctl $example >"$say" 2>&1; status=$? ;;
 		esac
 		[ $status -lt 2 ] || {
 			echo "$example: exit $status: $(cat "$say")"
@@ -74,7 +74,7 @@ each_example_is_understood() {
 check every_example_is_understood each_example_is_understood
 each_option_is_somebodys() {
 	$ppctl complete -- -- | cut -f 1 | grep -v -e '^--help$' -e '^--version$' | while read -r option; do
-		all_commands | while read -r command; do $ppctl help $command; done | grep -q "^  $option\b" || {
+		all_commands | while read -r command; do $ppctl help $command; done | grep -Eq "^  (-., )?$option\b" || {
 			echo "$option is of no command"
 			exit 1
 		}
@@ -128,7 +128,7 @@ before_and_after() {
 check options_stand_before_and_after_their_command before_and_after
 
 sets() {
-	mkdir "$LAB_CGROUP/web" && $up --set mail --port 25 && $ppctl up --cgroup "$LAB_CGROUP/web" --set web --port 80 || return 1
+	mkdir "${LAB_CGROUP%/*}/web" && $up --set mail --port 25 && $ppctl up --cgroup "${LAB_CGROUP%/*}/web" --set web --port 80 || return 1
 	[ -d "$pin/mail/maps" ] && [ -d "$pin/web/maps" ] || return 1
 	exits 2 "2 sets are up; which one: --set (mail, --set web|web, --set mail)\?" port add 465 || return 1
 	exits 2 'which one' down || return 1
@@ -138,13 +138,13 @@ sets() {
 	exits 1 'nothing is up' --pin "$pin" port list || return 1
 	exits 0 '^down$' down --set mail || return 1
 	# the one that is left needs no name
-	exits 0 '^80 ' port list && exits 0 '^down$' down && exits 1 'nothing is up' down && rmdir "$LAB_CGROUP/web"
+	exits 0 '^80 ' port list && exits 0 '^down$' down && exits 1 'nothing is up' down && rmdir "${LAB_CGROUP%/*}/web"
 }
 check a_set_is_named_where_there_are_several sets
 beside() {
-	mkdir "$LAB_CGROUP/web" && $up --port 25 && $ppctl up --cgroup "$LAB_CGROUP/web" --set web --port 80 || return 1
+	mkdir "${LAB_CGROUP%/*}/web" && $up --port 25 && $ppctl up --cgroup "${LAB_CGROUP%/*}/web" --set web --port 80 || return 1
 	exits 2 "which one: --pin $pin, --set web\?" port list && exits 0 '^25 ' port list --pin "$pin" || return 1
-	exits 0 '^down$' down --pin "$pin" && [ -d "$pin/web/maps" ] && exits 0 '^down$' down && rmdir "$LAB_CGROUP/web"
+	exits 0 '^down$' down --pin "$pin" && [ -d "$pin/web/maps" ] && exits 0 '^down$' down && rmdir "${LAB_CGROUP%/*}/web"
 }
 check a_set_in_the_directory_itself_and_one_below_it beside
 planted() {

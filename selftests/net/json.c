@@ -257,6 +257,16 @@ static void status_of_a_split(void)
 	close_both(here, other);
 }
 
+static void a_configuration(void)
+{
+	run(0, "printf '[serve mail]\\ncgroup = nowhere.slice\\nport = 25\\n' >/tmp/json.conf");
+	answers("check", "check /tmp/json.conf");
+	answers("apply", "apply /tmp/json.conf");
+	answers("down", "down --set mail");
+	run(0, "echo 'prot = 26' >>/tmp/json.conf");
+	json_object_put(answer(1, "check", "apply /tmp/json.conf"));
+}
+
 static void the_page_names_every_key_and_no_other(void **state)
 {
 	int listener = listen_on(SERVER, OPEN);
@@ -273,6 +283,7 @@ static void the_page_names_every_key_and_no_other(void **state)
 	lookups(listener);
 	lookup_of_a_senders(listener);
 	status_of_a_split();
+	a_configuration();
 	close(listener);
 	fails(1, "status");
 	assert_int_equal(missing(&found, &of_page, "not on the page") +
