@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../common/array.h"
@@ -190,13 +189,6 @@ static int run(struct application *application)
 	return 0;
 }
 
-static int make_directory(const char *dir)
-{
-	if (mkdir(dir, 0755) && errno != EEXIST)
-		return error("%s: %s", dir, strerror(errno));
-	return 0;
-}
-
 static void application_free(struct application *application)
 {
 	size_t i;
@@ -223,11 +215,7 @@ int command_apply(int argc, char **argv)
 	result = check_system() || pin_lock() || pin_check();
 	options.sets = application.dir;
 	result = result || find_sets(&application) ||
-		 (!options.dry_run && application.config.count &&
-		  make_directory(application.dir)) ||
 		 plan_all(&application) || run(&application);
-	if (!options.dry_run)
-		rmdir(application.dir); /* where nothing is left in it */
 	options.pin = application.dir;
 	application_free(&application);
 	return result ? -1 : 0;

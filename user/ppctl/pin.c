@@ -236,7 +236,7 @@ int pin_make_directories(void)
 	char path[PATH_MAX];
 	size_t i;
 
-	if (make_directory(options.pin))
+	if ((options.sets && make_directory(options.sets)) || make_directory(options.pin))
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pin_path(path, kinds[i], "");
@@ -306,6 +306,8 @@ void pin_remove_all(void)
 		rmdir(folder);
 	}
 	rmdir(options.pin);
+	if (options.sets) /* where this was the last one in it */
+		rmdir(options.sets);
 }
 
 int map_update_error(const char *map, int fd, const char *what, int error_number)
