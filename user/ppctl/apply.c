@@ -19,9 +19,9 @@
 struct application {
 	const char *dir;
 	struct config config;
-	struct words pins;  /* of the sections, in their order */
-	struct words sets;  /* that are there */
-	struct words gone;  /* of these: no section names them */
+	struct words pins; /* of the sections, in their order */
+	struct words sets; /* that are there */
+	struct words gone; /* of these: no section names them */
 	struct job *jobs;
 	struct json_object *changes;
 	int draining;
@@ -70,8 +70,7 @@ static int find_sets(struct application *application)
 	return result;
 }
 
-static void list_line(struct application *application, char sign, const char *what,
-		      const char *set)
+static void list_line(struct application *application, char sign, const char *what, const char *set)
 {
 	char line[256];
 
@@ -182,8 +181,8 @@ static void report(struct application *application)
 static int run(struct application *application)
 {
 	/* sets that go first: their cgroups may be wanted by others */
-	if (!options.dry_run && (remove_gone(application) ||
-				 engine_run(application->jobs, application->config.count)))
+	if (!options.dry_run &&
+	    (remove_gone(application) || engine_run(application->jobs, application->config.count)))
 		return -1;
 	report(application);
 	return 0;
@@ -214,8 +213,7 @@ int command_apply(int argc, char **argv)
 	options.names_later = 1;
 	result = check_system() || pin_lock() || pin_check();
 	options.sets = application.dir;
-	result = result || find_sets(&application) ||
-		 plan_all(&application) || run(&application);
+	result = result || find_sets(&application) || plan_all(&application) || run(&application);
 	options.pin = application.dir;
 	application_free(&application);
 	return result ? -1 : 0;

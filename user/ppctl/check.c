@@ -46,7 +46,7 @@ static char *file_read(const char *file, size_t *len)
 
 /* Where systemd looks for units. */
 static const char *const unit_folders[] = {
-	"/etc/systemd/system",	 "/run/systemd/system",	     "/run/systemd/transient",
+	"/etc/systemd/system",	  "/run/systemd/system",	   "/run/systemd/transient",
 	"/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
 	"/lib/systemd/system",
 };
@@ -273,17 +273,16 @@ static void print_problem(const char *file, const struct problem *problem)
 
 static void print_problems_json(const char *file, const struct problems *problems)
 {
-	struct json_object *object = json_object_new_object(), *list = json_object_new_array(), *one;
+	struct json_object *object = json_object_new_object(), *list = json_object_new_array(),
+			   *one;
 	size_t i;
 
 	for (i = 0; i < problems->count; i++) {
 		one = json_object_new_object();
-		json_object_object_add(one, "line",
-				       json_object_new_int(problems->problem[i].line));
-		json_object_object_add(one, "level",
-				       json_object_new_string(problems->problem[i].warning
-								      ? "warning"
-								      : "error"));
+		json_object_object_add(one, "line", json_object_new_int(problems->problem[i].line));
+		json_object_object_add(
+			one, "level",
+			json_object_new_string(problems->problem[i].warning ? "warning" : "error"));
 		json_object_object_add(one, "text",
 				       json_object_new_string(problems->problem[i].text));
 		json_object_array_add(list, one);

@@ -335,8 +335,8 @@ static void add_port(const char *text, void *context)
 		return;
 	}
 	if (section->port_count == SET_PORTS_MAX) {
-		problem_add(place->problems, place->line, 0, "port %s: pp_ports is full (%d entries)", text,
-			    SET_PORTS_MAX);
+		problem_add(place->problems, place->line, 0,
+			    "port %s: pp_ports is full (%d entries)", text, SET_PORTS_MAX);
 		return;
 	}
 	grown = array_grow(section->ports, section->port_count, 1, sizeof(*grown));

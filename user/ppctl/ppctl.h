@@ -94,8 +94,8 @@ struct json_object *set_object(void);
 /* Prints @object with the number of its schema, and frees it. */
 void print_json(struct json_object *object);
 
-/* choose.c: calls @each with the directory of each set that is up, or half up: that of options.pin itself,
- * and those in it. @name: NULL for the former. */
+/* choose.c: calls @each with the directory of each set that is up, or half up: that of options.pin
+ * itself, and those in it. @name: NULL for the former. */
 void choose_each(void (*each)(const char *directory, const char *name, void *context),
 		 void *context);
 /* Makes options.pin the directory of the set that the command is about. Return: 0; -2: there are

@@ -178,7 +178,7 @@ static int section_of_options(struct section *section)
 	for (i = 0; i < section->port_count; i++)
 		section->ports[i].policy = options.policy;
 	result = problems.errors ? usage_error("%s", problems.count ? problems.problem[0].text
-							      : strerror(ENOMEM))
+								    : strerror(ENOMEM))
 				 : 0;
 	problems_free(&problems);
 	return result;
@@ -311,7 +311,7 @@ int command_up(int argc, char **argv)
 	(void)argv;
 	if (!options.ports && options.policy_given)
 		return usage_error("%s belongs to the policy of a port: name the port with --port",
-			     options.policy_given);
+				   options.policy_given);
 	if (check_system() || cgroup_resolve("--cgroup", options.cgroup, path))
 		return -1;
 	result = section_of_options(&section);
