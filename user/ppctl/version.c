@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <pp/version.h>
 
 #include "../common/array.h"
 #include "ppctl.h"
