@@ -198,6 +198,7 @@ check what_fails_changes_nothing fails
 
 full() {
 	two && apply || return 1
+	# shellcheck disable=SC2046,SC2183 # printf repeats its format
 	printf 'proxy = 10.1.%d.%d\n' $(seq 1 1030 | awk '{ print int($1 / 250), $1 % 250 + 1 }') >"$tap_work/many"
 	sed -i "/2001:db8/r $tap_work/many" "$conf"
 	refuses 'pp_proxies is full .1024 entries.' && two && apply && says_nothing

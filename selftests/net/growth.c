@@ -25,7 +25,8 @@ static int growth_setup(void **state)
 	return 0;
 }
 
-/* A caller with @room bytes. Return: the bytes answered, or a negative errno; it wrote no others. */
+/* A caller with @room bytes. Return: the bytes answered, or a negative errno; it wrote no others.
+ */
 static int ask(int fd, int option, uint8_t *buf, size_t room)
 {
 	socklen_t len = room;
@@ -144,9 +145,7 @@ static void check_ends(unsigned int port, const struct ends *ends)
 		send_text(client, PAYLOAD);
 		server = accept_within(here, SOON_MS);
 		assert_int_equal(pp_lookup_wait(server, &origin, SOON_MS), 0);
-		assert_int_equal(origin.family, i == 0	 ? AF_INET
-						: i == 1 ? AF_INET6
-							 : AF_UNSPEC);
+		assert_int_equal(origin.family, i == 0 ? AF_INET : i == 1 ? AF_INET6 : AF_UNSPEC);
 		assert_ends(client, &origin);
 		memset(&origin, CANARY, sizeof(origin));
 		assert_int_equal(pp_lookup(server, &origin), 0);

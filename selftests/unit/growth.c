@@ -45,9 +45,9 @@ static void assert_filled(const union room *room, size_t size, const struct pp_o
 	size_t i;
 
 	for (i = 0; i < sizeof(room->bytes); i++) {
-		uint8_t wanted = i >= size	    ? CANARY
+		uint8_t wanted = i >= size	   ? CANARY
 				 : i < sizeof(*as) ? ((const uint8_t *)as)[i]
-						    : 0;
+						   : 0;
 
 		if (room->bytes[i] != wanted)
 			fail_msg("size %zu, byte %zu: %02x, not %02x", size, i, room->bytes[i],
@@ -129,9 +129,9 @@ static void a_struct_smaller_than_the_first_is_refused(void **state)
 		assert_int_equal(pp_lookup_sized(-1, origin, sizes[i]), -EINVAL);
 		assert_int_equal(pp_lookup_wait_sized(-1, origin, sizes[i], 0), -EINVAL);
 		assert_int_equal(pp_read_header_sized(-1, origin, sizes[i], 0), -EINVAL);
-		assert_int_equal(
-			pp_read_header_tlvs_sized(-1, origin, sizes[i], tlvs, sizeof(tlvs), 0),
-			-EINVAL);
+		assert_int_equal(pp_read_header_tlvs_sized(-1, origin, sizes[i], tlvs, sizeof(tlvs),
+							   0),
+				 -EINVAL);
 		assert_untouched(&room, CANARY);
 	}
 }
@@ -203,9 +203,8 @@ static void a_header_that_is_read_comes_with_the_proxys_name(void **state)
 			connect_pair(&pair, kinds[i].family, kinds[i].client_family);
 			names_of(&pair, &as);
 			memset(&room, CANARY, sizeof(room));
-			assert_int_equal(pp_read_header_sized(pair.server, &room.origin, size,
-							      WAIT_MS),
-					 0);
+			assert_int_equal(
+				pp_read_header_sized(pair.server, &room.origin, size, WAIT_MS), 0);
 			assert_filled(&room, size, &as);
 			close_pair(&pair);
 		}
