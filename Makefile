@@ -59,7 +59,7 @@ $(VERSION_H): FORCE
 		print "/* SPDX-License-Identifier: BSD-2-Clause */"; \
 		print "/*\n * The version: written by make from VERSION in the Makefile. Included by pp.h.\n */"; \
 		print "#ifndef PP_VERSION_H\n#define PP_VERSION_H\n"; \
-		printf "#define PP_VERSION \"%s\"\n", $$0; \
+		printf "#define PP_VERSION\t  \"%s\"\n", $$0; \
 		printf "#define PP_VERSION_NUMBER 0x%02x%02x%02x /* two digits each: major, minor, patch */\n", $$1, $$2, $$3; \
 		print "\n#endif" }' >$(BUILD)/version.h
 	@cmp -s $(BUILD)/version.h $@ || cp $(BUILD)/version.h $@

@@ -5,7 +5,7 @@
 #ifndef PP_VERSION_H
 #define PP_VERSION_H
 
-#define PP_VERSION "0.1.0"
+#define PP_VERSION	  "0.1.0"
 #define PP_VERSION_NUMBER 0x000100 /* two digits each: major, minor, patch */
 
 #endif
