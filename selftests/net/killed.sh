@@ -3,13 +3,13 @@
 # ppctl is killed at each system call with which it changes something. What is left is the old set, the
 # new one, or one that every command names as broken off, in which no proxy is believed on a port where
 # neither the old set nor the new one believes it; and the next call completes it. To try every call, and not
-# so many for each case: KILLS=1000 make check T=net/killed K=none
+# eight for each case: KILLS=1000 make check T=net/killed K=none
 # check: all
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 killer=build/selftests/tools/kill-at
 pin=$LAB_BPFFS/pp
-kills=${KILLS:-30}
+kills=${KILLS:-8}
 side=${LAB_CGROUP%/*}
 for name in a b c proxy; do mkdir -p "$side/$name" || exit 1; done
 
