@@ -121,6 +121,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 		goto lost;
 	if (work->socket.record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
+		record_count(&work->socket.record);
 		return DROP;
 	}
 	socket->have = len;

@@ -9,6 +9,8 @@
 #include "../lib/listeners.h"
 #include "../lib/net.h"
 
+#define OPEN_DROPPING 2532 /* no gate, and bad headers are dropped */
+
 static void header_alone_is_there_when_accept_returns(void **state)
 {
 	int client = connect_to(PROXY, SERVER, PORT), server;
@@ -363,6 +365,41 @@ static void a_bad_header_that_is_to_be_dropped_never_reaches_the_server(void **s
 	close(here);
 }
 
+/* The client sends @text, after a header's @first bytes that were sent and acknowledged, where it
+ * has some. Each segment that is dropped counts twice, a retransmission, too. */
+static void check_dropped(unsigned int port, const char *text, size_t first, const char *reason)
+{
+	int here = listen_on(SERVER, port), client = connect_to(PROXY, SERVER, port), server = -1;
+	long dropped = counter("dropped_bad"), before = counter(reason), now;
+
+	if (port == OPEN_DROPPING || first) {
+		send_all(client, text, first);
+		server = accept_within(here, SOON_MS);
+		if (first)
+			await_acknowledged(client);
+	}
+	send_all(client, text + first, strlen(text) - first);
+	while (counter("dropped_bad") == dropped)
+		usleep(10000);
+	reset(client); /* no retransmission comes between the counters */
+	now = counter("dropped_bad");
+	assert_int_equal(counter(reason) - before, now - dropped);
+	if (server >= 0)
+		close(server);
+	close(here);
+}
+
+static void a_bad_header_that_is_dropped_is_counted_by_reason_wherever_it_comes(void **state)
+{
+	(void)state;
+	run(0, "build/bin/ppctl port add %d --gate 0 --on-bad drop", OPEN_DROPPING);
+	check_dropped(DROPPING, "EHLO client.example\r\n", 0, "bad_signature");
+	check_dropped(DROPPING, "PROXY TCP4 256.1.1.1 1.2.3.4 1 2\r\n", 8, "bad_address");
+	check_dropped(OPEN_DROPPING, "EHLO client.example\r\n", 0, "bad_signature");
+	check_dropped(OPEN_DROPPING, "PROXY TCP4 1.1.1.1 1.2.3.4 1 99999\r\n", 8, "bad_port");
+	run(0, "build/bin/ppctl port del %d", OPEN_DROPPING);
+}
+
 static void an_ipv4_address_in_a_tcp6_line_is_taken_where_it_is_allowed(void **state)
 {
 	static const char mixed[] = "PROXY TCP6 192.0.2.7 2001:db8::1 4711 25\r\n";
@@ -482,6 +519,8 @@ int main(void)
 		cmocka_unit_test(an_unprivileged_process_may_look_up),
 		cmocka_unit_test(a_bad_header_is_told_and_counted_by_reason),
 		cmocka_unit_test(a_bad_header_that_is_to_be_dropped_never_reaches_the_server),
+		cmocka_unit_test(
+			a_bad_header_that_is_dropped_is_counted_by_reason_wherever_it_comes),
 		cmocka_unit_test(an_ipv4_address_in_a_tcp6_line_is_taken_where_it_is_allowed),
 		cmocka_unit_test(a_peer_that_closes_early_is_told),
 		cmocka_unit_test(aborted_connections_leave_nothing_behind),
