@@ -7,9 +7,10 @@
  *   SYN      pp_gate, on the server's cgroup, in a namespace without hooks, or to a port that is
  *            not served itself, notes it in pp_syns: this connection is for a server that is served
  *   SYN-ACK  pp_out finds it there, and notes the answer in pp_synacks
- *   header   pp_in asks pp_synacks in the request's place, and hands over by what DNAT leaves
- * alone: the proxy's end, the sequence number and the acknowledgement later    pp_forwarded is what
- * SK_STORAGE is elsewhere, until the socket is gone and TIME_WAIT over
+ *   header   pp_in asks pp_synacks in the request's place; its note for the new socket is found by
+ *            what DNAT leaves alone: the proxy's end, the sequence number, the acknowledgement
+ *   later    pp_forwarded is what SK_STORAGE is elsewhere, until the socket is gone and TIME_WAIT
+ *            is over
  *
  * A connection that was not noted passes as it is. Without the way back, pp_gate stops it at the
  * server's socket.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The guard of the split: nothing gets past it that pp_in has not seen.
+ * The guard of the split: nothing gets past it that pp_in has not seen, or that no record explains.
  */
 #ifndef PP_GUARD_H
 #define PP_GUARD_H
@@ -10,8 +10,8 @@
 #include "netns.h"
 #include "verdict.h"
 
-/* A segment to a port with a split that has not been through pp_in: counted by its interface, so
- * that ppctl can say which one has no hooks. */
+/* A segment of a proxy that pp_in has not seen, or that no record explains: counted by its
+ * interface, so that ppctl can say which one has no hooks. */
 static __noinline int guard_drop(struct __sk_buff *skb)
 {
 	struct pp_interface key = {

@@ -16,7 +16,7 @@
 #define CHECKSUM_COMPLETE    2
 #define CHECKSUM_PARTIAL     3
 
-#define HEADERS_MAX 128 /* bytes of IP and TCP headers that are rewritten, at most */
+#define HEADERS_MAX 128 /* more than the bytes of IP and TCP headers that can be rewritten */
 #define SUM_STEP    512
 
 /* Working memory, one for each CPU: tc programs run with bottom halves disabled. */

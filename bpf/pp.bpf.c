@@ -5,11 +5,13 @@
  *   pp_gate        cgroup_skb/ingress    holds bare ACKs, decodes headers; the split's guard
  *   pp_in          tc, ingress           split: cuts the header out, translates sequence numbers
  *   pp_out         tc, egress            split: translates acknowledgements
+ *   pp_in_bare, pp_out_bare              the same where packets have no link-layer header
  *   pp_sockops     sock_ops              gives a new connection's socket its record
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
- *   pp_count       iter on pp_origins    tells ppctl which connections are split
+ *   pp_count       iter on pp_origins    lists the connections that are split, for ppctl (count() is
+ *                                        another matter: it adds to a counter)
  *
  * and for proxies on this host, on their cgroup:
  *
@@ -87,7 +89,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	work->handshake.request = REQUEST_UNASKED;
 	work->handshake.waited_us = 0;
 
-	/* First the segment: no RST, and a SYN for what it begins. */
+	/* First the segment: a RST passes; a SYN begins a connection. */
 	failed = segment_read(skb, segment, 0);
 	if (!policy)
 		return failed ? PASS : gate_unserved(skb, listener, segment);

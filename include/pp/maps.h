@@ -164,18 +164,19 @@ enum pp_stat {
 	PP_STAT_LARGE = 7,	   /* headers larger than PP_WINDOW */
 	PP_STAT_DROPPED_BAD = 8,   /* segments with a bad header dropped (on_bad drop) */
 	PP_STAT_DROPPED_HOLE = 9,  /* segments that do not continue an incomplete header, dropped */
-	PP_STAT_GUARDED = 10,	   /* split: segments that did not pass pp_in, dropped */
+	PP_STAT_GUARDED = 10,	   /* split: segments that pp_in has not seen, or that no
+				    * record explains, dropped */
 	PP_STAT_SPLIT = 11,	   /* split: headers cut out of the stream */
 	PP_STAT_PIECES = 12,	   /* split: pieces of headers acknowledged in the server's place */
 	PP_STAT_NO_MEMORY = 13,	   /* a socket's record or header could not be stored */
 	PP_STAT_FOREIGN = 14,	   /* transparent: addresses that do not fit their socket */
-	PP_STAT_OUTSIDERS = 15,	   /* connections of processes outside of the proxies' cgroups */
+	PP_STAT_OUTSIDERS = 15,	   /* segments of processes outside of the proxies' cgroups */
 	PP_STAT_FROM_SENDER = 16,  /* headers whose record came from the sending side */
-	PP_STAT_SENDERS = 17,	   /* connections of proxy cgroups to served ports */
+	PP_STAT_SENDERS = 17,	   /* connections of proxy cgroups to ports with a served number */
 	PP_STAT_SENT = 18,	   /* of these: headers decoded at their send() */
 	PP_STAT_UNSEEN = 19,	   /* of these: headers left to the receiving side */
 	PP_STAT_SENDERS_NATIVE = 20,	 /* sockets that have left pp_senders */
-	PP_STAT_DROPPED_UNREADABLE = 21, /* segments with too many IPv6 extension headers */
+	PP_STAT_DROPPED_UNREADABLE = 21, /* segments whose headers cannot be read, dropped */
 	PP_STAT_DROPPED_FASTOPEN = 22,	 /* SYNs of proxies with TCP Fast Open, dropped */
 	PP_STAT_DROPPED_MPTCP = 23,	 /* SYNs of proxies with Multipath TCP, dropped */
 	PP_STAT_UNANNOUNCED = 24, /* segments of connections whose announcement is lost, dropped */
