@@ -57,12 +57,12 @@ static int stage_hand_over(struct stage *stage, __u32 cut)
 	stage->handover.flow = stage->key;
 	handover_key(&stage->at, (const __u64 *)stage->segment.source, stage->segment.source_port,
 		     stage->flow.first_seq, stage->segment.ack);
-	/* what was not there when this segment came, and is now, another CPU has put there for a
-	 * copy */
+	/* What was not there when this segment came, and is now, another CPU has put there for a
+	 * copy. Where the map only has no room just now, the proxy sends the segment again. */
 	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow,
 				stage->known ? BPF_ANY : BPF_NOEXIST))
 		return STAGE_LATE;
-	return bpf_map_update_elem(&pp_handovers, &stage->at, &stage->handover, BPF_ANY);
+	return bpf_map_update_elem(&pp_handovers, &stage->at, &stage->handover, BPF_ANY) ? -1 : 0;
 }
 
 /* A header that is none, one that does not come, or one whose connection ends before it. */
