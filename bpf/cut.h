@@ -44,9 +44,10 @@ static int move_headers(struct __sk_buff *skb, __u32 len)
 }
 
 /*
- * The same where the kernel would go on taking the checksum for a partial one that starts
- * elsewhere: it sees that this cannot be only when the headers move by more than their own length.
- * So they go @more bytes farther, and back; what they overwrite is put there again.
+ * The same for a cut that is no longer than what precedes the TCP header. The kernel would go on
+ * taking the checksum for a partial one, which starts elsewhere now. It gives that up only when the
+ * headers move by more than their own length. So they go @more bytes farther, and back; what they
+ * overwrite is restored.
  */
 static __noinline int move_headers_far(struct __sk_buff *skb, struct packet *packet, __u32 len)
 {

@@ -102,8 +102,8 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 }
 
 /* Does this segment acknowledge one of the kernel's SYN cookies, in a stream that begins with
- * @first_seq? Only the kernel knows. One that cannot be read is none that the kernel resets,
- * either. */
+ * @first_seq? Only the kernel knows. A packet that cannot be read counts as one: the
+ * kernel does not reset it, either. */
 static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
 		     const struct segment *segment, __u32 first_seq)
 {

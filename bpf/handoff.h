@@ -46,8 +46,8 @@ static void handoff_socket(struct pp_handoff *handoff, struct bpf_sock *listener
 	handoff->socket.record.sender_uid = 0;
 }
 
-/* Tells pp_sockops who makes a connection, where the segment has no header to tell: whichever
- * segment of it ends the handshake. */
+/* Tells pp_sockops who makes the connection, by a segment that has no header to say so. Each such
+ * segment is noted, since any of them may end the handshake. */
 static void hand_over_standing(struct bpf_sock *listener, const struct segment *segment,
 			       const struct pp_port *policy, __u8 kind)
 {
@@ -67,7 +67,7 @@ static void hand_over_standing(struct bpf_sock *listener, const struct segment *
 }
 
 /* Where there is a proxy cgroup, pp_sockops makes no record of what it was not told, and a
- * connection without a record is refused (see sockopt.h). */
+ * connection without a record is refused (see unrecorded.h). */
 static void hand_over_by(struct bpf_sock *listener, const struct segment *segment,
 			 const struct pp_port *policy, __u8 kind)
 {
@@ -184,7 +184,7 @@ static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
 
 	keep_handed_over(sk, handoff);
 	socket = bpf_sk_storage_get(&pp_origins, sk, &handoff->socket, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket) { /* sockopt.h and peername.h refuse what has no record */
+	if (!socket) { /* unrecorded.h: what has no record is refused */
 		count(PP_STAT_NO_MEMORY);
 		return;
 	}

@@ -2,8 +2,8 @@
 /*
  * The most frequent header by far, "PROXY TCP4 a b p q" CR LF, complete and right, decoded in a
  * straight line: a fifth of the instructions that the decoder of pp/header.h takes, a step for each
- * byte. It takes nothing that the decoder refuses, and reads nothing otherwise; what it does not
- * take, the decoder judges. selftests/unit/line.c compares the two.
+ * byte. It takes nothing that the decoder refuses, and reads it no differently; what it does
+ * not take, the decoder judges. selftests/unit/line.c compares the two.
  */
 #ifndef PP_LINE_H
 #define PP_LINE_H
@@ -28,8 +28,8 @@ struct line {
 	__u8 bytes[LINE_SIZE];
 };
 
-/* Results of the two below: offset after what was read, shifted by this, and the value; 0: it is
- * not that. */
+/* Results of line_quad() and line_port(): offset after what was read, shifted by this, and the
+ * value; 0: it is not that. */
 #define LINE_AT 32
 
 /* Decimal number of up to three digits, without a leading zero, up to 255, and @end after it. */

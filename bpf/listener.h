@@ -39,8 +39,8 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 
 	if (!handoff)
 		return DROP;
-	/* An announcement was found by its place. Else ask, also where it looks like a header: so
-	 * may what stands in a TLV, or after the header. */
+	/* An announcement was found by its place. Else ask, also where the segment looks like a
+	 * header: the inside of a TLV may look like one, too, and so may the payload. */
 	if (!outgoing && place_of(skb, segment, &work->handshake) == OVERTAKING) {
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;

@@ -52,7 +52,7 @@ static void segment_options(struct __sk_buff *skb, const struct segment *segment
 	bpf_loop(TCP_OPTIONS_MAX, option_step, scan, 0);
 }
 
-/* What a listener may make of a SYN besides plain TCP. */
+/* The kinds of connection besides plain TCP that a listener may make of a SYN. */
 struct listener_ways {
 	int mptcp;
 	int fastopen; /* a socket before the handshake is complete */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The maps, which ppctl, or bpftool's pinmaps, pins under /sys/fs/bpf/pp/maps/. Keys and values
- * that ppctl knows are in include/pp/maps.h, the others here.
+ * that ppctl knows are in include/pp/maps.h, the others here. Two are elsewhere, with their values:
+ * pp_stage in stage.h, and pp_packet in packet.h.
  */
 #ifndef PP_BPF_MAPS_H
 #define PP_BPF_MAPS_H
@@ -194,21 +195,6 @@ struct {
 	__type(value, __u64);
 } pp_syns SEC(".maps");
 
-/* Where such connections arrive: the server's own port, which may be another than the served one.
- */
-struct pp_inner {
-	__u64 netns_cookie;
-	__u32 port;
-	__u32 unused; /* 0 */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct pp_inner);
-	__type(value, __u32);
-} pp_inners SEC(".maps");
-
 /* The answer to it: what a request would say, where there is none to ask. */
 struct pp_synack {
 	__u64 sent_ns;
@@ -222,6 +208,21 @@ struct {
 	__type(key, struct pp_connection_key);
 	__type(value, struct pp_synack);
 } pp_synacks SEC(".maps");
+
+/* Where forwarded connections arrive: the server's own port, which may be another than the served
+ * one. */
+struct pp_inner {
+	__u64 netns_cookie;
+	__u32 port;
+	__u32 unused; /* 0 */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct pp_inner);
+	__type(value, __u32);
+} pp_inners SEC(".maps");
 
 /* A forwarded connection whose header was cut out. Nothing evicts it: no socket of this namespace
  * would tell again. */
@@ -303,7 +304,8 @@ struct {
 	__type(value, struct pp_outgoing);
 } pp_outgoing SEC(".maps");
 
-/* One entry. CLOCK_MONOTONIC, nanoseconds; 0: never. */
+/* One entry: when announcements were lost, and when maps were swept that nothing evicts from.
+ * CLOCK_MONOTONIC, nanoseconds; 0: never. */
 struct pp_loss {
 	__u64 lost_ns;		/* when an announcement last had no place in pp_outgoing */
 	__u64 swept_ns;		/* when pp_outgoing was last swept */

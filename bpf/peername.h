@@ -12,9 +12,8 @@
 #include "maps.h"
 #include "unrecorded.h"
 
-/* What they say where the origin's address does not
- * fit the socket: an IPv6 origin on an IPv4 socket, or a UNIX one. RFC 7600, section 4.8: an IPv4
- * address that nobody has. */
+/* The address that is told where the origin's does not fit the socket: an IPv6 origin on an IPv4
+ * socket, or a UNIX one. Nobody has it (RFC 7600, section 4.8). */
 #define DUMMY_IP4 0xc0000008 /* 192.0.0.8, host order */
 
 struct endpoint {

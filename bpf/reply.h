@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Makes of a packet one without payload: for the server, or turned round, for the proxy.
+ * Turns a packet into one without payload: for the server or, turned round, for the proxy.
  */
 #ifndef PP_REPLY_H
 #define PP_REPLY_H
@@ -82,7 +82,7 @@ static void set_reply(struct tcphdr *tcp, const struct reply *reply, __u32 tcp_l
 	tcp->check = 0;
 }
 
-/* Makes this packet one without payload. Return: 0, or -1. */
+/* Turns this packet into one without payload. Return: 0, or -1. */
 static int packet_become(struct __sk_buff *skb, struct packet *packet, const struct reply *reply)
 {
 	struct tcphdr *tcp = packet_tcp(packet);

@@ -33,7 +33,7 @@ struct {
 	__type(value, struct stage);
 } pp_stage SEC(".maps");
 
-/* The new segment's socket, and what it is to be told. */
+/* The new socket's record, as far as it is known before the header is decoded. */
 static void stage_socket(struct stage *stage, const struct pp_port *policy)
 {
 	struct pp_socket *socket = &stage->handover.socket;

@@ -10,11 +10,10 @@
 #include "outgoing.h"
 #include "policy.h"
 
-/* How long after a lost announcement no peer that might be its sender is a stranger: that one
- * gives up after two SYNs (see sender.h), 3 s after the first. */
+/* For so long after an announcement was lost, a peer that might be its sender does not count as a
+ * stranger. The sender gives up after two SYNs, 3 s after the first: see sender_lost(). */
 #define LOSS_NS (4 * 1000000000ULL)
 
-/* Who is at the other end of a connection that is being made to a served port. */
 enum standing {
 	STRANGER,    /* not a proxy */
 	PROXY,	     /* marked: announced by a proxy cgroup of this host, or by its address */

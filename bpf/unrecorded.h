@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A socket without a record.
+ * A socket without a record: what pp_getsockopt and the names of transparent mode make of it.
  */
 #ifndef PP_UNRECORDED_H
 #define PP_UNRECORDED_H
@@ -29,7 +29,7 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 }
 
 /* On a transparent port and without a record, a connection may be a proxy's (see record_absent()):
- * its own address must not be told here either. */
+ * the proxy's own address must not be told here, either. */
 static int is_unrecorded(struct bpf_sock *sk)
 {
 	__u16 port = CONTEXT_FIELD(sk->src_port);

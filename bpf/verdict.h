@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What programs say of a packet, and the mark that one leaves on it for another.
+ * Verdicts of the programs on a packet, and the mark that one leaves on it for another.
  */
 #ifndef PP_VERDICT_H
 #define PP_VERDICT_H

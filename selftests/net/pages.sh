@@ -125,6 +125,33 @@ each_file_is_there() {
 	done <"$tap_work/named"
 }
 
+# The same for HACKING.md and for the comments in bpf/, which name headers without their folder, and functions.
+each_pointer_leads_somewhere() {
+	{
+		grep -ohE '(^|[^a-z/_])(bpf|user|include|selftests|docs|\.ci)/[a-zA-Z0-9_/.-]*[a-zA-Z0-9_]' HACKING.md | sed 's/^[^a-z.]//'
+		{
+			cat HACKING.md
+			grep -hv '^#include' bpf/*.[ch] | grep -oE '(^|[[:space:]])(/\*|\*|//).*|/\*.*'
+		} | grep -oE '[a-zA-Z0-9_./-]+\.[ch]\>' | grep -v '^include/\(net\|linux\|uapi\)/'
+	} | grep -v 'NAME' | sort -u >"$tap_work/files"
+	grep -oE '`[a-z_0-9]+\(\)`' HACKING.md | tr -d '`()' | sort -u >"$tap_work/functions"
+	[ "$(wc -l <"$tap_work/files")" -ge 50 ] && [ "$(wc -l <"$tap_work/functions")" -ge 5 ] || return 1
+	while read -r file; do
+		set -- $file bpf/$file include/$file include/pp/$file user/*/$file
+		while [ $# -gt 0 ] && [ ! -e "$1" ]; do shift; done
+		[ $# -gt 0 ] || {
+			echo "HACKING.md or a comment in bpf/ names $file, which is not there"
+			return 1
+		}
+	done <"$tap_work/files"
+	while read -r name; do
+		grep -qrw "$name" bpf include user || {
+			echo "HACKING.md names $name(), which is not there"
+			return 1
+		}
+	done <"$tap_work/functions"
+}
+
 # selftests/README has a table of what each test covers.
 each_test_is_listed() {
 	for file in selftests/unit/*.c selftests/unit/*.sh selftests/net/*.c selftests/net/*.sh; do
@@ -149,5 +176,6 @@ check each_page_that_is_named_is_there each_reference_has_a_page
 check the_words_are_plain the_words_are_plain
 check each_link_leads_somewhere each_link_leads_somewhere
 check each_file_that_is_named_is_there each_file_is_there
+check each_file_and_function_that_a_developer_is_sent_to_is_there each_pointer_leads_somewhere
 check each_test_is_in_the_tests_own_page each_test_is_listed
 tap_end
