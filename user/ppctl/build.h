@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The BPF programs that this ppctl has, to be loaded, and which build a set is of. The functions
- * return 0, or -1 after an error.
+ * The BPF programs inside this ppctl: opens, loads and pins them, and says whether a set that is up
+ * has the same ones. Where nothing else is said, a function returns 0, or -1 after an error.
  */
 #ifndef PPCTL_BUILD_H
 #define PPCTL_BUILD_H
@@ -17,8 +17,9 @@ struct pp_bpf; /* of pp.skel.h */
 /* The object, not loaded, without its tc programs, which are loaded for each network namespace.
  * Return: NULL after an error. */
 struct pp_bpf *build_open(void);
-/* The same with nothing but these, for the network namespace with this cookie. */
+/* The same with the tc programs alone, for the network namespace with this cookie. */
 struct pp_bpf *build_open_tc(uint64_t cookie);
+/* The object of @build, for libbpf's functions. */
 struct bpf_object *build_object(struct pp_bpf *build);
 /* Before it is loaded: takes the pinned maps in place of new ones. Without @all a map may be
  * missing, or be working memory of another size: then there is a new one. */
@@ -34,6 +35,7 @@ int build_load_tc(uint64_t cookie, const char *const names[]);
 
 /* Notes which build the set's programs are of: last, when all are. */
 int build_write(void);
+/* Is that this build? Return: 1 or 0. */
 int build_is_same(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What waits for the last connection whose header pp_in has taken out: ports and whole sets that
- * are being removed.
+ * Ports and whole sets that are being removed: they wait for the last connection whose header
+ * pp_in has taken out.
  */
 #ifndef PPCTL_DRAIN_H
 #define PPCTL_DRAIN_H

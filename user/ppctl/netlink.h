@@ -27,7 +27,7 @@ struct interfaces {
 int interfaces_list(struct interfaces *list);
 /* Are there filters, of anybody, on the interface's clsact qdisc? Return: 1, 0; or -1. */
 int clsact_has_filters(unsigned int index);
-/* Has the interface an ingress qdisc in the place of clsact? */
+/* Does the interface have an ingress qdisc in the place of clsact? */
 int has_ingress_qdisc(unsigned int index);
 
 #endif
