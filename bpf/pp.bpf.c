@@ -10,8 +10,8 @@
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
- *   pp_count       iter on pp_origins    lists the connections that are split, for ppctl (count() is
- *                                        another matter: it adds to a counter)
+ *   pp_count       iter on pp_origins    lists the connections that are split, for ppctl (count()
+ * is another matter: it adds to a counter)
  *
  * and for proxies on this host, on their cgroup:
  *
