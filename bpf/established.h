@@ -89,7 +89,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 	work->socket.record.path = PP_PATH_SEGMENT;
 	if (start && !(kept && kept->len >= start)) {
 		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
-		if (!large && record_is_settled(&socket->record)) {
+		if (!large && record_is_decided(&socket->record)) {
 			/* Decoded already, but TCP has refused that segment: it is sent again. */
 			count(PP_STAT_DROPPED_HOLE);
 			return DROP;
@@ -127,7 +127,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 	socket->have = len;
 	socket->bad_after = tcp->bytes_received; /* less than a header's length */
 	record_write(&socket->record, &work->socket.record);
-	if (!start || record_is_settled(&socket->record))
+	if (!start || record_is_decided(&socket->record))
 		record_count(&socket->record);
 	return PASS;
 lost:
@@ -275,7 +275,7 @@ static int gate_decode_announced(struct __sk_buff *skb, struct bpf_sock *sk,
 	if (!start && gate_adopt(skb, sk, socket, segment, &key))
 		return PASS;
 	verdict = gate_decode(skb, sk, socket, segment, start);
-	if (record_is_settled(&socket->record)) {
+	if (record_is_decided(&socket->record)) {
 		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
 		outgoing_forget(&key, socket);
 	}

@@ -196,7 +196,7 @@ static void socket_from_handoff(struct bpf_sock *sk, struct pp_handoff *handoff)
 	outgoing = outgoing_find(&key, key.netns_cookie, key.first_seq);
 	if (outgoing)
 		sender_dismiss(outgoing->cookie);
-	if (record_is_settled(&socket->record))
+	if (record_is_decided(&socket->record))
 		outgoing_forget(&key, socket);
 }
 

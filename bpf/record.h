@@ -126,8 +126,9 @@ static int record_wants_bytes(const struct pp_record *record)
 		(record->tlv_len || record->family == PP_AF_UNIX));
 }
 
-/* Nothing that comes later on the connection changes the record any more. */
-static int record_is_settled(const struct pp_record *record)
+/* Has a header been decoded, or found to be bad, or given up? TCP may refuse its segment still: see
+ * is_settled(). */
+static int record_is_decided(const struct pp_record *record)
 {
 	return record->state != PP_STATE_PENDING && record->state != PP_STATE_FRAGMENTED;
 }
