@@ -169,9 +169,9 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 
 	if (!stage)
 		return TC_NEXT;
-	begins = begins_stages(stage->segment.destination_port);
+	begins = port_splits(stage->segment.destination_port);
 	stage->handshake.request = REQUEST_NONE; /* unless it is found now */
-	sk = find_request(skb, &stage->segment);
+	sk = find_receiver(skb, &stage->segment);
 	if (sk) {
 		if (sk->state == BPF_TCP_NEW_SYN_RECV) {
 			is_here = 1;
@@ -235,12 +235,12 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 			return translate_in(skb, &stage->segment, stage->flow.cut);
 		if (stage->flow.first_seq != first_seq) {
 			stage->flow.got = 0;
-			if (!begins_stages(stage->segment.destination_port))
+			if (!port_splits(stage->segment.destination_port))
 				return TC_NEXT;
 		}
 		return stage_standing(skb, stage) == TC_PASS ? TC_STAGE : TC_DROP;
 	}
-	sk = find_request(skb, &stage->segment);
+	sk = find_receiver(skb, &stage->segment);
 	if (!sk) { /* the listener is gone: the kernel resets it */
 		skb->tc_classid = CARRIER_LATE;
 		return TC_PASS;
@@ -254,7 +254,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 			return TC_DROP;
 		if (stage->flow.first_seq != first_seq) { /* an older connection's */
 			stage->flow.got = 0;
-			if (!begins_stages(stage->segment.destination_port))
+			if (!port_splits(stage->segment.destination_port))
 				return TC_NEXT;
 			if (stage_standing(skb, stage) != TC_PASS)
 				return TC_DROP;

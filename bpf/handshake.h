@@ -29,8 +29,8 @@ static struct bpf_sock *find_socket(struct __sk_buff *skb, const struct endpoint
 	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-/* The request that answers to @segment, or the listener. */
-static struct bpf_sock *find_request(struct __sk_buff *skb, const struct segment *segment)
+/* What answers to @segment here: a request, the listener, or the socket of an older connection. */
+static struct bpf_sock *find_receiver(struct __sk_buff *skb, const struct segment *segment)
 {
 	const struct endpoints ends = segment_ends(segment);
 
@@ -102,7 +102,7 @@ static void handshake_ask(struct __sk_buff *skb, const struct segment *segment,
 	if (handshake->request != REQUEST_UNASKED)
 		return;
 	handshake->request = REQUEST_NONE;
-	sk = find_request(skb, segment);
+	sk = find_receiver(skb, segment);
 	if (!sk)
 		return;
 	request = bpf_skc_to_tcp_request_sock(sk);

@@ -50,16 +50,16 @@ static int is_marked(const __u8 *address)
 	return proxy && !(proxy->flags & PP_PROXY_NOT_IPV4 && is_v4_mapped(address));
 }
 
-static __always_inline int is_split(__u16 port)
+/* The same two of a port. One that drains ends the stages that have begun, where pieces were
+ * acknowledged, and begins no other. */
+static __always_inline int port_has_translated(__u16 port)
 {
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 
 	return policy && has_translated(policy);
 }
 
-/* A port that drains ends the stages that have begun, where pieces were acknowledged, and begins no
- * other. */
-static int begins_stages(__u16 port)
+static int port_splits(__u16 port)
 {
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 

@@ -237,8 +237,9 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	int verdict;
 
 	/* First what is not for us leaves: by its port, before anything else is read. */
-	if (in_place == NOT_TCP || (in_place == IN_PLACE_YES &&
-				    !is_split(port_in_place(skb, tcp_at + TCP_AT_DESTINATION))))
+	if (in_place == NOT_TCP ||
+	    (in_place == IN_PLACE_YES &&
+	     !port_has_translated(port_in_place(skb, tcp_at + TCP_AT_DESTINATION))))
 		return TC_NEXT;
 	stage = bpf_map_lookup_elem(&pp_stage, &zero);
 	if (!stage)
@@ -247,7 +248,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, segment, l2)
 				     : segment_load_headers(skb, segment, l2))
 		return TC_NEXT;
-	if (in_place == IN_PLACE_NO && !is_split(segment->destination_port))
+	if (in_place == IN_PLACE_NO && !port_has_translated(segment->destination_port))
 		return TC_NEXT;
 
 	/* Then the mark, by which pp_gate knows that the packet came by here. */
@@ -259,7 +260,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	 * translated. */
 	flow_key(&stage->key, skb, segment_ends(segment));
 	if (segment->flags & TCP_SYN)
-		return segment->flags & TCP_ACK || !begins_stages(segment->destination_port)
+		return segment->flags & TCP_ACK || !port_splits(segment->destination_port)
 			       ? TC_NEXT
 			       : split_syn(skb, stage);
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
@@ -308,12 +309,13 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 
 	/* First what is not for us leaves, as in pp_in. */
 	if (in_place == NOT_TCP ||
-	    (in_place == IN_PLACE_YES && !is_split(port_in_place(skb, tcp_at + TCP_AT_SOURCE))))
+	    (in_place == IN_PLACE_YES &&
+	     !port_has_translated(port_in_place(skb, tcp_at + TCP_AT_SOURCE))))
 		return TC_NEXT;
 	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, &segment, l2)
 				     : segment_load_headers(skb, &segment, l2))
 		return TC_NEXT;
-	if ((in_place == IN_PLACE_NO && !is_split(segment.source_port)) ||
+	if ((in_place == IN_PLACE_NO && !port_has_translated(segment.source_port)) ||
 	    !(segment.flags & TCP_ACK))
 		return TC_NEXT;
 
