@@ -203,7 +203,7 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 	}
 	if (late && verdict == TC_NEXT &&
 	    (has_proxy_cgroup() || is_marked(stage->segment.source))) {
-		skb->tc_classid = CARRIER_LATE;
+		skb->tc_classid = SEEN_LATE;
 		return TC_PASS;
 	}
 	if (verdict == TC_PASS)
@@ -242,7 +242,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 	}
 	sk = find_receiver(skb, &stage->segment);
 	if (!sk) { /* the listener is gone: the kernel resets it */
-		skb->tc_classid = CARRIER_LATE;
+		skb->tc_classid = SEEN_LATE;
 		return TC_PASS;
 	}
 	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
@@ -267,7 +267,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 		bpf_sk_release(sk);
 		if (cookie)
 			return TC_STAGE;
-		skb->tc_classid = CARRIER_LATE;
+		skb->tc_classid = SEEN_LATE;
 		return TC_PASS;
 	}
 	bpf_sk_release(sk);

@@ -116,7 +116,7 @@ static void handshake_ask(struct __sk_buff *skb, const struct segment *segment,
 }
 
 enum place {
-	IN_PLACE,   /* begins where the stream begins, or was made to */
+	IN_ORDER,   /* begins where the stream begins, or was made to */
 	OVERTAKING, /* begins after that: something is missing before it */
 };
 
@@ -132,14 +132,14 @@ static enum place place_of(struct __sk_buff *skb, struct segment *segment,
 
 	handshake_ask(skb, segment, handshake);
 	if (handshake->request != REQUEST_KNOWN || segment->seq == handshake->next_seq)
-		return IN_PLACE;
+		return IN_ORDER;
 	early = handshake->next_seq - segment->seq;
 	if (early < 0)
 		return OVERTAKING;
 	if ((__u32)early > segment->payload_len)
 		early = segment->payload_len;
 	segment_skip(segment, early);
-	return IN_PLACE;
+	return IN_ORDER;
 }
 
 /* A held ACK is repeated when the SYN-ACK is retransmitted, 1, 3, 7 s after the first one and a

@@ -10,8 +10,8 @@
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
- *   pp_count       iter on pp_origins    lists the connections that are split, for ppctl (count()
- * is another matter: it adds to a counter)
+ *   pp_count       iter on pp_origins    lists the connections that are split, for ppctl; it adds
+ * to no counter, as count() does
  *
  * and for proxies on this host, on their cgroup:
  *
@@ -127,7 +127,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	if (policy->split != PP_SPLIT_NO) {
 		/* Of a connection that has ended, or of none: the kernel resets it. Unless it is
 		 * one of a handshake after all: a request may be new since pp_in has seen it. */
-		if (went_in(skb) || skb->tc_index == CARRIER_LATE) {
+		if (went_in(skb) || skb->tc_index == SEEN_LATE) {
 			handshake_ask(skb, segment, &work->handshake);
 			if (work->handshake.request == REQUEST_LISTENER)
 				return PASS;
@@ -252,7 +252,7 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 		return TC_NEXT;
 
 	/* Then the mark, by which pp_gate knows that the packet came by here. */
-	skb->tc_classid = went_out(skb) ? CARRIER_BOTH : CARRIER;
+	skb->tc_classid = went_out(skb) ? SEEN_BOTH : SEEN_IN;
 	if (went_in(skb)) /* a second hook on the way: a bridge's port, and the bridge */
 		return TC_PASS;
 
@@ -320,7 +320,7 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 		return TC_NEXT;
 
 	/* Then the mark, and what the socket, or else pp_flows, says of the connection. */
-	skb->tc_classid = went_in(skb) ? CARRIER_BOTH : CARRIER_OUT;
+	skb->tc_classid = went_in(skb) ? SEEN_BOTH : SEEN_OUT;
 	if (went_out(skb))
 		return TC_PASS;
 	return translate_out(skb, &segment, cut_of_outgoing(skb, &segment));

@@ -74,7 +74,7 @@ static struct pp_outgoing *outgoing_of_later(struct __sk_buff *skb, struct segme
 {
 	struct pp_outgoing *outgoing;
 
-	*place = IN_PLACE;
+	*place = IN_ORDER;
 	if (segment->flags & TCP_SYN)
 		return NULL;
 	handshake_ask(skb, segment, handshake);
