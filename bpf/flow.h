@@ -17,12 +17,12 @@
 
 #define WINDOW_MAX 65535
 
-/* miss() and hit(): the packet is in the stage before the header is complete. The caller goes
- * on: 6.1 allows eight calls inside one another. */
-#define TC_STAGE 0x100
-#define TC_MISS	 0x101 /* hit(): the entry is of no use */
+/* Verdicts of functions here, after which pp_in goes on: 6.1 allows eight calls inside one another.
+ */
+#define TC_STAGE   0x100 /* a proxy's packet, in the stage before the header is complete */
+#define TC_UNKNOWN 0x101 /* flow_known(): the entry is of no use */
 
-/* What becomes of a packet by its sender's standing. Return: TC_PASS: it is a proxy's. */
+/* What becomes of a packet by its sender's standing: TC_STAGE, or a verdict. */
 static int stage_standing(struct __sk_buff *skb, struct stage *stage)
 {
 	struct pp_outgoing *outgoing;
@@ -42,7 +42,7 @@ static int stage_standing(struct __sk_buff *skb, struct stage *stage)
 	case PROXY:
 		break;
 	}
-	return TC_PASS;
+	return TC_STAGE;
 }
 
 /* Of any kind: bpf_skc_to_tcp_sock() says no where it is not plain TCP. */
@@ -123,8 +123,8 @@ static int is_cookie(struct __sk_buff *skb, struct bpf_sock *listener,
 					sizeof(*tcp));
 }
 
-/* No socket of this namespace: is it one that is forwarded? Return: TC_PASS: @stage has what a
- * request would say, or stage->flow.established is set; TC_NEXT: no. */
+/* No socket of this namespace: is it one that is forwarded? Return: 1: @stage has what a
+ * request would say, or stage->flow.established is set; or 0. */
 static int stage_of_forwarded(struct stage *stage)
 {
 	struct pp_forward *forward = bpf_map_lookup_elem(&pp_forwarded, &stage->key);
@@ -135,16 +135,16 @@ static int stage_of_forwarded(struct stage *stage)
 		stage->flow.cut = forward->cut;
 		stage->flow.forwarded = 1;
 		stage->flow.established = 1;
-		return TC_PASS;
+		return 1;
 	}
 	synack = bpf_map_lookup_elem(&pp_synacks, &stage->key);
 	if (!synack)
-		return TC_NEXT;
+		return 0;
 	stage->flow.first_seq = synack->first_seq;
 	stage->flow.forwarded = 1;
 	stage->handshake.next_ack = synack->next_ack;
 	stage->handshake.waited_us = (bpf_ktime_get_ns() - synack->sent_ns) / 1000;
-	return TC_PASS;
+	return 1;
 }
 
 static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
@@ -161,10 +161,10 @@ static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
 	stage->flow.established = 1;
 }
 
-/* No entry in the cache: what does the kernel know of this connection? */
-static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
+/* pp_flows has no entry: what does the kernel know of this connection? */
+static __noinline int flow_unknown(struct __sk_buff *skb, struct stage *stage)
 {
-	int verdict = TC_NEXT, is_here = 0, late = 0, begins;
+	int is_stage = 0, is_here = 0, late = 0, begins;
 	struct bpf_sock *sk;
 
 	if (!stage)
@@ -176,13 +176,13 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 		if (sk->state == BPF_TCP_NEW_SYN_RECV) {
 			is_here = 1;
 			if (begins && !stage_of_request(sk, stage))
-				verdict = TC_PASS;
+				is_stage = 1;
 		} else if (sk->state == BPF_TCP_LISTEN) {
 			if (begins && !(stage->segment.flags & TCP_RST) &&
 			    is_cookie(skb, sk, &stage->segment, stage->segment.seq)) {
 				stage->flow.first_seq = stage->segment.seq;
 				stage->unserved = !is_listener_served(kernel_socket(sk));
-				verdict = TC_PASS;
+				is_stage = 1;
 			} else {
 				late = 1;
 			}
@@ -193,26 +193,23 @@ static __noinline int miss(struct __sk_buff *skb, struct stage *stage)
 		bpf_sk_release(sk);
 	}
 	/* A listener here does not mean that the connection is for it: docker-proxy has one. */
-	if (!is_here && verdict == TC_NEXT)
-		verdict = stage_of_forwarded(stage);
+	if (!is_here && !is_stage)
+		is_stage = stage_of_forwarded(stage);
 	if (!begins && !stage->flow.established)
 		return TC_NEXT;
 	if (stage->flow.established) {
 		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
 		return translate_in(skb, &stage->segment, stage->flow.cut);
 	}
-	if (late && verdict == TC_NEXT &&
-	    (has_proxy_cgroup() || is_marked(stage->segment.source))) {
+	if (late && !is_stage && (has_proxy_cgroup() || is_marked(stage->segment.source))) {
 		skb->tc_classid = SEEN_LATE;
 		return TC_PASS;
 	}
-	if (verdict == TC_PASS)
-		verdict = stage_standing(skb, stage);
-	return verdict == TC_PASS ? TC_STAGE : verdict;
+	return is_stage ? stage_standing(skb, stage) : TC_NEXT;
 }
 
-/* A header in pieces, or one that was handed over and has no socket yet. */
-static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_flow *flow)
+/* pp_flows has an entry: a header in pieces, or one that is complete and has no socket yet. */
+static __noinline int flow_known(struct __sk_buff *skb, struct stage *stage, struct pp_flow *flow)
 {
 	struct bpf_sock *sk;
 	int cookie, failed;
@@ -229,7 +226,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 	if (flow->forwarded) {
 		__u32 first_seq = flow->first_seq;
 
-		if (stage_of_forwarded(stage) == TC_NEXT) /* too long ago */
+		if (!stage_of_forwarded(stage)) /* too long ago */
 			return TC_DROP;
 		if (stage->flow.established)
 			return translate_in(skb, &stage->segment, stage->flow.cut);
@@ -238,7 +235,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 			if (!port_splits(stage->segment.destination_port))
 				return TC_NEXT;
 		}
-		return stage_standing(skb, stage) == TC_PASS ? TC_STAGE : TC_DROP;
+		return stage_standing(skb, stage) == TC_STAGE ? TC_STAGE : TC_DROP;
 	}
 	sk = find_receiver(skb, &stage->segment);
 	if (!sk) { /* the listener is gone: the kernel resets it */
@@ -256,7 +253,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 			stage->flow.got = 0;
 			if (!port_splits(stage->segment.destination_port))
 				return TC_NEXT;
-			if (stage_standing(skb, stage) != TC_PASS)
+			if (stage_standing(skb, stage) != TC_STAGE)
 				return TC_DROP;
 		}
 		return TC_STAGE;
@@ -273,7 +270,7 @@ static __noinline int hit(struct __sk_buff *skb, struct stage *stage, struct pp_
 	bpf_sk_release(sk);
 	bpf_map_delete_elem(&pp_flows, &stage->key);
 	stage->flow.got = 0;
-	return TC_MISS;
+	return TC_UNKNOWN;
 }
 
 #endif

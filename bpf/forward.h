@@ -29,7 +29,7 @@
 
 /* pp_gate: a SYN for a server of a served cgroup. Its port may be another than the one that is
  * served; in a namespace with hooks, it has to be (REDIRECT). */
-static void forward_syn(struct bpf_sock *listener, const struct segment *segment, int served)
+static void forward_syn(struct bpf_sock *listener, const struct segment *segment, int is_served)
 {
 	struct pp_syn_key key = {.remote_port = segment->source_port, .first_seq = segment->seq};
 	__u64 now, cookie;
@@ -37,7 +37,7 @@ static void forward_syn(struct bpf_sock *listener, const struct segment *segment
 	if (!hooks_are_somewhere())
 		return;
 	cookie = socket_netns_cookie(listener);
-	if (served && bpf_map_lookup_elem(&pp_hooked, &cookie))
+	if (is_served && bpf_map_lookup_elem(&pp_hooked, &cookie))
 		return;
 	if (!is_marked(segment->source))
 		return;

@@ -278,9 +278,9 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	stage->window = 512;
 	stage->known = flow != NULL;
 	stage->unserved = 0;
-	verdict = flow ? hit(skb, stage, flow) : TC_MISS;
-	if (verdict == TC_MISS)
-		verdict = miss(skb, stage);
+	verdict = flow ? flow_known(skb, stage, flow) : TC_UNKNOWN;
+	if (verdict == TC_UNKNOWN)
+		verdict = flow_unknown(skb, stage);
 	if (verdict == TC_STAGE)
 		verdict = stage_segment(skb, stage);
 	if (verdict == TC_NEXT)

@@ -96,7 +96,7 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 	if (flow && flow->established && flow->first_seq == stage->segment.seq)
 		return translate_in(skb, &stage->segment, flow->cut);
 	verdict = stage_standing(skb, stage);
-	if (verdict != TC_PASS)
+	if (verdict != TC_STAGE)
 		return verdict;
 	if (stage->segment.payload_len) {
 		packet = packet_read(skb, &stage->segment);
