@@ -133,9 +133,11 @@ static int record_is_decided(const struct pp_record *record)
 	return record->state != PP_STATE_PENDING && record->state != PP_STATE_FRAGMENTED;
 }
 
-/* Counts a record that has become a socket's. */
-static void record_count(const struct pp_record *record)
+/* Counts a record that has become a socket's, or was dropped. Not static: see record_decode(). */
+__noinline int record_count(const struct pp_record *record)
 {
+	if (!record)
+		return 0;
 	switch (record->state) {
 	case PP_STATE_LOCAL:
 		count(PP_STAT_LOCAL);
@@ -155,6 +157,7 @@ static void record_count(const struct pp_record *record)
 		count(PP_STAT_GATES_EXPIRED);
 		break;
 	}
+	return 0;
 }
 
 /* TCP drops a segment that it finds damaged after the gate has seen it, and the proxy sends it
