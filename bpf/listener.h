@@ -8,10 +8,10 @@
 
 #include "kernel.h"
 #include "forward.h"
+#include "gate_note.h"
 #include "guard.h"
-#include "handoff.h"
-#include "handover.h"
 #include "handshake.h"
+#include "split_note.h"
 #include "verdict.h"
 
 /* A bare ACK would wake the MTA before it can know who called: hold it back. The header segment,
@@ -22,7 +22,7 @@ static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener, struct pp
 	if (policy->gate_ms)
 		handshake_ask(skb, &work->segment, &work->handshake);
 	if (!policy->gate_ms || gate_time_is_up(&work->handshake, policy)) {
-		hand_over_by(listener, &work->segment, policy, PP_HANDOFF_PROXY);
+		gate_note_peer(listener, &work->segment, policy, PP_GATE_NOTE_PROXY);
 		return PASS;
 	}
 	count(PP_STAT_ACKS_HELD);
@@ -31,13 +31,13 @@ static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener, struct pp
 
 /* The segment that ends the handshake has no socket yet: pp_sockops finds what it says by tuple and
  * sequence number, in this same softirq. */
-static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, struct pp_work *work,
-			  const struct pp_port *policy, struct pp_outgoing *outgoing)
+static int gate_header(struct __sk_buff *skb, struct bpf_sock *listener, struct pp_work *work,
+		       const struct pp_port *policy, struct pp_outgoing *outgoing)
 {
-	struct pp_handoff *handoff = handoff_of_this_cpu();
+	struct pp_gate_note *note = gate_note_of_this_cpu();
 	struct segment *segment = &work->segment;
 
-	if (!handoff)
+	if (!note)
 		return DROP;
 	/* An announcement was found by its place. Else ask, also where the segment looks like a
 	 * header: the inside of a TLV may look like one, too, and so may the payload. */
@@ -47,18 +47,18 @@ static int gate_hand_over(struct __sk_buff *skb, struct bpf_sock *listener, stru
 	}
 	if (!segment->payload_len)
 		return gate_hold(skb, listener, work, policy);
-	handoff_socket(handoff, listener, segment, policy);
-	if ((!outgoing || !hand_over_announced(skb, handoff, segment, outgoing)) &&
-	    hand_over_decoded(skb, handoff, segment)) {
+	gate_note_socket(note, listener, segment, policy);
+	if ((!outgoing || !gate_note_announced(skb, note, segment, outgoing)) &&
+	    gate_note_decoded(skb, note, segment)) {
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
-	if (handoff->socket.record.state == PP_STATE_BAD && policy->on_bad == PP_ON_BAD_DROP) {
+	if (note->socket.record.state == PP_STATE_BAD && policy->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
-		record_count(&handoff->socket.record);
+		record_count(&note->socket.record);
 		return DROP;
 	}
-	handoff_key(handoff, segment);
+	gate_note_key(note, segment);
 	return PASS;
 }
 
@@ -69,7 +69,7 @@ static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
 	count(PP_STAT_OUTSIDERS);
 	if (policy->split != PP_SPLIT_NO || policy->on_bad == PP_ON_BAD_DROP)
 		return DROP;
-	hand_over_standing(listener, segment, policy, PP_HANDOFF_OUTSIDER);
+	gate_note_standing(listener, segment, policy, PP_GATE_NOTE_OUTSIDER);
 	return PASS;
 }
 
@@ -83,7 +83,7 @@ static int gate_unserved(struct __sk_buff *skb, struct bpf_sock *listener, struc
 		forward_syn(listener, segment, 0);
 		return PASS;
 	}
-	if (is_inner(listener) && is_marked(segment->source) && !handover_of(skb, segment))
+	if (is_inner(listener) && is_marked(segment->source) && !split_note_of(skb, segment))
 		return guard_drop(skb);
 	return PASS;
 }

@@ -7,7 +7,7 @@
 
 #include "kernel.h"
 #include "forward.h"
-#include "handoff.h"
+#include "gate_note.h"
 #include "standing.h"
 #include "tcp.h"
 #include "verdict.h"
@@ -145,7 +145,7 @@ static int gate_syn(struct __sk_buff *skb, struct bpf_sock *listener, struct pp_
 		}
 	}
 	if (standing == STRANGER)
-		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
+		gate_note_peer(listener, segment, policy, PP_GATE_NOTE_STRANGER);
 	return PASS;
 }
 

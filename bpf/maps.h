@@ -82,22 +82,22 @@ struct {
 	__type(value, struct pp_large);
 } pp_large SEC(".maps");
 
-/* What the gate says of the segment that ends a handshake. Without a proxy cgroup only headers are
- * handed over: the peer's address says the rest. */
-enum pp_handoff_kind {
-	PP_HANDOFF_HEADER = 0,	 /* the record is in socket */
-	PP_HANDOFF_PROXY = 1,	 /* from a proxy, without a header */
-	PP_HANDOFF_STRANGER = 2, /* from a peer that is no proxy */
-	PP_HANDOFF_OUTSIDER = 3, /* from a process of this host that only has a proxy's address */
+/* What the gate says of the segment that ends a handshake. Without a proxy cgroup it notes only
+ * headers: the peer's address says the rest. */
+enum pp_gate_note_kind {
+	PP_GATE_NOTE_HEADER = 0,   /* the record is in socket */
+	PP_GATE_NOTE_PROXY = 1,	   /* from a proxy, without a header */
+	PP_GATE_NOTE_STRANGER = 2, /* from a peer that is no proxy */
+	PP_GATE_NOTE_OUTSIDER = 3, /* from a process of this host that only has a proxy's address */
 };
 
-/* One for each CPU. The gate sees the segment that ends a handshake, and
- * PASSIVE_ESTABLISHED follows in the same softirq. */
-struct pp_handoff {
+/* The gate's note for pp_sockops, one for each CPU. The gate sees the segment that ends a
+ * handshake, and PASSIVE_ESTABLISHED follows in the same softirq. */
+struct pp_gate_note {
 	struct pp_connection_key key;
 	struct pp_socket socket;
 	__u32 ack; /* acknowledgement number of the segment */
-	__u8 kind; /* enum pp_handoff_kind */
+	__u8 kind; /* enum pp_gate_note_kind */
 	__u8 full; /* 1: pp_sockops has not read it yet */
 	__u8 unused[2];
 	struct pp_extra extra;
@@ -107,7 +107,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct pp_handoff);
+	__type(value, struct pp_gate_note);
 } pp_handoff SEC(".maps");
 
 /* A cache: pp_origins is the truth for a socket that lives. It also serves sockets in TIME_WAIT,
@@ -119,17 +119,18 @@ struct {
 	__type(value, struct pp_flow);
 } pp_flows SEC(".maps");
 
-/* From pp_in to pp_gate and pp_sockops, for the segment that ends the handshake. Not a slot per
- * CPU, as pp_handoff is: tc sees a whole batch of packets before TCP sees the first. The local end
+/* The split's note, from pp_in to pp_gate and pp_sockops, for the segment that ends the handshake.
+ * The maps of both notes have older names, which pins and tools know. Not a slot per CPU, as
+ * pp_handoff is: tc sees a whole batch of packets before TCP sees the first. The local end
  * is not in the key: behind DNAT it is another here than there. */
-struct pp_handover_key {
+struct pp_split_note_key {
 	__u8 remote[16];
 	__u32 remote_port;
 	__u32 first_seq;
 	__u32 ack;
 };
 
-struct pp_handover {
+struct pp_split_note {
 	struct pp_socket socket;
 	struct pp_connection_key flow;
 	__u32 forwarded; /* as in struct pp_flow */
@@ -139,8 +140,8 @@ struct pp_handover {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
-	__type(key, struct pp_handover_key);
-	__type(value, struct pp_handover);
+	__type(key, struct pp_split_note_key);
+	__type(value, struct pp_split_note);
 } pp_handovers SEC(".maps");
 
 /* Bytes of a header in pieces, or with TLVs, until there is a socket to keep them with. What is
@@ -371,7 +372,7 @@ struct {
 	__type(value, struct pp_work);
 } pp_work SEC(".maps");
 
-/* The same for the header of a hand-over that is larger than PP_WINDOW. */
+/* The same for the header in a note that is larger than PP_WINDOW. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -380,8 +381,7 @@ struct {
 } pp_large_work SEC(".maps");
 
 _Static_assert(sizeof(struct pp_socket) == 128, "no padding in a socket's entry");
-_Static_assert(sizeof(struct pp_handoff) == 48 + 128 + 8 + 8 + PP_WINDOW,
-	       "no padding in a hand-over");
+_Static_assert(sizeof(struct pp_gate_note) == 48 + 128 + 8 + 8 + PP_WINDOW, "no padding in a note");
 
 static void count(__u32 stat)
 {
@@ -412,7 +412,7 @@ static struct pp_loss *loss(void)
 	return bpf_map_lookup_elem(&pp_loss, &zero);
 }
 
-static struct pp_handoff *handoff_of_this_cpu(void)
+static struct pp_gate_note *gate_note_of_this_cpu(void)
 {
 	__u32 zero = 0;
 

@@ -28,12 +28,12 @@
  *                     policy.h (what ppctl has set), connection.h (keys)
  *   decoding          record.h, line.h; the decoder itself is include/pp/header.h
  *   the handshake     handshake.h (the kernel's request), standing.h (is it a proxy?),
- *                     listener.h, listener_syn.h, handoff.h (to the new socket)
+ *                     listener.h, listener_syn.h, gate_note.h (to the new socket)
  *   later segments    established.h
  *   the socket        sockops.h, sockopt.h, sockopt_answer.h, sockopt_bytes.h, stream.h,
  *                     peername.h, unrecorded.h
  *   the split         flow.h (which connection?), stage.h and stage_segment.h (before the header is
- *                     complete), handover.h (to the new socket), translate.h (after that),
+ *                     complete), split_note.h (to the new socket), translate.h (after that),
  *                     stage_syn.h, greeting.h, forward.h (containers), guard.h
  *   its packets       packet.h, checksum.h, cut.h, reply.h
  *   proxies here      announce.h, sender.h, msg.h; outgoing.h is their end at the mail server
@@ -51,9 +51,8 @@
 #include "established.h"
 #include "flow.h"
 #include "forward.h"
+#include "gate_note.h"
 #include "guard.h"
-#include "handoff.h"
-#include "handover.h"
 #include "listener.h"
 #include "listener_syn.h"
 #include "maps.h"
@@ -66,6 +65,7 @@
 #include "sockops.h"
 #include "sockopt.h"
 #include "sockopt_bytes.h"
+#include "split_note.h"
 #include "stage.h"
 #include "stage_segment.h"
 #include "stage_syn.h"
@@ -105,11 +105,11 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		return gate_syn(skb, listener, work, policy);
 
 	/* Then its sender's standing, unless pp_in has looked. */
-	if (has_translated(policy) && handover_of(skb, segment))
+	if (has_translated(policy) && split_note_of(skb, segment))
 		return PASS;
 	switch (standing_of(skb, segment, &work->handshake, &outgoing)) {
 	case STRANGER:
-		hand_over_by(listener, segment, policy, PP_HANDOFF_STRANGER);
+		gate_note_peer(listener, segment, policy, PP_GATE_NOTE_STRANGER);
 		return PASS;
 	case AHEAD:
 		count(PP_STAT_DROPPED_HOLE);
@@ -137,9 +137,9 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 
 	/* Without one, the header ends the handshake, and a bare ACK waits for it. */
 	if (segment->payload_len)
-		return gate_hand_over(skb, listener, work, policy, outgoing);
+		return gate_header(skb, listener, work, policy, outgoing);
 	if (segment->flags & TCP_FIN) { /* a proxy that closes without a header */
-		hand_over_by(listener, segment, policy, PP_HANDOFF_PROXY);
+		gate_note_peer(listener, segment, policy, PP_GATE_NOTE_PROXY);
 		return PASS;
 	}
 	return gate_hold(skb, listener, work, policy);
@@ -346,7 +346,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 	struct pp_connection_key key = {}, outgoing_at;
 	struct pp_outgoing *outgoing = NULL;
 	struct bpf_sock *sk = ops->sk;
-	struct pp_handoff *handoff;
+	struct pp_gate_note *note;
 	int told;
 
 	if (!sk || (!policy && !hooks_are_somewhere()))
@@ -358,7 +358,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 	/* First, is its header gone? A port that is not served may have forwarded connections. */
 	if (!policy || has_translated(policy)) {
 		outgoing_at = key;
-		if (!socket_from_handover(ops, sk, &outgoing_at)) {
+		if (!socket_from_split_note(ops, sk, &outgoing_at)) {
 			count(PP_STAT_CONNECTIONS);
 			return;
 		}
@@ -367,14 +367,14 @@ static void passive_established(struct bpf_sock_ops *ops)
 		return;
 
 	/* Then, what has the gate said of the segment that ends the handshake? */
-	handoff = handoff_of_this_cpu();
-	told = handoff && handoff_is_of(handoff, &key, ops);
+	note = gate_note_of_this_cpu();
+	told = note && gate_note_is_of(note, &key, ops);
 	if (told)
-		handoff->full = 0;
-	if (told && handoff_has_record(handoff, &key)) {
-		if (handoff->kind != PP_HANDOFF_STRANGER)
+		note->full = 0;
+	if (told && gate_note_has_record(note, &key)) {
+		if (note->kind != PP_GATE_NOTE_STRANGER)
 			count(PP_STAT_CONNECTIONS);
-		socket_from_handoff(sk, handoff);
+		socket_from_gate_note(sk, note);
 		return;
 	}
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_sockops, sock_ops: the records of sockets for which none was handed over.
+ * pp_sockops, sock_ops: the records of sockets of which no note says anything.
  */
 #ifndef PP_SOCKOPS_H
 #define PP_SOCKOPS_H

@@ -17,8 +17,8 @@ struct stage {
 	struct segment segment;
 	struct pp_connection_key key;
 	struct pp_flow flow;
-	struct pp_handover_key at;
-	struct pp_handover handover;
+	struct pp_split_note_key at;
+	struct pp_split_note note;
 	struct handshake handshake;
 	__u32 start; /* bytes of the header before this segment's first new one */
 	__u32 window;
@@ -36,9 +36,9 @@ struct {
 /* The new socket's record, as far as it is known before the header is decoded. */
 static void stage_socket(struct stage *stage, const struct pp_port *policy)
 {
-	struct pp_socket *socket = &stage->handover.socket;
+	struct pp_socket *socket = &stage->note.socket;
 
-	__builtin_memset(&stage->handover, 0, sizeof(stage->handover));
+	__builtin_memset(&stage->note, 0, sizeof(stage->note));
 	socket->first_seq = stage->flow.first_seq;
 	socket->on_bad = policy->on_bad;
 	socket->split = policy->split;
@@ -111,13 +111,13 @@ static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct
 			return -1;
 	}
 	len = segment_load_large(skb, &stage->segment, large, start,
-				 stage->handover.socket.record.header_len);
+				 stage->note.socket.record.header_len);
 	if (len < 0)
 		return -1;
 	large->len = len;
-	record_decode(&work->decoder, &stage->handover.socket, (const struct pp_extra *)large,
+	record_decode(&work->decoder, &stage->note.socket, (const struct pp_extra *)large,
 		      len < PP_WINDOW ? len : PP_WINDOW);
-	record_finish_large(&work->decoder, &stage->handover.socket, large, len);
+	record_finish_large(&work->decoder, &stage->note.socket, large, len);
 	if (stage_is_late(stage))
 		return STAGE_LATE;
 	if (bpf_map_update_elem(&pp_large_pieces, &stage->key, large, BPF_ANY))
@@ -129,7 +129,7 @@ static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct
  * @joined: receives what that wants to know. */
 static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
 {
-	struct pp_record *record = &stage->handover.socket.record;
+	struct pp_record *record = &stage->note.socket.record;
 	struct pp_work *work = working_memory();
 	struct pp_extra *kept = NULL;
 	int len;
@@ -141,7 +141,7 @@ static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
 		if (!kept)
 			return stage_lost(stage);
 		/* the length is in the first piece, or what is decoded next says it */
-		record_decode(&work->decoder, &stage->handover.socket, kept, kept->len & 0x7ff);
+		record_decode(&work->decoder, &stage->note.socket, kept, kept->len & 0x7ff);
 		if (record_continues_large(record)) {
 			*joined = 0;
 			return 0;
@@ -153,8 +153,8 @@ static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
 	if (len < 0)
 		return -1;
 	work->joined.len = len;
-	record_decode(&work->decoder, &stage->handover.socket,
-		      (const struct pp_extra *)&work->joined, len);
+	record_decode(&work->decoder, &stage->note.socket, (const struct pp_extra *)&work->joined,
+		      len);
 	if (record_wants_bytes(record) || record_continues_large(record)) {
 		if (stage_is_late(stage))
 			return STAGE_LATE;

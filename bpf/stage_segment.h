@@ -10,9 +10,9 @@
 #include "cut.h"
 #include "forward.h"
 #include "greeting.h"
-#include "handover.h"
 #include "policy.h"
 #include "reply.h"
+#include "split_note.h"
 #include "stage.h"
 #include "verdict.h"
 
@@ -41,7 +41,7 @@ static int stage_reset(struct __sk_buff *skb, struct packet *packet, const struc
 
 /* Tells pp_gate and pp_sockops of this segment, which is to end the handshake. Return: 0; -1, there
  * is no room; or STAGE_LATE. */
-static int stage_hand_over(struct stage *stage, __u32 cut)
+static int stage_note(struct stage *stage, __u32 cut)
 {
 	struct pp_flow *flow = NULL;
 
@@ -52,17 +52,17 @@ static int stage_hand_over(struct stage *stage, __u32 cut)
 	stage->flow.cut = cut;
 	if (stage->flow.forwarded && forward_keep(&stage->key, &stage->flow))
 		return -1;
-	stage->handover.forwarded = stage->flow.forwarded;
-	stage->handover.socket.cut = cut;
-	stage->handover.flow = stage->key;
-	handover_key(&stage->at, (const __u64 *)stage->segment.source, stage->segment.source_port,
-		     stage->flow.first_seq, stage->segment.ack);
+	stage->note.forwarded = stage->flow.forwarded;
+	stage->note.socket.cut = cut;
+	stage->note.flow = stage->key;
+	split_note_key(&stage->at, (const __u64 *)stage->segment.source, stage->segment.source_port,
+		       stage->flow.first_seq, stage->segment.ack);
 	/* What was not there when this segment came, and is now, another CPU has put there for a
 	 * copy. Where the map only has no room just now, the proxy sends the segment again. */
 	if (bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow,
 				stage->known ? BPF_ANY : BPF_NOEXIST))
 		return STAGE_LATE;
-	return bpf_map_update_elem(&pp_handovers, &stage->at, &stage->handover, BPF_ANY) ? -1 : 0;
+	return bpf_map_update_elem(&pp_handovers, &stage->at, &stage->note, BPF_ANY) ? -1 : 0;
 }
 
 /* A header that is none, one that does not come, or one whose connection ends before it. */
@@ -73,12 +73,12 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 	int result;
 
 	if (policy->on_bad == PP_ON_BAD_DROP) {
-		record_count(&stage->handover.socket.record);
+		record_count(&stage->note.socket.record);
 		count(PP_STAT_DROPPED_BAD);
 		return stage_reset(skb, packet, stage);
 	}
 	/* The MTA is told. It gets what is not acknowledged yet. */
-	result = stage_hand_over(stage, got);
+	result = stage_note(stage, got);
 	if (result)
 		return result == STAGE_LATE ? TC_DROP : stage_reset(skb, packet, stage);
 	if (got && add_to_number(skb, packet->ip_at + packet->ip_len,
@@ -90,8 +90,8 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 static int stage_bad(struct __sk_buff *skb, struct stage *stage, struct packet *packet,
 		     const struct pp_port *policy, __u8 reason)
 {
-	stage->handover.socket.record.state = PP_STATE_BAD;
-	stage->handover.socket.record.reason = reason;
+	stage->note.socket.record.state = PP_STATE_BAD;
+	stage->note.socket.record.reason = reason;
 	return stage_refuse(skb, stage, packet, policy);
 }
 
@@ -104,7 +104,7 @@ static int stage_bare(struct __sk_buff *skb, struct stage *stage, struct packet 
 			return TC_DROP;
 		return stage_bad(skb, stage, packet, policy, PP_BAD_CLOSED);
 	}
-	stage->handover.socket.record.state = PP_STATE_EXPIRED;
+	stage->note.socket.record.state = PP_STATE_EXPIRED;
 	return stage_refuse(skb, stage, packet, policy);
 }
 
@@ -127,10 +127,10 @@ static int stage_cut(struct __sk_buff *skb, struct stage *stage, struct packet *
 	struct tcphdr *tcp = packet_tcp(packet);
 	int result;
 
-	stage->handover.socket.record.flags |= PP_RECORD_SPLIT;
+	stage->note.socket.record.flags |= PP_RECORD_SPLIT;
 	if (!tcp)
 		return TC_DROP;
-	result = stage_hand_over(stage, len);
+	result = stage_note(stage, len);
 	if (result)
 		return result == STAGE_LATE ? TC_DROP : stage_reset(skb, packet, stage);
 	count(PP_STAT_SPLIT);
@@ -182,7 +182,7 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	policy = bpf_map_lookup_elem(&pp_ports, &port);
 	if (!policy)
 		return TC_DROP;
-	record = &stage->handover.socket.record;
+	record = &stage->note.socket.record;
 	/* A peer that does not know this has not received our SYN-ACK. A RST without it is a
 	 * kernel's that has lost its end: it has the SYN-ACK's number, which is asked for below. */
 	if (stage->handshake.next_ack && segment->ack != stage->handshake.next_ack &&

@@ -3,8 +3,8 @@
  * From pp_in to pp_gate and pp_sockops: what the segment that ends a handshake said before its
  * header was cut out. pp_in writes it in stage_segment.h.
  */
-#ifndef PP_HANDOVER_H
-#define PP_HANDOVER_H
+#ifndef PP_SPLIT_NOTE_H
+#define PP_SPLIT_NOTE_H
 
 #include "kernel.h"
 #include "forward.h"
@@ -13,8 +13,8 @@
 #include "record.h"
 #include "verdict.h"
 
-static __always_inline void handover_key(struct pp_handover_key *key, const __u64 *remote,
-					 __u16 remote_port, __u32 first_seq, __u32 ack)
+static __always_inline void split_note_key(struct pp_split_note_key *key, const __u64 *remote,
+					   __u16 remote_port, __u32 first_seq, __u32 ack)
 {
 	__builtin_memcpy(key->remote, remote, 16);
 	key->remote_port = remote_port;
@@ -24,35 +24,35 @@ static __always_inline void handover_key(struct pp_handover_key *key, const __u6
 
 /* What pp_in says of the segment that ends a handshake. Without it the segment did not pass pp_in,
  * or too long ago. Its own mark, too: the same segment may come again where no hooks are. */
-static struct pp_handover *handover_of(struct __sk_buff *skb, const struct segment *segment)
+static struct pp_split_note *split_note_of(struct __sk_buff *skb, const struct segment *segment)
 {
-	struct pp_handover_key key;
+	struct pp_split_note_key key;
 
 	if (!went_in(skb))
 		return NULL;
-	handover_key(&key, (const __u64 *)segment->source, segment->source_port, segment->seq,
-		     segment->ack);
+	split_note_key(&key, (const __u64 *)segment->source, segment->source_port, segment->seq,
+		       segment->ack);
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
 
 /* The raw bytes of a header that pp_in has cut out, where they are to be kept. */
-static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
+static void split_note_keep(struct bpf_sock *sk, struct pp_split_note *note)
 {
-	struct pp_record *record = &handover->socket.record;
+	struct pp_record *record = &note->socket.record;
 	void *pieces, *kept = NULL;
 
 	if (record->flags & PP_RECORD_LARGE) {
-		pieces = bpf_map_lookup_elem(&pp_large_pieces, &handover->flow);
+		pieces = bpf_map_lookup_elem(&pp_large_pieces, &note->flow);
 		if (pieces)
 			kept = bpf_sk_storage_get(&pp_large, sk, pieces,
 						  BPF_SK_STORAGE_GET_F_CREATE);
-		bpf_map_delete_elem(&pp_large_pieces, &handover->flow);
+		bpf_map_delete_elem(&pp_large_pieces, &note->flow);
 	} else if (record_wants_bytes(record)) {
-		pieces = bpf_map_lookup_elem(&pp_pieces, &handover->flow);
+		pieces = bpf_map_lookup_elem(&pp_pieces, &note->flow);
 		if (pieces)
 			kept = bpf_sk_storage_get(&pp_extra, sk, pieces,
 						  BPF_SK_STORAGE_GET_F_CREATE);
-		bpf_map_delete_elem(&pp_pieces, &handover->flow);
+		bpf_map_delete_elem(&pp_pieces, &note->flow);
 	} else {
 		return;
 	}
@@ -63,15 +63,15 @@ static void keep_pieces(struct bpf_sock *sk, struct pp_handover *handover)
 }
 
 /* A proxy of this host: who it is, and that pp_msg has decoded the same header. */
-static void handover_from_sender(struct pp_handover *handover, struct pp_connection_key *key)
+static void split_note_from_sender(struct pp_split_note *note, struct pp_connection_key *key)
 {
-	struct pp_record *record = &handover->socket.record;
+	struct pp_record *record = &note->socket.record;
 	struct pp_outgoing *outgoing = outgoing_find(key, key->netns_cookie, key->first_seq);
 
 	if (!outgoing)
 		return;
 	if (record->flags & PP_RECORD_SPLIT && outgoing_covers(outgoing, record->header_len)) {
-		outgoing_adopt(&handover->socket, outgoing);
+		outgoing_adopt(&note->socket, outgoing);
 		record->flags |= PP_RECORD_SPLIT;
 	} else {
 		record_set_sender(record, &outgoing->record);
@@ -80,33 +80,32 @@ static void handover_from_sender(struct pp_handover *handover, struct pp_connect
 	outgoing_forget(key, NULL);
 }
 
-/* pp_sockops: the new socket gets the record. Return: 0; or -1: pp_in has handed none over. */
-static int socket_from_handover(struct bpf_sock_ops *ops, struct bpf_sock *sk,
-				struct pp_connection_key *key)
+/* pp_sockops: the new socket gets the record. Return: 0; or -1: pp_in has left no note. */
+static int socket_from_split_note(struct bpf_sock_ops *ops, struct bpf_sock *sk,
+				  struct pp_connection_key *key)
 {
-	struct pp_handover_key at;
-	struct pp_handover *handover;
+	struct pp_split_note_key at;
+	struct pp_split_note *note;
 	struct pp_socket *socket;
 	struct pp_flow *flow;
 
-	handover_key(&at, (const __u64 *)key->remote, key->remote_port, key->first_seq,
-		     ops->snd_nxt);
-	handover = bpf_map_lookup_elem(&pp_handovers, &at);
-	if (!handover)
+	split_note_key(&at, (const __u64 *)key->remote, key->remote_port, key->first_seq,
+		       ops->snd_nxt);
+	note = bpf_map_lookup_elem(&pp_handovers, &at);
+	if (!note)
 		return -1;
-	handover->socket.record.netns_cookie = key->netns_cookie;
+	note->socket.record.netns_cookie = key->netns_cookie;
 	if (has_proxy_cgroup())
-		handover_from_sender(handover, key);
-	keep_pieces(sk, handover);
-	socket =
-		bpf_sk_storage_get(&pp_origins, sk, &handover->socket, BPF_SK_STORAGE_GET_F_CREATE);
+		split_note_from_sender(note, key);
+	split_note_keep(sk, note);
+	socket = bpf_sk_storage_get(&pp_origins, sk, &note->socket, BPF_SK_STORAGE_GET_F_CREATE);
 	if (socket) {
 		record_count(&socket->record);
-		flow = bpf_map_lookup_elem(&pp_flows, &handover->flow);
+		flow = bpf_map_lookup_elem(&pp_flows, &note->flow);
 		if (flow)
 			flow->established = 1;
-		if (handover->forwarded)
-			forward_confirm(ops, sk, &handover->flow);
+		if (note->forwarded)
+			forward_confirm(ops, sk, &note->flow);
 	} else { /* the guard stops it */
 		count(PP_STAT_NO_MEMORY);
 	}
