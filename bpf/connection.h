@@ -7,7 +7,7 @@
 #define PP_CONNECTION_H
 
 #include "kernel.h"
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include <pp/maps.h>
 #include "address.h"
 #include "context.h"

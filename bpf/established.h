@@ -8,7 +8,6 @@
 
 #include "kernel.h"
 #include "connection.h"
-#include "context.h"
 #include "guard.h"
 #include "outgoing.h"
 #include "payload.h"
@@ -175,6 +174,15 @@ static int gate_early(struct __sk_buff *skb, struct bpf_sock *sk)
 		return PASS;
 	count(PP_STAT_DROPPED_HOLE);
 	return DROP;
+}
+
+/* What is read after this was not read before it by the CPU, either: arm64 reorders loads. An
+ * atomic operation that returns its value is the only full barrier that BPF has. */
+static void full_barrier(void)
+{
+	volatile __u64 word = 0;
+
+	__sync_val_compare_and_swap(&word, 0, 1);
 }
 
 /* pp_sockops may have run for a new socket since its record was asked for. It runs before the state

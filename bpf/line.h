@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The most frequent header by far, "PROXY TCP4 a b p q" CR LF, complete and right, decoded in a
- * straight line: a fifth of the instructions that the decoder of pp/header.h takes, a step for each
- * byte. It takes nothing that the decoder refuses, and reads it no differently; what it does
+ * straight line: a fifth of the instructions that the decoder of pp/decoder.h takes, a step for
+ * each byte. It takes nothing that the decoder refuses, and reads it no differently; what it does
  * not take, the decoder judges. selftests/unit/line.c compares the two.
  */
 #ifndef PP_LINE_H
@@ -11,7 +11,7 @@
 #ifdef __bpf__ /* a unit test includes this file, too */
 #include "kernel.h"
 #endif
-#include <pp/header.h>
+#include <pp/decoder.h>
 
 #define LINE_SIZE 128 /* bytes that are read, at most: a power of two, and more than PP_V1_MAX */
 

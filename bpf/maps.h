@@ -8,7 +8,7 @@
 #define PP_BPF_MAPS_H
 
 #include "kernel.h"
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include <pp/maps.h>
 #include "handshake.h"
 #include "segment.h"
@@ -353,7 +353,8 @@ struct {
 } pp_only SEC(".maps");
 
 /* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
- * a map (see pp/header.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled. */
+ * a map (see pp/decoder.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled.
+ */
 struct pp_work {
 	struct segment segment;	    /* that pp_gate looks at */
 	struct handshake handshake; /* of its connection */

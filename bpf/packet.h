@@ -6,7 +6,7 @@
 #define PP_PACKET_H
 
 #include "kernel.h"
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include "checksum.h"
 #include "segment.h"
 #include "tcp.h"

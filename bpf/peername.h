@@ -6,7 +6,7 @@
 #define PP_PEERNAME_H
 
 #include "kernel.h"
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include "address.h"
 #include "context.h"
 #include "maps.h"

@@ -26,7 +26,7 @@
  *
  *   the ground        maps.h, segment.h (a TCP segment), verdict.h (what a program says of it),
  *                     policy.h (what ppctl has set), connection.h (keys)
- *   decoding          record.h, line.h; the decoder itself is include/pp/header.h
+ *   decoding          record.h, line.h; the decoder itself is include/pp/decoder.h
  *   the handshake     handshake.h (the kernel's request), standing.h (is it a proxy?),
  *                     listener.h, listener_syn.h, gate_note.h (to the new socket)
  *   later segments    established.h
@@ -43,7 +43,7 @@
  */
 #include "kernel.h"
 
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include <pp/maps.h>
 
 #include "connection.h"

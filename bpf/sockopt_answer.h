@@ -7,7 +7,7 @@
 #define PP_SOCKOPT_ANSWER_H
 
 #include "kernel.h"
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include "connection.h"
 #include "context.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * CRC32C (Castagnoli), reflected polynomial 0x82F63B78, a byte at a time: RFC 4960 appendix B, as
- * the PROXY protocol's TLV of type 0x03 uses it. Included by header.h.
+ * the PROXY protocol's TLV of type 0x03 uses it. Included by decoder.h.
  */
 #ifndef PP_CRC32C_H
 #define PP_CRC32C_H
+
+#include <pp/opaque.h>
 
 #define PP_CRC32C_START 0xffffffffU
 
@@ -47,14 +49,6 @@ static const __u32 pp_crc32c_table[256] = {
 	0xc69f7b69, 0xd5cf889d, 0x27a40b9e, 0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e,
 	0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
-
-/* The 6.1 verifier loses the bounds of an exclusive or, and the compiler would take a mask that
- * comes after one for superfluous: hide where the value comes from. */
-#ifdef __bpf__
-#define pp_opaque(value) asm volatile("" : "+r"(value))
-#else
-#define pp_opaque(value) ((void)0)
-#endif
 
 static inline __u32 pp_crc32c_byte(__u32 crc, __u8 byte)
 {

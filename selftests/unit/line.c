@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The straight-line decoder of bpf/line.h beside the decoder of pp/header.h: on every line that it
+ * The straight-line decoder of bpf/line.h beside the decoder of pp/decoder.h: on every line that it
  * takes both say the same, and it takes every valid TCP4 line that has a port of its usual form.
  */
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include <linux/types.h>
-#include <pp/header.h>
+#include <pp/decoder.h>
 
 #include "../../bpf/line.h"
 

@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include <pp/header.h>
+#include <pp/decoder.h>
 #include <pp/pp.h>
 
 #include "first_size.h"

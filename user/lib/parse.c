@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pp_parse(): the decoder of pp/header.h on bytes in memory.
+ * pp_parse(): the decoder of pp/decoder.h on bytes in memory.
  */
 #include <errno.h>
 
