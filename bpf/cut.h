@@ -6,6 +6,8 @@
 #define PP_CUT_H
 
 #include "kernel.h"
+#include <pp/decoder.h>
+#include "bound.h"
 #include "packet.h"
 
 #define CUT_MAX	 4095  /* bytes that bpf_skb_adjust_room() cuts at once */
@@ -53,13 +55,8 @@ static __noinline int move_headers_far(struct __sk_buff *skb, struct packet *pac
 {
 	__u32 payload_at = packet->ip_at + packet->ip_len + packet->tcp_len;
 	__u32 more = packet->ip_at + packet->ip_len + 1 - len, rest = packet->payload_len - len,
-	      keep;
+	      keep = length_within(rest < more ? rest : more, SUM_STEP / 2);
 
-	keep = rest < more ? rest : more;
-	keep -= 1;
-	pp_opaque(keep);
-	keep &= SUM_STEP / 2 - 1;
-	keep += 1;
 	if (bpf_skb_load_bytes(skb, payload_at + len, packet->bytes, keep))
 		return -1;
 	if (rest < more && bpf_skb_change_tail(skb, payload_at + len + more, 0))

@@ -6,7 +6,8 @@
 #define PP_PACKET_H
 
 #include "kernel.h"
-#include <pp/decoder.h>
+#include <pp/opaque.h>
+#include "bound.h"
 #include "checksum.h"
 #include "segment.h"
 #include "tcp.h"
@@ -74,10 +75,7 @@ static struct packet *packet_read(struct __sk_buff *skb, const struct segment *s
 	packet->payload_len = segment->payload_len;
 	packet->is_ip6 = skb->protocol == bpf_htons(ETH_P_IPV6);
 	packet->summed = ip_summed(skb);
-	len -= 1;
-	pp_opaque(len);
-	len &= HEADERS_MAX - 1;
-	len += 1;
+	len = length_within(len, HEADERS_MAX);
 	if (len > HEADERS_MAX - 1)
 		return NULL;
 	if (bpf_skb_load_bytes(skb, packet->ip_at, packet->headers, len))
@@ -147,10 +145,7 @@ static long sum_step(__u32 round, void *context)
 	if (len > SUM_STEP)
 		len = SUM_STEP;
 	scan->left -= len;
-	len -= 1;
-	pp_opaque(len);
-	len &= SUM_STEP - 1;
-	len += 1;
+	len = length_within(len, SUM_STEP);
 	if (bpf_skb_load_bytes(scan->skb, scan->at, scan->packet->bytes, len)) {
 		scan->failed = 1;
 		return 1;
@@ -212,12 +207,8 @@ static void set_ip_length(struct packet *packet, __u32 tcp_total)
 
 static int store_headers(struct __sk_buff *skb, struct packet *packet)
 {
-	__u32 len = packet->ip_len + packet->tcp_len;
+	__u32 len = length_within(packet->ip_len + packet->tcp_len, HEADERS_MAX);
 
-	len -= 1;
-	pp_opaque(len);
-	len &= HEADERS_MAX - 1;
-	len += 1;
 	if (len > HEADERS_MAX - 1)
 		return -1;
 	return bpf_skb_store_bytes(skb, packet->ip_at, packet->headers, len,

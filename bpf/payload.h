@@ -6,6 +6,8 @@
 #define PP_PAYLOAD_H
 
 #include "kernel.h"
+#include <pp/opaque.h>
+#include "bound.h"
 #include "maps.h"
 #include "segment.h"
 
@@ -18,11 +20,7 @@ static int segment_load(struct __sk_buff *skb, const struct segment *segment, __
 		return -1;
 	if (len > PP_WINDOW)
 		len = PP_WINDOW;
-	/* The 6.1 verifier wants a variable length in this form, and the compiler knows better. */
-	len -= 1;
-	pp_opaque(len);
-	len &= PP_WINDOW - 1;
-	len += 1;
+	len = length_within(len, PP_WINDOW);
 	if (bpf_skb_load_bytes(skb, segment->payload_at, to, len))
 		return -1;
 	return len;
@@ -48,11 +46,7 @@ static long large_step(__u32 round, void *context)
 	if (len > PP_LARGE_SLACK)
 		len = PP_LARGE_SLACK;
 	copy->at += len;
-	/* for the verifier: see segment_load() */
-	len -= 1;
-	pp_opaque(len);
-	len &= PP_LARGE_SLACK - 1;
-	len += 1;
+	len = length_within(len, PP_LARGE_SLACK);
 	at &= PP_HEADER_MAX - 1;
 	copy->failed = bpf_skb_load_bytes(copy->skb, copy->from, copy->to->bytes + at, len) != 0;
 	copy->from += len;
