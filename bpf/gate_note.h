@@ -36,9 +36,7 @@ static void gate_note_socket(struct pp_gate_note *note, struct bpf_sock *listene
 	note->socket.bad_after = 0;
 	note->socket.settled = 0;
 	note->socket.announced = 0;
-	note->socket.on_bad = policy->on_bad;
-	note->socket.split = policy->split;
-	note->socket.port_flags = policy->flags;
+	socket_set_policy(&note->socket, policy);
 	note->socket.record.netns_cookie = socket_netns_cookie(listener);
 	note->socket.record.path = PP_PATH_HANDSHAKE;
 	note->socket.record.sender_cgroup = 0;

@@ -29,6 +29,14 @@ static int splits(const struct pp_port *policy)
 	return policy->split != PP_SPLIT_NO && !(policy->flags & PP_PORT_DRAINING);
 }
 
+/* What a socket keeps of its port's policy, which may change. */
+static void socket_set_policy(struct pp_socket *socket, const struct pp_port *policy)
+{
+	socket->on_bad = policy->on_bad;
+	socket->split = policy->split;
+	socket->port_flags = policy->flags;
+}
+
 /* Is there a proxy cgroup? */
 static int has_proxy_cgroup(void)
 {

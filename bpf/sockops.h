@@ -35,9 +35,7 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 		return;
 	}
 	socket->first_seq = ops->rcv_nxt;
-	socket->on_bad = policy->on_bad;
-	socket->split = policy->split;
-	socket->port_flags = policy->flags;
+	socket_set_policy(socket, policy);
 	socket->record.netns_cookie = bpf_get_netns_cookie(ops);
 	socket->record.need = 1;
 	socket->record.state = gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;

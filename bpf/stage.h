@@ -10,6 +10,7 @@
 #include "handshake.h"
 #include "maps.h"
 #include "payload.h"
+#include "policy.h"
 #include "record.h"
 
 /* A connection in the stage before its header is complete. */
@@ -40,9 +41,7 @@ static void stage_socket(struct stage *stage, const struct pp_port *policy)
 
 	__builtin_memset(&stage->note, 0, sizeof(stage->note));
 	socket->first_seq = stage->flow.first_seq;
-	socket->on_bad = policy->on_bad;
-	socket->split = policy->split;
-	socket->port_flags = policy->flags;
+	socket_set_policy(socket, policy);
 	socket->settled = 1;
 	socket->record.path = PP_PATH_SPLIT;
 }
