@@ -157,6 +157,21 @@ static __always_inline __u16 port_in_place(struct __sk_buff *skb, __u32 at)
 	return bpf_ntohs(*(const __be16 *)(data + at));
 }
 
+/* What a TCP header at offset @at of the skb says. */
+static __always_inline void segment_read_tcp(struct segment *segment, const struct tcphdr *tcp,
+					     __u32 at)
+{
+	__u8 flags = ((const __u8 *)tcp)[13];
+
+	segment->source_port = bpf_ntohs(tcp->source);
+	segment->destination_port = bpf_ntohs(tcp->dest);
+	segment->seq = bpf_ntohl(tcp->seq) + (flags >> 1 & 1); /* a SYN has a number itself */
+	segment->ack = bpf_ntohl(tcp->ack_seq);
+	segment->flags = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
+	segment->options_at = at + TCP_HEADER;
+	segment->payload_at = at + (((const __u8 *)tcp)[12] >> 4) * 4;
+}
+
 /* The kernel drops what is shorter than it says, or has no room for its own headers: such a packet
  * must not get lengths that are right. */
 static __always_inline int segment_check(struct __sk_buff *skb, struct segment *segment)
@@ -177,7 +192,6 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 	const struct iphdr *ip = (const struct iphdr *)(data + l2);
 	const struct tcphdr *tcp;
 	__u32 at;
-	__u8 flags;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		at = l2 + sizeof(*ip);
@@ -197,14 +211,7 @@ static __always_inline int segment_read_in_place(struct __sk_buff *skb, struct s
 		segment->end = l2 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 	}
 	segment->ip_at = l2;
-	segment->source_port = bpf_ntohs(tcp->source);
-	segment->destination_port = bpf_ntohs(tcp->dest);
-	flags = ((const __u8 *)tcp)[13];
-	segment->seq = bpf_ntohl(tcp->seq) + (flags >> 1 & 1);
-	segment->ack = bpf_ntohl(tcp->ack_seq);
-	segment->flags = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
-	segment->options_at = at + TCP_HEADER;
-	segment->payload_at = at + (((const __u8 *)tcp)[12] >> 4) * 4;
+	segment_read_tcp(segment, tcp, at);
 	return segment_check(skb, segment);
 }
 
@@ -226,15 +233,7 @@ static __noinline int segment_load_headers(struct __sk_buff *skb, struct segment
 		return -1;
 	if (!offset || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
 		return -1;
-
-	segment->source_port = bpf_ntohs(tcp.source);
-	segment->destination_port = bpf_ntohs(tcp.dest);
-	segment->seq = bpf_ntohl(tcp.seq) + tcp.syn;
-	segment->ack = bpf_ntohl(tcp.ack_seq);
-	segment->flags = (tcp.fin ? TCP_FIN : 0) | (tcp.syn ? TCP_SYN : 0) |
-			 (tcp.rst ? TCP_RST : 0) | (tcp.ack ? TCP_ACK : 0);
-	segment->options_at = offset + sizeof(tcp);
-	segment->payload_at = offset + tcp.doff * 4;
+	segment_read_tcp(segment, &tcp, offset);
 	return segment_check(skb, segment);
 }
 
