@@ -22,21 +22,21 @@
  *
  * Needs Linux 6.1. ppctl loads them, or bpftool (docs/bpftool.md).
  *
- * Where to read on, each file alone:
+ * Where to read on. Each file needs only files that come before it here:
  *
- *   the ground        maps.h, segment.h (a TCP segment), verdict.h (what a program says of it),
- *                     policy.h (what ppctl has set), connection.h (keys)
- *   decoding          record.h, line.h; the decoder itself is include/pp/decoder.h
- *   the handshake     handshake.h (the kernel's request), standing.h (is it a proxy?),
- *                     listener.h, listener_syn.h, gate_note.h (to the new socket)
+ *   the ground        kernel.h, context.h, bound.h (for the verifier), verdict.h (of a packet),
+ *                     address.h, tcp.h, netns.h, segment.h (a TCP segment), handshake.h (the
+ *                     kernel's request), maps.h, policy.h (what ppctl has set), connection.h (keys)
+ *   decoding          line.h, record.h, payload.h; the decoder itself is include/pp/decoder.h
+ *   proxies here      outgoing.h is their end at the mail server; announce.h, sender.h, msg.h
+ *   the handshake     standing.h (is it a proxy?), guard.h, forward.h (containers), gate_note.h and
+ *                     split_note.h (to the new socket), listener.h, listener_syn.h
  *   later segments    established.h
- *   the socket        sockops.h, sockopt.h, sockopt_answer.h, sockopt_bytes.h, stream.h,
- *                     peername.h, unrecorded.h
- *   the split         flow.h (which connection?), stage.h and stage_segment.h (before the header is
- *                     complete), split_note.h (to the new socket), translate.h (after that),
- *                     stage_syn.h, greeting.h, forward.h (containers), guard.h
- *   its packets       packet.h, checksum.h, cut.h, reply.h
- *   proxies here      announce.h, sender.h, msg.h; outgoing.h is their end at the mail server
+ *   the socket        sockops.h, unrecorded.h, stream.h, sockopt_answer.h, sockopt.h,
+ *                     sockopt_bytes.h, peername.h
+ *   a split's packets checksum.h, packet.h, cut.h, reply.h
+ *   the split         greeting.h, translate.h (after the header), stage.h (before it is complete),
+ *                     flow.h (which connection?), stage_syn.h, stage_segment.h
  *
  * Words: a sender is a process of a proxy cgroup on this host, and its socket. It is announced when
  * its connection has an entry in pp_outgoing.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Each header of bpf/ compiles alone: it includes what it uses, so it can be read alone.
+# Each header of bpf/ compiles alone: it includes what it uses. And the reading order in pp.bpf.c is one: each header
+# includes only headers that come before it there.
 # check: native
 flags=$(make -s --no-print-directory bpf-flags) || exit 1
 out=$(mktemp)
@@ -19,4 +20,32 @@ for header in bpf/*.h; do
 		failed=1
 	fi
 done
+
+the_reading_order_is_one() {
+	read_before=
+	for file in $(sed -n '/^ \* Where to read on/,/^ \* Words/p' bpf/pp.bpf.c | grep -oE '(include/pp/)?\<[a-z0-9_]+\.h'); do
+		case $file in include/*) continue ;; esac
+		for needed in $(sed -n 's/^#include "\(.*\)"$/\1/p' "bpf/$file"); do
+			case "$read_before vmlinux.h " in *" $needed "*) continue ;; esac
+			echo "$file comes before $needed, which it includes"
+		done
+		case "$read_before " in *" $file "*) echo "$file is there twice" ;; esac
+		read_before="$read_before $file"
+	done
+	for header in bpf/*.h; do
+		case "$read_before " in *" ${header#bpf/} "*) ;; *) echo "$header is not there" ;; esac
+	done
+}
+
+name=each_header_is_read_after_those_that_it_includes
+if [ -z "${CHECK_CASE:-}" ] || [ "$name" = "$CHECK_CASE" ]; then
+	the_reading_order_is_one >"$out" 2>&1
+	if [ -s "$out" ]; then
+		echo "not ok - $name"
+		sed 's/^/# /' "$out"
+		failed=1
+	else
+		echo "ok - $name"
+	fi
+fi
 exit $failed
