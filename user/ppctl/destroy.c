@@ -13,6 +13,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
+#include "netlink.h"
 #include "ppctl.h"
 #include "translated.h"
 
@@ -71,54 +72,46 @@ static int destroy(int netlink, const struct inet_diag_msg *socket)
 	return result == ENOENT ? 0 : result;
 }
 
-/* One dump. @destroyer: another socket, since this one's answers are not read to the end. */
-static int destroy_family(int netlink, int destroyer, int family)
-{
-	_Alignas(struct nlmsghdr) char buf[32768];
-	const struct nlmsghdr *head;
-	struct message message;
-	int len, result;
+struct destroyer {
+	int netlink; /* not the dump's: there are answers to that still */
+	int result;  /* 0, or an errno value */
+};
 
-	set_message(&message, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family);
-	if (send(netlink, &message, sizeof(message), 0) != sizeof(message))
-		return errno;
-	for (;;) {
-		len = recv(netlink, buf, sizeof(buf), 0);
-		if (len <= 0)
-			return errno;
-		for (head = (void *)buf; NLMSG_OK(head, (unsigned int)len);
-		     head = NLMSG_NEXT(head, len)) {
-			if (head->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (head->nlmsg_type == NLMSG_ERROR)
-				return -((const struct nlmsgerr *)NLMSG_DATA(head))->error;
-			if (!is_wanted(NLMSG_DATA(head)))
-				continue;
-			result = destroy(destroyer, NLMSG_DATA(head));
-			if (result)
-				return result;
-		}
+static void destroy_wanted(const struct nlmsghdr *message, void *context)
+{
+	struct destroyer *destroyer = context;
+
+	if (!destroyer->result && is_wanted(NLMSG_DATA(message)))
+		destroyer->result = destroy(destroyer->netlink, NLMSG_DATA(message));
+}
+
+/* Return: 0, or an errno value. */
+static int destroy_family(struct destroyer *destroyer, int family)
+{
+	struct message message;
+	int tries, result = -EINTR;
+
+	for (tries = 0; tries < NETLINK_TRIES && result == -EINTR; tries++) {
+		set_message(&message, SOCK_DIAG_BY_FAMILY, 0, family);
+		result = netlink_dump(NETLINK_SOCK_DIAG, &message.head, destroy_wanted, destroyer);
 	}
+	return destroyer->result ? destroyer->result : -result;
 }
 
 /* In the network namespace that the caller is in. */
 static int destroy_here(uint64_t cookie)
 {
 	static const int families[] = {AF_INET, AF_INET6};
-	int type = SOCK_RAW | SOCK_CLOEXEC, result = 0;
-	int dump = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
-	int destroyer = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG);
+	struct destroyer destroyer = {
+		.netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};
+	int result = destroyer.netlink < 0 ? errno : 0;
 	size_t i;
 
 	(void)cookie;
-	if (dump < 0 || destroyer < 0)
-		result = errno;
 	for (i = 0; i < 2 && !result; i++)
-		result = destroy_family(dump, destroyer, families[i]);
-	if (dump >= 0)
-		close(dump);
-	if (destroyer >= 0)
-		close(destroyer);
+		result = destroy_family(&destroyer, families[i]);
+	if (destroyer.netlink >= 0)
+		close(destroyer.netlink);
 	if (result)
 		destruction.failed =
 			error("SOCK_DESTROY: %s%s", strerror(result),

@@ -20,49 +20,6 @@
 #include "netlink.h"
 #include "ppctl.h"
 
-#define TRIES 10 /* of a dump that the kernel interrupts, since something has changed meanwhile */
-
-typedef void dump_function(const struct nlmsghdr *message, void *context);
-
-/* Sends @request, and calls @each for the answers. Return: 0, or a negative errno; -EINTR: again.
- */
-static int dump_once(struct nlmsghdr *request, dump_function *each, void *context)
-{
-	static char answer[65536] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nlmsghdr *message;
-	int fd, result = 1, interrupted = 0;
-	ssize_t len;
-
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (fd < 0)
-		return -errno;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	if (send(fd, request, request->nlmsg_len, 0) < 0)
-		result = -errno;
-	while (result > 0) {
-		len = recv(fd, answer, sizeof(answer), MSG_TRUNC);
-		if (len < 0 || len > (ssize_t)sizeof(answer)) {
-			result = len < 0 ? -errno : -EMSGSIZE;
-			break;
-		}
-		for (message = (struct nlmsghdr *)answer; NLMSG_OK(message, len);
-		     message = NLMSG_NEXT(message, len)) {
-			interrupted |= message->nlmsg_flags & NLM_F_DUMP_INTR;
-			if (message->nlmsg_type == NLMSG_DONE) {
-				result = 0;
-				break;
-			}
-			if (message->nlmsg_type == NLMSG_ERROR) {
-				result = ((struct nlmsgerr *)NLMSG_DATA(message))->error;
-				break;
-			}
-			each(message, context);
-		}
-	}
-	close(fd);
-	return !result && interrupted ? -EINTR : result;
-}
-
 static struct interface *find(struct interfaces *list, unsigned int index)
 {
 	size_t i;
@@ -181,13 +138,13 @@ static int read_once(struct interfaces *list)
 	request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.link));
 	request.header.nlmsg_type = RTM_GETLINK;
 	request.link.ifi_family = AF_UNSPEC;
-	result = dump_once(&request.header, add_link, list);
+	result = netlink_dump(NETLINK_ROUTE, &request.header, add_link, list);
 	if (!result) {
 		memset(&request, 0, sizeof(request));
 		request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.address));
 		request.header.nlmsg_type = RTM_GETADDR;
 		request.address.ifa_family = AF_UNSPEC;
-		result = dump_once(&request.header, add_address, list);
+		result = netlink_dump(NETLINK_ROUTE, &request.header, add_address, list);
 	}
 	if (result) {
 		free(list->entry);
@@ -201,7 +158,7 @@ int interfaces_list(struct interfaces *list)
 {
 	int tries, result = -EINTR;
 
-	for (tries = 0; tries < TRIES && result == -EINTR; tries++)
+	for (tries = 0; tries < NETLINK_TRIES && result == -EINTR; tries++)
 		result = read_once(list);
 	if (result)
 		return error("the interfaces of this network namespace: %s", strerror(-result));
@@ -213,7 +170,7 @@ int interfaces_list(struct interfaces *list)
 /* Qdiscs or filters (@type: RTM_GET*) of an interface, below @parent. Return: 0, or a negative
  * errno.
  */
-static int dump_tc(int type, unsigned int index, uint32_t parent, dump_function *each,
+static int dump_tc(int type, unsigned int index, uint32_t parent, netlink_answer *each,
 		   void *context)
 {
 	struct {
@@ -225,8 +182,8 @@ static int dump_tc(int type, unsigned int index, uint32_t parent, dump_function 
 	};
 	int tries, result = -EINTR;
 
-	for (tries = 0; tries < TRIES && result == -EINTR; tries++)
-		result = dump_once(&request.header, each, context);
+	for (tries = 0; tries < NETLINK_TRIES && result == -EINTR; tries++)
+		result = netlink_dump(NETLINK_ROUTE, &request.header, each, context);
 	return result;
 }
 

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What rtnetlink says of this network namespace.
+ * What netlink says of this network namespace: a dump of anything, and its interfaces.
  */
 #ifndef PPCTL_NETLINK_H
 #define PPCTL_NETLINK_H
 
 #include <stddef.h>
+
+struct nlmsghdr;
+
+typedef void netlink_answer(const struct nlmsghdr *message, void *context);
+
+#define NETLINK_TRIES 10 /* of a dump that the kernel interrupts */
+
+/* dump.c: sends @request to NETLINK_* @protocol, and calls @each for the answers. Return: 0, or a
+ * negative errno; -EINTR: something has changed meanwhile, and answers may be missing: again. */
+int netlink_dump(int protocol, struct nlmsghdr *request, netlink_answer *each, void *context);
 
 #define LO_INDEX 1
 
