@@ -220,6 +220,17 @@ static int open_to_change(const struct list *list)
 	return pin_open_map(list->map);
 }
 
+/* After an error all is as it was before. Return: @result. */
+static int end_change(const struct list *list, int map, int result)
+{
+	if (result)
+		list_undo();
+	else if (options.json)
+		show_json(list, map);
+	close(map);
+	return result;
+}
+
 int list_command_add(const struct list *list, int argc, char **argv)
 {
 	int map, i, result = check_words(list, argc, argv);
@@ -232,12 +243,7 @@ int list_command_add(const struct list *list, int argc, char **argv)
 	result = check_room(list, map, count_all(argc, argv));
 	for (i = 0; i < argc && !result; i++)
 		result = for_each_word(argv[i], add_word, map);
-	if (result)
-		list_undo();
-	else if (options.json)
-		show_json(list, map);
-	close(map);
-	return result;
+	return end_change(list, map, result);
 }
 
 int list_command_del(const struct list *list, int argc, char **argv)
@@ -250,10 +256,5 @@ int list_command_del(const struct list *list, int argc, char **argv)
 		result = for_each_word(argv[i], check_there, map);
 	for (i = 0; i < argc && !result; i++)
 		result = for_each_word(argv[i], del_word, map);
-	if (result)
-		list_undo();
-	else if (options.json)
-		show_json(list, map);
-	close(map);
-	return result;
+	return end_change(list, map, result);
 }
