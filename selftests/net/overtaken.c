@@ -124,7 +124,8 @@ static int connect_without_ack(enum peer peer, unsigned int port)
 	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof(one)), 0);
 	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
+		fail_msg("peer %d, port %u: connect: %s", peer, port, strerror(errno));
 	return fd;
 }
 
