@@ -31,7 +31,7 @@ static int is_link_local(const __u8 *address)
 /* The ends of the TCP connection. The socket knows them, so nothing of it is kept. */
 static void answer_proxy(struct pp_answer *answer, struct bpf_sock *sk)
 {
-	struct pp_connection_key key;
+	struct pp_connection_key key = {};
 
 	connection_of_socket(sk, &key);
 	answer->proxy_port = bpf_htons(key.remote_port);

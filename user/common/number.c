@@ -33,7 +33,7 @@ int size_read(const char **text, int base, uint64_t *bytes)
 	static const char units[] = "KkMmGg";
 	const char *end = *text, *unit;
 	unsigned int shift = 0;
-	uint64_t number;
+	uint64_t number = 0;
 	int result = number_read(&end, base, &number);
 
 	if (result)
@@ -52,7 +52,7 @@ int size_read(const char **text, int base, uint64_t *bytes)
 
 int number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *number)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	int result = number_read(&text, 10, &value);
 
 	if (!result && *text)
@@ -114,7 +114,7 @@ static uint64_t read_decimals(const char **text, uint64_t unit)
 static int read_part(const char **text, int is_first, uint64_t *ms)
 {
 	const char *decimals;
-	uint64_t number, unit;
+	uint64_t number = 0, unit;
 	int result = number_read(text, 10, &number);
 
 	if (result)

@@ -57,8 +57,8 @@ size_t utf8_clean(const char *text, size_t len, char *to)
 			used += character;
 			at += character;
 		} else {
-			memcpy(to + used, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
-			used += strlen(UTF8_REPLACEMENT);
+			memcpy(to + used, UTF8_REPLACEMENT, sizeof(UTF8_REPLACEMENT) - 1);
+			used += sizeof(UTF8_REPLACEMENT) - 1;
 			at++;
 		}
 	}

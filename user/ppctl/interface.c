@@ -39,15 +39,15 @@ static int has_only(int map, uint64_t cookie)
 	return 0;
 }
 
-int interface_is_wanted(int map, uint64_t cookie, const struct interface *interface)
+int interface_is_wanted(int only, uint64_t cookie, const struct interface *interface)
 {
 	struct pp_interface_name key;
 	__u32 value;
 
-	if (!has_only(map, cookie))
+	if (!has_only(only, cookie))
 		return interface->addressed || interface->index == LO_INDEX;
 	only_key(&key, cookie, interface->name);
-	return !bpf_map_lookup_elem(map, &key, &value);
+	return !bpf_map_lookup_elem(only, &key, &value);
 }
 
 const struct interface *interface_by_name(const struct interfaces *list, const char *name)
