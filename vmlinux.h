@@ -6,6 +6,7 @@
 #ifndef VMLINUX_H
 #define VMLINUX_H
 
+#include <linux/in6.h>
 #include <linux/types.h>
 
 typedef _Bool bool;
@@ -54,17 +55,32 @@ struct sock_cgroup_data {
 };
 
 struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
 	__u16 skc_num;
+	short unsigned int skc_family;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	long unsigned int skc_flags;
 	struct sock *skc_listener;
 	u32 skc_rcv_wnd;
 };
 
+struct inode {
+	long unsigned int i_ino;
+};
+
+struct socket_alloc {
+	struct inode vfs_inode;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket;
 	kuid_t sk_uid;
 	u8 sk_shutdown;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -94,6 +110,7 @@ struct tcp_sock {
 	u16 urg_data;
 	u32 write_seq;
 	u32 rcv_nxt;
+	u64 bytes_received;
 	bool is_mptcp;
 };
 

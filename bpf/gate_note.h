@@ -36,6 +36,7 @@ static void gate_note_socket(struct pp_gate_note *note, struct bpf_sock *listene
 	note->socket.bad_after = 0;
 	note->socket.settled = 0;
 	note->socket.announced = 0;
+	note->socket.made_s = now_s();
 	socket_set_policy(&note->socket, policy);
 	note->socket.record.netns_cookie = socket_netns_cookie(listener);
 	note->socket.record.path = PP_PATH_HANDSHAKE;

@@ -39,8 +39,11 @@ struct pp_socket {
 	__u8 on_bad;	 /* copied from the port's policy */
 	__u8 split;
 	__u16 port_flags;
-	__u32 announced; /* 1: its sender has an entry in pp_outgoing */
-	__u32 settled;	 /* 1: TCP has accepted what the record is about: nothing undoes that */
+	__u8 announced;	 /* 1: its sender has an entry in pp_outgoing */
+	__u8 settled;	 /* 1: TCP has accepted what the record is about: nothing undoes that */
+	__u8 asked;	 /* 1: somebody has asked for the record */
+	__u8 unused;	 /* 0 */
+	__u32 made_s;	 /* when it was made, CLOCK_MONOTONIC, seconds */
 	__u32 bad_after; /* bytes that TCP had accepted when the header was found to be bad */
 	__u64 told_ns;	 /* when PP_TAKE said so, CLOCK_MONOTONIC */
 	__u64 taker;	 /* and to whom: process and thread, as bpf_get_current_pid_tgid() */
@@ -390,6 +393,11 @@ static void count(__u32 stat)
 
 	if (value)
 		*value += 1;
+}
+
+static __u32 now_s(void)
+{
+	return bpf_ktime_get_ns() / 1000000000ULL;
 }
 
 static struct pp_work *working_memory(void)

@@ -10,8 +10,8 @@
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
- *   pp_count       iter on pp_origins    lists the connections that are split, for ppctl; it adds
- * to no counter, as count() does
+ *   pp_count       iter on pp_origins    lists the connections, for ppctl; it adds to no counter, as
+ *                                        count() does
  *
  * and for proxies on this host, on their cgroup:
  *
@@ -33,7 +33,7 @@
  *                     split_note.h (to the new socket), listener.h, listener_syn.h
  *   later segments    established.h
  *   the socket        sockops.h, unrecorded.h, stream.h, sockopt_answer.h, sockopt.h,
- *                     sockopt_bytes.h, peername.h
+ *                     sockopt_bytes.h, peername.h, list_socket.h (for ppctl)
  *   a split's packets checksum.h, packet.h, cut.h, reply.h
  *   the split         greeting.h, translate.h (after the header), stage.h (before it is complete),
  *                     flow.h (which connection?), stage_syn.h, stage_segment.h
@@ -55,6 +55,7 @@
 #include "guard.h"
 #include "listener.h"
 #include "listener_syn.h"
+#include "list_socket.h"
 #include "maps.h"
 #include "msg.h"
 #include "outgoing.h"
@@ -430,6 +431,8 @@ int pp_getsockopt(struct bpf_sockopt *ctx)
 	switch (option) {
 	case PP_ORIGIN:
 	case PP_TAKE:
+		if (socket)
+			socket->asked = 1;
 		return answer_record(ctx, sk, socket);
 	case PP_TLVS:
 		return answer_header(ctx, sk, socket, 1, 0);
@@ -512,22 +515,13 @@ int pp_pass(struct __sk_buff *skb)
 	return SK_PASS;
 }
 
-#define SOCK_DEAD 0 /* include/net/sock.h, enum sock_flags */
-
-/* A closed socket may be open in its process still, but sends and receives nothing any more. */
 SEC("iter/bpf_sk_storage_map")
 int pp_count(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct pp_translated translated = {};
 	struct pp_socket *socket = ctx->value;
 	struct sock *sk = ctx->sk;
 
-	if (!sk || !socket || !socket->cut || sk->__sk_common.skc_state == BPF_TCP_CLOSE)
-		return 0;
-	translated.cookie = bpf_get_socket_cookie(sk);
-	translated.netns_cookie = socket->record.netns_cookie;
-	translated.port = sk->__sk_common.skc_num;
-	translated.orphan = sk->__sk_common.skc_flags >> SOCK_DEAD & 1;
-	bpf_seq_write(ctx->meta->seq, &translated, sizeof(translated));
+	if (sk && socket)
+		list_socket(ctx->meta->seq, sk, socket);
 	return 0;
 }

@@ -35,6 +35,7 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 		return;
 	}
 	socket->first_seq = ops->rcv_nxt;
+	socket->made_s = now_s();
 	socket_set_policy(socket, policy);
 	socket->record.netns_cookie = bpf_get_netns_cookie(ops);
 	socket->record.need = 1;

@@ -43,6 +43,7 @@ static void stage_socket(struct stage *stage, const struct pp_port *policy)
 	socket->first_seq = stage->flow.first_seq;
 	socket_set_policy(socket, policy);
 	socket->settled = 1;
+	socket->made_s = now_s();
 	socket->record.path = PP_PATH_SPLIT;
 }
 

@@ -18,13 +18,15 @@ BEGIN {
 	want("kernfs_node", "id")
 	want("cgroup", "kn")
 	want("sock_cgroup_data", "cgroup")
-	want("sock_common", "skc_cookie skc_flags skc_listener skc_net skc_num skc_rcv_wnd skc_state")
-	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data")
+	want("sock_common", "skc_cookie skc_daddr skc_dport skc_family skc_flags skc_listener skc_net skc_num skc_rcv_saddr skc_rcv_wnd skc_state skc_v6_daddr skc_v6_rcv_saddr")
+	want("inode", "i_ino")
+	want("socket_alloc", "vfs_inode")
+	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data sk_socket")
 	want("inet_sock", "sk inet_sport")
 	want("fastopen_queue", "max_qlen")
 	want("request_sock_queue", "fastopenq")
 	want("inet_connection_sock", "icsk_inet icsk_accept_queue")
-	want("tcp_sock", "inet_conn rcv_nxt copied_seq write_seq urg_data is_mptcp")
+	want("tcp_sock", "inet_conn bytes_received rcv_nxt copied_seq write_seq urg_data is_mptcp")
 	want("request_sock", "__req_common")
 	want("inet_request_sock", "req rcv_wscale")
 	want("tcp_request_sock", "req snt_synack rcv_isn snt_isn")
@@ -57,7 +59,7 @@ END {
 	print " * kernel\047s BTF. CO-RE finds each member by name, so offsets here mean nothing."
 	print " */"
 	print "#ifndef VMLINUX_H\n#define VMLINUX_H\n"
-	print "#include <linux/types.h>\n"
+	print "#include <linux/in6.h>\n#include <linux/types.h>\n"
 	print "typedef _Bool bool;\ntypedef __u8 u8;\ntypedef __u16 u16;\ntypedef __u32 u32;\ntypedef __u64 u64;\n"
 	print "#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)\n"
 	print "typedef struct {\n\tstruct net *net;\n} possible_net_t;\n"

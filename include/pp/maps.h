@@ -139,14 +139,30 @@ struct pp_interface_name {
 	char name[16]; /* filled with 0 */
 };
 
-/* What pp_count, an iterator over pp_origins, writes for each socket that pp_in and pp_out
- * translate. */
-struct pp_translated {
-	__u64 cookie; /* of the socket */
-	__u64 netns_cookie;
-	__u16 port;  /* the socket's own, host order */
-	__u8 orphan; /* 1: no process has it any more, the kernel ends it */
-	__u8 unused[5];
+/* What pp_count, an iterator over pp_origins, writes for each socket that has a record; after it
+ * come the bytes of the header that are kept. */
+#define PP_LIVE_MAGIC 0x50504c01
+
+struct pp_live {
+	__u32 size;  /* of this struct */
+	__u32 magic; /* PP_LIVE_MAGIC: no socket's cookie, with which an older program would begin */
+	struct pp_record record;
+	__u8 remote[16]; /* the socket's own two ends, v4-mapped where they are IPv4 */
+	__u8 local[16];
+	__u16 remote_port;
+	__u16 local_port;
+	__u32 kept;	/* bytes that follow */
+	__u64 cookie;	/* of the socket */
+	__u64 inode;	/* of it, as /proc/PID/fd has it; 0: no process has it */
+	__u64 received; /* bytes that TCP has accepted */
+	__u32 cut;	/* bytes that pp_in cut out: pp_in and pp_out translate it */
+	__u32 made_s;	/* when it was made, CLOCK_MONOTONIC, seconds; 0: not known */
+	__u8 tcp_state; /* TCP_ESTABLISHED and so on */
+	__u8 orphan;	/* 1: no process has it any more, the kernel ends it */
+	__u8 asked;	/* 1: somebody has asked for the record */
+	__u8 settled;	/* 1: TCP has accepted what the record is about */
+	__u8 family;	/* of the socket */
+	__u8 unused[3];
 };
 
 /* pp_stats: per-CPU array of __u64. A counter keeps its number, since pp_stats outlives the build
@@ -192,7 +208,7 @@ _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
 _Static_assert(sizeof(struct pp_connection_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
-_Static_assert(sizeof(struct pp_translated) == 24, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_live) == sizeof(struct pp_record) + 88, "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 

@@ -53,7 +53,7 @@ int interfaces_down(void **state)
 const char *status_of(const char *name)
 {
 	static char line[1024];
-	char *status = strdup(run(0, PPCTL "status")), *at, *next;
+	char *status = strdup(status_text("")), *at, *next;
 	size_t len = strlen(name);
 
 	line[0] = 0;
@@ -144,7 +144,7 @@ int served(int listener, int client)
 	server = accept_within(listener, SOON_MS);
 	if (server < 0)
 		fail_msg("port %u takes no connection: %s", port_of(client),
-			 run(0, PPCTL "status"));
+			 status_text(""));
 	assert_origin(server, LINE_ORIGIN);
 	assert_nothing_to_read(server);
 	exchange(client, server, 1);

@@ -60,6 +60,9 @@ int net_setup(void **state);
  * streams), static. */
 const char *run(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What 'ppctl status' with @options says, whatever the set's health. */
+const char *status_text(const char *options);
+
 /* @text has @wanted in it. */
 void assert_says(const char *text, const char *wanted);
 

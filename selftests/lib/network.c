@@ -79,7 +79,7 @@ static long splits;
 /* The counter of that name: ports have a word that is the same. */
 static long split_counter(void)
 {
-	const char *at = run(0, "build/bin/ppctl status --json");
+	const char *at = status_text("--json");
 	long value = -1;
 
 	while ((at = strstr(at, "\"split\":"))) {

@@ -105,7 +105,7 @@ send() { # from, arguments of smtp-send
 
 # counter NAME: of `ppctl status`
 counter() {
-	build/bin/ppctl status --json | sed -n "s/.*\"$1\":\\([0-9]*\\).*/\\1/p"
+	build/bin/ppctl status --json | sed -n "/\"counters\":/,/}/s/.*\"$1\":\\([0-9]*\\).*/\\1/p"
 }
 
 # Headers were taken out in front of the server, and nothing came to it by another way than pp_in.

@@ -52,7 +52,7 @@ static void lo_and_all_interfaces_with_an_address_get_hooks(void **state)
 	assert_int_equal(programs_on(LINK), 2);
 	run(0, PPCTL "port add %d", SPLIT);
 	assert_bare(LINK);
-	assert_null(strstr(run(0, PPCTL "status"), "interfaces of"));
+	assert_null(strstr(status_text(""), "interfaces of"));
 	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_int_equal(programs_on(LINK), 2);
 	run(0, PPCTL "port del %d", SPLIT);

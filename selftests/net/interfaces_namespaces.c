@@ -64,8 +64,8 @@ static void the_same_loopback_connection_in_two_namespaces(void **state)
 	}
 	/* from outside: what is elsewhere is told, and goes from there, too */
 	netns_enter(home);
-	assert_says(run(0, PPCTL "status"), "other network namespaces\n  cookie ");
-	assert_says(run(0, PPCTL "status --json"), "\"loaded\":true");
+	assert_says(status_text(""), "other network namespaces\n  cookie ");
+	assert_says(status_text("--json"), "\"loaded\":true");
 	run(0, PPCTL "port del %d", SPLIT);
 	for (i = 0; i < 2; i++) {
 		netns_enter(netns[i]);
@@ -89,7 +89,7 @@ static void a_namespace_that_ends_leaves_no_pins(void **state)
 	close(gone);
 	for (tries = 0; tries < 100; tries++) { /* it takes a while */
 		run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
-		if (!strstr(run(0, PPCTL "status"), "other network namespaces"))
+		if (!strstr(status_text(""), "other network namespaces"))
 			break;
 		usleep(100000);
 	}

@@ -493,8 +493,8 @@ static void a_listener_made_outside_of_the_cgroup_is_told(void **state)
 	client = connect_to(PROXY, SERVER, 2531);
 	server = accept_within(here, SOON_MS);
 	assert_int_equal(pp_lookup(server, &origin), -ENOPROTOOPT);
-	assert_non_null(strstr(run(0, "build/bin/ppctl status"), "127.0.0.1:2531  NOT SERVED"));
-	assert_null(strstr(run(0, "build/bin/ppctl status"), "127.0.0.1:2525  NOT SERVED"));
+	assert_non_null(strstr(status_text(""), "127.0.0.1:2531  NOT SERVED"));
+	assert_null(strstr(status_text(""), "127.0.0.1:2525  NOT SERVED"));
 	run(0, "build/bin/ppctl port del 2531");
 	close_both(client, server);
 	close(here);

@@ -156,8 +156,8 @@ static void the_command_line(void **state)
 {
 	(void)state;
 	assert_non_null(strstr(run(0, "build/bin/ppctl proxy-cgroup list"), "/outside\n"));
-	assert_non_null(strstr(run(0, "build/bin/ppctl status"), "proxy cgroups\n/"));
-	assert_non_null(strstr(run(0, "build/bin/ppctl status --json"), "\"proxy_cgroups\":["));
+	assert_non_null(strstr(status_text(""), "proxy cgroups\n/"));
+	assert_non_null(strstr(status_text("--json"), "\"proxy_cgroups\":["));
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE"); /* again: no harm */
 	/* a unit that is started again: its cgroup goes, and comes anew */
 	run(0, "mkdir $LAB_OUTSIDE/unit && build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE/unit");

@@ -57,7 +57,8 @@ restarted() {
 	$ppctl up --cgroup "$unit" --port 2525 >"$tap_work/again" || return 1
 	says "$tap_work/again" '^up again on' && is_whole || return 1
 	$ppctl port list | grep -q '^2526' || return 1
-	$ppctl status >"$tap_work/status" && says "$tap_work/status" "^cgroup .*unit" || return 1
+	$ppctl status >"$tap_work/status"
+	says "$tap_work/status" "^cgroup .*unit" || return 1
 	bpftool cgroup show "$unit" | grep -c pp_ | grep -qx 7 && $ppctl down && rmdir "$unit"
 }
 check a_cgroup_that_is_made_anew_gets_its_programs_back restarted

@@ -3,6 +3,7 @@
  * cgroup v2: where it is mounted, paths from names and ids, programs on them.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -90,6 +91,41 @@ uint64_t cgroup_id_of_path(const char *path)
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
+/* Looks for the directory with the inode @id below @path, which receives its path. Return: 1, or
+ * 0: there is none. */
+static int find_inode(char path[PATH_MAX], uint64_t id)
+{
+	size_t len = strlen(path);
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+	int found = 0;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    snprintf(path + len, PATH_MAX - len, "/%s", entry->d_name) >=
+			    (int)(PATH_MAX - len))
+			continue;
+		found = entry->d_ino == id || find_inode(path, id);
+	}
+	if (dir)
+		closedir(dir);
+	if (!found)
+		path[len] = 0;
+	return found;
+}
+
+/* Without CAP_DAC_READ_SEARCH, which the handle takes: all cgroups are looked at. */
+static int search_path_of_id(uint64_t id, const char *mount, char path[PATH_MAX])
+{
+	struct stat st;
+
+	snprintf(path, PATH_MAX, "%s", mount);
+	if ((!stat(mount, &st) && st.st_ino == id) || find_inode(path, id))
+		return 0;
+	errno = ESTALE;
+	return -1;
+}
+
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 {
 	struct {
@@ -97,7 +133,7 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 		uint64_t id;
 	} handle = {.head = {.handle_bytes = sizeof(id), .handle_type = KERNFS_HANDLE}};
 	char mount[PATH_MAX], proc[64];
-	int root, fd;
+	int root, fd, failed;
 	ssize_t len;
 
 	memcpy(handle.head.f_handle, &id, sizeof(id));
@@ -105,10 +141,12 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 		return -1;
 	root = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fd = open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
+	failed = errno;
 	if (root >= 0)
 		close(root);
+	errno = failed;
 	if (fd < 0)
-		return -1;
+		return errno == EPERM ? search_path_of_id(id, mount, path) : -1;
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	len = readlink(proc, path, PATH_MAX - 1);
 	close(fd);

@@ -127,7 +127,7 @@ static int is_first_of(const struct translated_list *list, size_t i)
 	size_t k;
 
 	for (k = 0; k < i; k++) {
-		if (list->sockets[k].netns_cookie == list->sockets[i].netns_cookie)
+		if (list->sockets[k].record.netns_cookie == list->sockets[i].record.netns_cookie)
 			return 0;
 	}
 	return 1;
@@ -142,7 +142,7 @@ int sockets_destroy(const struct translated_list *list)
 	for (i = 0; i < list->count && !destruction.failed; i++) {
 		/* where no way leads there, the sockets are left, and the caller counts them */
 		if (is_first_of(list, i))
-			netns_run(list->sockets[i].netns_cookie, destroy_here);
+			netns_run(list->sockets[i].record.netns_cookie, destroy_here);
 	}
 	return destruction.failed;
 }

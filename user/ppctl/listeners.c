@@ -19,6 +19,7 @@
 
 #include "../common/array.h"
 #include "../common/endpoint.h"
+#include "json.h"
 #include "ppctl.h"
 
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
@@ -45,14 +46,33 @@ static int is_mptcp(const struct rtattr *ulp)
 	return 0;
 }
 
-static void listener_add(struct json_object *list, const struct inet_diag_msg *socket,
-			 const struct rtattr *attribute, int len, const char *inside)
+static int is_inside(const char *path, struct json_object *cgroups)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(cgroups); i++) {
+		if (is_below(path, json_object_get_string(json_object_array_get_idx(cgroups, i))))
+			return 1;
+	}
+	return 0;
+}
+
+/* What listeners_read() is about. */
+struct listening {
+	struct json_object *list, *cgroups;
+	int ports_map;
+	uint64_t netns_cookie; /* the namespace that is looked at */
+	int elsewhere;	       /* it is another than ppctl's */
+};
+
+static void listener_add(const struct listening *listening, const struct inet_diag_msg *socket,
+			 const struct rtattr *attribute, int len)
 {
 	char text[ENDPOINT_TEXT_MAX], path[PATH_MAX] = "";
-	struct json_object *object = json_object_new_object();
 	struct sockaddr_storage endpoint;
+	struct json_object *object;
 	uint64_t cgroup_id = 0;
-	int mptcp = 0;
+	int mptcp = 0, inside;
 
 	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
 		if (attribute->rta_type == INET_DIAG_CGROUP_ID)
@@ -60,18 +80,24 @@ static void listener_add(struct json_object *list, const struct inet_diag_msg *s
 		if ((attribute->rta_type & NLA_TYPE_MASK) == INET_DIAG_ULP_INFO)
 			mptcp = is_mptcp(attribute);
 	}
+	if (cgroup_path_of_id(cgroup_id, path))
+		path[0] = 0;
+	inside = is_inside(path, listening->cgroups);
+	if (listening->elsewhere && !inside) /* another container's own business */
+		return;
 	endpoint_make(&endpoint, socket->idiag_family, socket->id.idiag_src,
 		      ntohs(socket->id.idiag_sport));
 	endpoint_text(&endpoint, text);
-	if (cgroup_path_of_id(cgroup_id, path))
-		path[0] = 0;
-	json_object_object_add(object, "address", json_object_new_string(text));
-	json_object_object_add(object, "cgroup", json_object_new_string(path));
-	json_object_object_add(object, "mptcp", json_object_new_boolean(mptcp));
-	if (inside[0])
-		json_object_object_add(object, "inside",
-				       json_object_new_boolean(is_below(path, inside)));
-	json_object_array_add(list, object);
+	object = json_object_new_object();
+	add_string(object, "address", text);
+	add_number(object, "port", ntohs(socket->id.idiag_sport));
+	add_string(object, "cgroup", path);
+	add_boolean(object, "mptcp", mptcp);
+	if (json_object_array_length(listening->cgroups))
+		add_boolean(object, "inside", inside);
+	json_object_object_add(object, "netns_cookie",
+			       json_object_new_uint64(listening->netns_cookie));
+	json_object_array_add(listening->list, object);
 }
 
 static int ask(int netlink, int family)
@@ -93,7 +119,7 @@ static int ask(int netlink, int family)
 }
 
 /* Reads one dump. Return: 0 when it is over. */
-static int collect(int netlink, int ports_map, const char *inside, struct json_object *list)
+static int collect(int netlink, const struct listening *listening)
 {
 	_Alignas(struct nlmsghdr) char buf[16384];
 	const struct inet_diag_msg *socket;
@@ -114,26 +140,102 @@ static int collect(int netlink, int ports_map, const char *inside, struct json_o
 				return -1;
 			socket = NLMSG_DATA(head);
 			port = ntohs(socket->id.idiag_sport);
-			if (bpf_map_lookup_elem(ports_map, &port, &policy))
+			if (bpf_map_lookup_elem(listening->ports_map, &port, &policy))
 				continue;
-			listener_add(list, socket, (const struct rtattr *)(socket + 1),
-				     NLMSG_PAYLOAD(head, sizeof(*socket)), inside);
+			listener_add(listening, socket, (const struct rtattr *)(socket + 1),
+				     NLMSG_PAYLOAD(head, sizeof(*socket)));
 		}
 	}
 }
 
-struct json_object *listeners_read(int ports_map, const char *inside)
+static void read_namespace(const struct listening *listening)
 {
 	static const int families[] = {AF_INET, AF_INET6};
-	struct json_object *list = json_object_new_array();
 	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	size_t i;
 
 	for (i = 0; netlink >= 0 && i < ARRAY_SIZE(families); i++) {
-		if (ask(netlink, families[i]) || collect(netlink, ports_map, inside, list))
+		if (ask(netlink, families[i]) || collect(netlink, listening))
 			break;
 	}
 	if (netlink >= 0)
 		close(netlink);
-	return list;
+}
+
+static int was_read(struct json_object *list, uint64_t cookie)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		if (json_object_get_uint64(value_of(json_object_array_get_idx(list, i),
+						    "netns_cookie")) == cookie)
+			return 1;
+	}
+	return 0;
+}
+
+static void read_other(uint64_t cookie, void *context)
+{
+	struct listening *listening = context;
+
+	if (was_read(listening->list, cookie)) /* for another cgroup of the set */
+		return;
+	listening->netns_cookie = cookie;
+	listening->elsewhere = 1;
+	read_namespace(listening);
+}
+
+struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen)
+{
+	struct listening listening = {
+		.list = json_object_new_array(), .cgroups = cgroups, .ports_map = ports_map};
+	size_t i;
+
+	netns_cookie(&listening.netns_cookie);
+	read_namespace(&listening);
+	*unseen = 0;
+	for (i = 0; i < json_object_array_length(cgroups); i++) {
+		if (netns_each_of_cgroup(
+			    json_object_get_string(json_object_array_get_idx(cgroups, i)),
+			    read_other, &listening))
+			*unseen = 1;
+	}
+	return listening.list;
+}
+
+static void listener_print(struct json_object *listener, uint64_t here)
+{
+	uint64_t cookie = json_object_get_uint64(value_of(listener, "netns_cookie"));
+
+	printf("  %s", string_of(listener, "address"));
+	if (cookie != here)
+		printf("  in the network namespace %llu", (unsigned long long)cookie);
+	if (is_true(listener, "mptcp"))
+		printf("  MPTCP");
+	if (value_of(listener, "inside") && !is_true(listener, "inside"))
+		printf("  NOT SERVED: made outside of the cgroup");
+	printf("\n");
+}
+
+void listeners_print(struct json_object *listeners, uint64_t here, int any_split)
+{
+	int any_outside = 0, any_mptcp = 0;
+	struct json_object *listener;
+	size_t i;
+
+	printf("listeners\n");
+	for (i = 0; i < json_object_array_length(listeners); i++) {
+		listener = json_object_array_get_idx(listeners, i);
+		any_mptcp |= is_true(listener, "mptcp");
+		any_outside |= value_of(listener, "inside") && !is_true(listener, "inside");
+		listener_print(listener, here);
+	}
+	if (!json_object_array_length(listeners))
+		printf("  none\n");
+	if (any_outside && any_split)
+		printf("  NOT SERVED, on a port with a split: proxies' connections to it are "
+		       "reset\n");
+	if (any_mptcp)
+		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
+		       "dropped until they fall back\n");
 }

@@ -188,6 +188,13 @@ static int set_dry_run(const char *value)
 	return 0;
 }
 
+static int set_verbose(const char *value)
+{
+	(void)value;
+	options.verbose = 1;
+	return 0;
+}
+
 static int set_json(const char *value)
 {
 	(void)value;
@@ -236,6 +243,7 @@ const struct option_entry option_entries[] = {
 	{"allow-root-cgroup", 0, NULL, NULL, set_allow_root_cgroup, "accept the root cgroup"},
 	{"set", 0, "NAME", VALUES_SET, set_set, "the set that is pinned in DIR/NAME, see --pin"},
 	{"pin", 0, "DIR", VALUES_DIRECTORY, set_pin, "directory for the pins (" DEFAULT_PIN ")"},
+	{"verbose", 'v', NULL, NULL, set_verbose, "programs, maps and all counters, too"},
 	{"json", 0, NULL, NULL, set_json, "answer in JSON, errors too"},
 	{"help", 'h', NULL, NULL, set_help, "the help of the command"},
 	{"version", 'V', NULL, NULL, set_version, "the version of ppctl"},
@@ -284,8 +292,9 @@ const struct command commands[] = {
 	 "proxy-cgroup del system.slice/haproxy.service"},
 	{"proxy-cgroup list", command_proxy_cgroup_list, "", 0, 0, NULL, NULL, OF_A_SET,
 	 FOR_THE_ONLY_SET, "show the cgroups of proxies on this host", "proxy-cgroup list"},
-	{"status", command_status, "", 0, 0, NULL, NULL, OF_A_SET, FOR_THE_ONLY_SET,
-	 "show programs, links, maps, listeners, counters", "status --json"},
+	{"status", command_status, "", 0, 0, NULL, NULL, "verbose " OF_A_SET, FOR_ALL_SETS,
+	 "is it serving? exit status 0: yes, 1: degraded, 2: down; and why, and what is served",
+	 "status -v"},
 	{"lookup", command_lookup, "PID FD", 2, 2, NULL, NULL, "json", FOR_NO_SET,
 	 "show the record of a process's socket", "lookup 4711 12"},
 	{"help", command_help, "[COMMAND]", 0, 2, VALUES_COMMAND, NULL, "", FOR_NO_SET,
@@ -519,18 +528,28 @@ static int run(int argc, char **argv, const char *given)
 	return command->run(argc - words, argv + words);
 }
 
+/* 1 and 2 of 'ppctl status' mean that a set is not well. */
+static int exit_status(int argc, char **argv, int result)
+{
+	int i;
+
+	if (result >= 0)
+		return result;
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "status"))
+			return EXIT_UNKNOWN;
+	}
+	return result == -1 ? EXIT_FAILED : EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	char given[ARRAY_SIZE(option_entries)] = {0};
-	int result;
 
 	/* its words are not options of its own */
 	if (argc > 2 && !strcmp(argv[1], "complete") && !strcmp(argv[2], "--"))
 		return complete(argc - 3, argv + 3);
 	if (parse_options(argc, argv, given))
-		return EXIT_USAGE;
-	result = run(argc - optind, argv + optind, given);
-	if (result < 0)
-		return result == -1 ? EXIT_FAILED : EXIT_USAGE;
-	return result;
+		return exit_status(argc, argv, -2);
+	return exit_status(argc, argv, run(argc - optind, argv + optind, given));
 }

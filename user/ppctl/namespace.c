@@ -122,3 +122,84 @@ int netns_run(uint64_t cookie, int (*act)(uint64_t cookie))
 	close(home);
 	return result;
 }
+
+/* What netns_each_of_cgroup() is about. */
+struct walk {
+	struct tried tried;
+	void (*act)(uint64_t cookie, void *context);
+	void *context;
+	int home;
+	int unseen; /* 1: one could not be entered */
+};
+
+static void visit(struct walk *walk, const char *pid)
+{
+	char path[PATH_MAX];
+	uint64_t cookie;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		walk->unseen |= errno != ENOENT && errno != ESRCH;
+		return;
+	}
+	if (try_once(&walk->tried, fd)) {
+		if (setns(fd, CLONE_NEWNET) || read_cookie(&cookie))
+			walk->unseen = 1;
+		else
+			walk->act(cookie, walk->context);
+	}
+	close(fd);
+}
+
+/* The processes of the cgroup @path, and of all below it. */
+static void walk_cgroup(struct walk *walk, char path[PATH_MAX])
+{
+	size_t len = strlen(path);
+	struct dirent *entry;
+	char pid[32];
+	FILE *processes;
+	DIR *dir;
+
+	snprintf(path + len, PATH_MAX - len, "/cgroup.procs");
+	processes = fopen(path, "re");
+	while (processes && fscanf(processes, "%31s", pid) == 1)
+		visit(walk, pid);
+	if (processes)
+		fclose(processes);
+	path[len] = 0;
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		if (snprintf(path + len, PATH_MAX - len, "/%s", entry->d_name) <
+		    (int)(PATH_MAX - len))
+			walk_cgroup(walk, path);
+		path[len] = 0;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
+			 void *context)
+{
+	struct walk walk = {.act = act,
+			    .context = context,
+			    .home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
+	char path[PATH_MAX];
+	int result;
+
+	if (walk.home < 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s", cgroup);
+	try_once(&walk.tried, walk.home); /* this one is not visited */
+	walk_cgroup(&walk, path);
+	free(walk.tried.inode);
+	result = walk.unseen ? -1 : 0;
+	if (setns(walk.home, CLONE_NEWNET) && walk.tried.count > 1)
+		result = error("back to the own network namespace: %s", strerror(errno));
+	close(walk.home);
+	return result;
+}

@@ -48,6 +48,7 @@ struct options {
 	int json;
 	int dry_run;	 /* --dry-run */
 	int names_later; /* 'ppctl apply': what does not exist now may come */
+	int verbose;	 /* --verbose */
 	int now;	 /* --now */
 	int wait;	 /* --wait */
 	uint32_t wait_s; /* 0: for ever */
@@ -209,7 +210,7 @@ void configured_free(struct configured *configured);
 /* A list of {"kind": "cgroup" or "proxy-cgroup", "name"}: those that do not exist now. */
 struct json_object *configured_missing(void);
 
-/* Lists the connections whose header was taken out. */
+/* Lists the sockets that have a record. */
 #define COUNT_PROGRAM "pp_count"
 
 /* senders.c: links of pp_sender are pinned by their cgroup's id */
@@ -233,6 +234,11 @@ int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 
 /* up.c: can this kernel, and the place of options.pin, have a set at all? */
 int check_system(void);
+
+/* Calls @act in each other network namespace that a process of @cgroup is in, once. Return: 0; or -1:
+ * one could not be entered. */
+int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
+			 void *context);
 
 #define PORTS_MAX 1024 /* pp_ports has room for fewer */
 
@@ -273,13 +279,16 @@ int list_command_list(const struct list *list);
 /* What @error_number of a map update means, for @map. */
 int map_update_error(const char *map, int fd, const char *what, int error_number);
 
-/* listeners.c: listening sockets on served ports; "inside" says whether they are in cgroup @inside,
- * unless that is "" */
-struct json_object *listeners_read(int ports_map, const char *inside);
+/* listeners.c: listening sockets on served ports, in this network namespace and in those of the
+ * processes of @cgroups. "inside" says whether they are in one of @cgroups, unless there is none.
+ * @unseen: receives 1 where there is a namespace that could not be entered. */
+struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen);
+void listeners_print(struct json_object *listeners, uint64_t here, int any_split);
 
 /* stats.c */
 struct json_object *stats_read(int map);
-void stats_print(struct json_object *stats);
+/* @all: also those that have not counted */
+void stats_print(struct json_object *stats, int all);
 /* A word for enum pp_reason, and what it means. */
 void reason_names(unsigned int reason, const char **name, const char **meaning);
 

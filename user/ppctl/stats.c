@@ -118,15 +118,14 @@ struct json_object *stats_read(int map)
 	return object;
 }
 
-/* Counters that have counted. */
-void stats_print(struct json_object *stats)
+void stats_print(struct json_object *stats, int all)
 {
 	int64_t value;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(counter_names); i++) {
 		value = json_object_get_int64(json_object_object_get(stats, counter_names[i].name));
-		if (value)
+		if (value || all)
 			printf("  %-18s %10lld  %s\n", counter_names[i].name, (long long)value,
 			       counter_names[i].help);
 	}

@@ -1,379 +1,298 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppctl status: what is loaded, where it is attached, what it serves, what it has counted.
+ * ppctl status: does each set do what it is there for, what does it serve, what has it counted.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-
 #include "../common/array.h"
-#include "engine.h"
-#include "interface.h"
 #include "drain.h"
+#include "interface.h"
+#include "json.h"
+#include "ppctl.h"
+#include "status.h"
 
-static const char *const program_names[] = {"pp_gate",	   "pp_sockops",  "pp_getsockopt",
-					    "pp_getpeer4", "pp_getpeer6", "pp_getsock4",
-					    "pp_getsock6"};
-static const struct map_program {
-	const char *name;
-	const char *map;
-	enum bpf_attach_type type;
-} map_programs[] = {
-	{"pp_msg", "pp_senders", BPF_SK_MSG_VERDICT},
-	{"pp_pass", "pp_senders", BPF_SK_SKB_VERDICT},
+/* The maps without which nothing can be said of a set. */
+static const char *const needed[] = {MAP_PORTS,	 MAP_PROXIES,	MAP_STATS,
+				     MAP_CONFIG, MAP_GUARDED, MAP_ONLY};
+enum { PORTS, PROXIES, STATS, NEEDED = ARRAY_SIZE(needed) };
+
+static void close_maps(const int maps[NEEDED])
+{
+	size_t i;
+
+	for (i = 0; i < NEEDED; i++) {
+		if (maps[i] >= 0)
+			close(maps[i]);
+	}
+}
+
+/* Return: 1; 0: pins are missing; -1 after an error. */
+static int open_maps(int maps[NEEDED])
+{
+	size_t i;
+	int result = 1;
+
+	for (i = 0; i < NEEDED; i++) {
+		maps[i] = pin_open("maps", needed[i]);
+		if (maps[i] >= 0)
+			continue;
+		if (errno != ENOENT) {
+			/* once more, with the error */
+			pin_open_map(needed[i]);
+			result = -1;
+		}
+		if (result > 0)
+			result = 0;
+	}
+	return result;
+}
+
+/* Return: 0, or -1 after an error. */
+static int read_set(struct json_object *set, const int maps[NEEDED])
+{
+	struct json_object *cgroups = json_object_new_array(), *interfaces;
+	struct json_object *ports, *proxies, *senders;
+	struct live_list live;
+	int unseen;
+
+	json_object_object_add(set, "cgroups", cgroups);
+	add_boolean(set, "going_down", drain_is_down());
+	json_object_object_add(set, "programs", programs_read(cgroups));
+	json_object_object_add(set, "maps", maps_read());
+	ports = port_list.read(maps[PORTS]);
+	json_object_object_add(set, "ports", ports);
+	proxies = proxy_list.read(maps[PROXIES]);
+	json_object_object_add(set, "proxies", proxies);
+	senders = proxy_cgroup_list.read(-1);
+	json_object_object_add(set, "proxy_cgroups", senders);
+	json_object_object_add(set, "listeners", listeners_read(maps[PORTS], cgroups, &unseen));
+	add_boolean(set, "unseen_namespaces", unseen);
+	interfaces = interfaces_read();
+	if (!interfaces || live_read(&live))
+		return -1;
+	json_object_object_add(set, "interfaces", interfaces);
+	json_object_object_add(set, "connections", figures_read(&live, ports, proxies, senders));
+	live_free(&live);
+	json_object_object_add(set, "counters", stats_read(maps[STATS]));
+	return 0;
+}
+
+struct states {
+	struct json_object *sets;
+	enum health worst;
+	int failed;
 };
 
-static void add_string(struct json_object *object, const char *key, const char *value)
+static void worsen(struct states *states, enum health health)
 {
-	json_object_object_add(object, key, json_object_new_string(value));
+	if (health > states->worst)
+		states->worst = health;
 }
 
-static void add_number(struct json_object *object, const char *key, int64_t value)
+/* A set is called by its directory. */
+static struct json_object *set_new(void)
 {
-	json_object_object_add(object, key, json_object_new_int64(value));
+	struct json_object *set = json_object_new_object();
+	const char *slash = strrchr(options.pin, '/');
+
+	add_string(set, "name", slash && slash[1] ? slash + 1 : options.pin);
+	add_string(set, "pin", options.pin);
+	return set;
 }
 
-static const char *string_of(struct json_object *object, const char *key)
+static void add_set(const char *directory, const char *name, void *context)
 {
-	return json_object_get_string(json_object_object_get(object, key));
+	const char *pin = options.pin;
+	struct states *states = context;
+	struct json_object *set;
+	int maps[NEEDED], opened;
+
+	(void)name;
+	options.pin = directory;
+	set = set_new();
+	json_object_array_add(states->sets, set);
+	opened = open_maps(maps);
+	if (!opened)
+		worsen(states, health_set(set, HEALTH_DOWN, "half-removed",
+					  "pins of the set are missing",
+					  "'ppctl down', and 'ppctl up' with all its options, make "
+					  "it anew"));
+	else if (opened > 0 && !read_set(set, maps))
+		worsen(states, health_judge(set));
+	else
+		states->failed = 1;
+	close_maps(maps);
+	options.pin = pin;
 }
 
-static int number_of(struct json_object *object, const char *key)
+/* Nothing may be pinned; or it may not be ours to see. Return: 0, or -1 after an error. */
+static int add_none(struct states *states)
 {
-	return json_object_get_int(json_object_object_get(object, key));
-}
+	struct json_object *set;
+	char why[PATH_MAX + 64];
 
-static void add_program_info(struct json_object *object, int id)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(id);
-
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len)) {
-		add_number(object, "instructions", info.xlated_prog_len / 8);
-		add_number(object, "run_count", info.run_cnt);
-		add_number(object, "run_time_ns", info.run_time_ns);
-	}
-	if (fd >= 0)
-		close(fd);
-}
-
-/* @cgroup: receives the path of the cgroup that the program is attached to, or "" */
-static struct json_object *program_read(const char *name, const char *pin, char cgroup[PATH_MAX])
-{
-	struct bpf_link_info link = {};
-	struct json_object *object;
-	char path[PATH_MAX];
-	__u32 len = sizeof(link);
-	int fd, id;
-
-	cgroup[0] = 0;
-	pin_path(path, "links", pin);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return NULL;
-	object = json_object_new_object();
-	add_string(object, "name", name);
-	id = bpf_obj_get_info_by_fd(fd, &link, &len) ? -1 : (int)link.prog_id;
-	close(fd);
-	if (id < 0)
-		return object;
-	add_number(object, "link_id", link.id);
-	add_number(object, "prog_id", link.prog_id);
-	if (cgroup_path_of_id(link.cgroup.cgroup_id, cgroup))
-		cgroup[0] = 0;
-	add_string(object, "cgroup", cgroup);
-	add_program_info(object, id);
-	return object;
-}
-
-/* A program that is attached to a map has no link. */
-static struct json_object *map_program_read(const struct map_program *program)
-{
-	struct json_object *object;
-	__u32 id = 0, count = 1;
-	char path[PATH_MAX];
-	int map, failed;
-
-	pin_path(path, "maps", program->map);
-	map = bpf_obj_get(path);
-	if (map < 0)
-		return NULL;
-	failed = bpf_prog_query(map, program->type, 0, NULL, &id, &count);
-	close(map);
-	if (failed || !count || !id)
-		return NULL;
-	object = json_object_new_object();
-	add_string(object, "name", program->name);
-	add_number(object, "prog_id", id);
-	add_string(object, "map", program->map);
-	add_program_info(object, id);
-	return object;
-}
-
-static int add_sender_program(const char *link, const char *path, void *list)
-{
-	char cgroup[PATH_MAX];
-	struct json_object *program = program_read(SENDER_PROGRAM, link, cgroup);
-
-	(void)path;
-	if (program)
-		json_object_array_add(list, program);
+	if (access(options.pin, R_OK | X_OK) && errno != ENOENT && errno != ENOTDIR)
+		return error("%s: %s", options.pin, strerror(errno));
+	set = set_new();
+	json_object_array_add(states->sets, set);
+	snprintf(why, sizeof(why), "nothing is up at %s", options.pin);
+	worsen(states, health_set(set, HEALTH_DOWN, "not-up", why,
+				  "start with 'ppctl up --cgroup PATH', or name another directory "
+				  "with --pin"));
 	return 0;
 }
 
-/* @cgroup: receives the path of the first that is attached, or "" */
-static struct json_object *programs_read(char cgroup[PATH_MAX])
+struct json_object *status_read(enum health *worst)
 {
-	struct json_object *list = json_object_new_array(), *program;
-	char path[PATH_MAX];
+	struct states states = {.sets = json_object_new_array()};
+
+	if (options.set)
+		add_set(options.pin, options.set, &states);
+	else
+		choose_each(add_set, &states);
+	if (!states.failed && !json_object_array_length(states.sets))
+		states.failed = add_none(&states) != 0;
+	*worst = states.worst;
+	if (!states.failed)
+		return states.sets;
+	json_object_put(states.sets);
+	return NULL;
+}
+
+/* "pp: serving ports 25, 465: 3 connections", "mail: degraded: nothing listens on port 25" */
+static void print_first_line(struct json_object *set)
+{
+	size_t i, worse = 0;
+	const char *health = string_of(set, "health"), *first = NULL;
+
+	printf("%s: %s", string_of(set, "name"), health);
+	for (i = 0; i < length_of(set, "findings"); i++) {
+		if (strcmp(string_of(entry_of(set, "findings", i), "level"), health))
+			continue;
+		if (!first)
+			first = string_of(entry_of(set, "findings", i), "why");
+		worse++;
+	}
+	if (first)
+		printf(": %s", first);
+	if (worse > 1)
+		printf("; and %zu more", worse - 1);
+	for (i = 0; !first && i < length_of(set, "ports"); i++)
+		printf("%s%lld", i ? ", " : " ports ",
+		       (long long)number_of(entry_of(set, "ports", i), "port"));
+	if (!first)
+		printf(": %lld connections",
+		       (long long)number_of(value_of(set, "connections"), "total"));
+	printf("\n");
+}
+
+static void print_findings(struct json_object *set)
+{
+	struct json_object *finding;
 	size_t i;
 
-	cgroup[0] = 0;
-	for (i = 0; i < ARRAY_SIZE(program_names); i++) {
-		program = program_read(program_names[i], program_names[i], path);
-		if (program)
-			json_object_array_add(list, program);
-		if (!cgroup[0])
-			memcpy(cgroup, path, sizeof(path));
+	for (i = 0; i < length_of(set, "findings"); i++) {
+		finding = entry_of(set, "findings", i);
+		printf("  %s: %s\n", string_of(finding, "why"), string_of(finding, "do"));
 	}
-	sender_links(add_sender_program, list);
-	for (i = 0; i < ARRAY_SIZE(map_programs); i++) {
-		program = map_program_read(&map_programs[i]);
-		if (program)
-			json_object_array_add(list, program);
-	}
-	return list;
 }
 
-static int add_map(const char *name, const char *path, void *list)
+static void print_figures(struct json_object *entry)
 {
-	struct bpf_map_info info = {};
-	struct json_object *object;
-	__u32 len = sizeof(info);
-	int fd = bpf_obj_get(path);
-
-	if (fd < 0)
-		return 0;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
-		object = json_object_new_object();
-		add_string(object, "name", name);
-		add_number(object, "id", info.id);
-		add_number(object, "max_entries", info.max_entries);
-		add_number(object, "key_size", info.key_size);
-		add_number(object, "value_size", info.value_size);
-		json_object_array_add(list, object);
-	}
-	close(fd);
-	return 0;
+	printf("       ");
+	figures_print(entry);
+	printf("\n");
 }
 
-/* All that are pinned. */
-static struct json_object *maps_read(void)
+/* @by: the figures, in the list's order. */
+static void print_list(struct json_object *set, const char *title, const struct list *list,
+		       const char *by)
 {
-	struct json_object *list = json_object_new_array();
+	struct json_object *one;
+	size_t i;
 
-	pin_each("maps", add_map, list);
-	return list;
+	if (!length_of(set, list->name))
+		return;
+	printf("%s\n", title);
+	for (i = 0; i < length_of(set, list->name); i++) {
+		one = json_object_new_array();
+		json_object_array_add(one, json_object_get(entry_of(set, list->name, i)));
+		list->print(one);
+		json_object_put(one);
+		print_figures(entry_of(value_of(set, "connections"), by, i));
+	}
 }
 
-static int is_listed(struct json_object *programs, const char *name)
+static int has_split(struct json_object *set)
 {
 	size_t i;
 
-	for (i = 0; i < json_object_array_length(programs); i++) {
-		if (!strcmp(string_of(json_object_array_get_idx(programs, i), "name"), name))
+	for (i = 0; i < length_of(set, "ports"); i++) {
+		if (is_true(entry_of(set, "ports", i), "split") ||
+		    value_of(entry_of(set, "ports", i), "left"))
 			return 1;
 	}
 	return 0;
 }
 
-/* Somebody has removed pins. With none of them left, the programs may be attached with bpftool. */
-static void print_unpinned(struct json_object *programs)
+static void print_set(struct json_object *set)
 {
-	size_t i, k;
+	struct json_object *interfaces = value_of(set, "interfaces");
+	const char *cgroup = "";
+	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(program_names); i++) {
-		for (k = 0; k < ARRAY_SIZE(program_names) && !is_listed(programs, program_names[k]);
-		     k++)
-			;
-		if (k < ARRAY_SIZE(program_names) && !is_listed(programs, program_names[i]))
-			printf("  %-14s NOT ATTACHED: its pin below %s/links is gone; 'ppctl up' "
-			       "with all "
-			       "its options repairs that\n",
-			       program_names[i], options.pin);
-	}
-}
-
-static void print_attachment(struct json_object *program)
-{
-	const char *cgroup;
-
-	if (json_object_object_get(program, "map")) {
-		printf("map %s", string_of(program, "map"));
+	print_first_line(set);
+	print_findings(set);
+	if (!value_of(set, "counters"))
 		return;
+	printf("pinned at %s\n", string_of(set, "pin"));
+	for (i = 0; i < length_of(set, "cgroups"); i++) {
+		cgroup = json_object_get_string(entry_of(set, "cgroups", i));
+		printf("cgroup    %s\n", cgroup);
 	}
-	cgroup = string_of(program, "cgroup");
-	printf("link %d%s", number_of(program, "link_id"),
-	       cgroup && cgroup[0] ? ""
-				   : ", DETACHED: its cgroup is gone, or another tool detached it");
-}
-
-static void print_programs(struct json_object *list)
-{
-	struct json_object *program;
-	size_t i;
-
-	printf("programs\n");
-	for (i = 0; i < json_object_array_length(list); i++) {
-		program = json_object_array_get_idx(list, i);
-		printf("  %-14s prog %d, %d instructions, ", string_of(program, "name"),
-		       number_of(program, "prog_id"), number_of(program, "instructions"));
-		print_attachment(program);
-		printf("\n");
+	print_list(set, "ports", &port_list, "by_port");
+	print_list(set, "proxies", &proxy_list, "by_proxy");
+	print_list(set, "proxy cgroups", &proxy_cgroup_list, "by_proxy_cgroup");
+	if (length_of(set, "ports"))
+		listeners_print(value_of(set, "listeners"),
+				json_object_get_uint64(value_of(interfaces, "netns_cookie")),
+				has_split(set));
+	if (has_split(set))
+		interfaces_print(interfaces, cgroup);
+	if (options.verbose) {
+		programs_print(value_of(set, "programs"));
+		maps_print(value_of(set, "maps"));
 	}
-	print_unpinned(list);
-	if (!json_object_array_length(list))
-		printf("  none pinned here: attached with bpftool, or not at all\n");
-}
-
-static void print_maps(struct json_object *list)
-{
-	struct json_object *map;
-	size_t i;
-
-	printf("maps\n");
-	for (i = 0; i < json_object_array_length(list); i++) {
-		map = json_object_array_get_idx(list, i);
-		printf("  %-14s id %d, at most %d entries, %d -> %d bytes\n",
-		       string_of(map, "name"), number_of(map, "id"), number_of(map, "max_entries"),
-		       number_of(map, "key_size"), number_of(map, "value_size"));
-	}
-}
-
-static void print_listeners(struct json_object *list, int any_port, int any_split)
-{
-	struct json_object *listener, *inside;
-	int served, mptcp, any_mptcp = 0, any_outside = 0;
-	size_t i;
-
-	if (!any_port)
-		return;
-	printf("listeners on served ports, in this network namespace\n");
-	for (i = 0; i < json_object_array_length(list); i++) {
-		listener = json_object_array_get_idx(list, i);
-		inside = json_object_object_get(listener, "inside");
-		served = !inside || json_object_get_boolean(inside);
-		mptcp = json_object_get_boolean(json_object_object_get(listener, "mptcp"));
-		any_mptcp |= mptcp;
-		any_outside |= !served;
-		printf("  %s%s%s\n", string_of(listener, "address"), mptcp ? "  MPTCP" : "",
-		       served ? ""
-			      : "  NOT SERVED: made outside of the cgroup, restart its server in "
-				"it");
-	}
-	if (!json_object_array_length(list))
-		printf("  none: the server is not started, listens on another port, or is in "
-		       "another "
-		       "network namespace\n");
-	if (any_outside && any_split)
-		printf("  NOT SERVED, on a port with a split: proxies' connections to it are "
-		       "reset\n");
-	if (any_mptcp)
-		printf("  MPTCP: proxies must speak plain TCP to it; their Multipath SYNs are "
-		       "dropped until they fall back\n");
-}
-
-/* @cgroup: receives the path of the one that is served, or "". Return: NULL after an error. */
-static struct json_object *status_read(int ports, int proxies, int stats, char cgroup[PATH_MAX])
-{
-	struct json_object *status = json_object_new_object(), *programs = programs_read(cgroup);
-	struct json_object *interfaces = interfaces_read();
-
-	if (!interfaces)
-		return NULL;
-	add_string(status, "pin", options.pin);
-	add_string(status, "cgroup", cgroup);
-	json_object_object_add(status, "going_down", json_object_new_boolean(drain_is_down()));
-	json_object_object_add(status, "programs", programs);
-	json_object_object_add(status, "maps", maps_read());
-	json_object_object_add(status, "ports", port_list.read(ports));
-	json_object_object_add(status, "proxies", proxy_list.read(proxies));
-	json_object_object_add(status, "proxy_cgroups", proxy_cgroup_list.read(-1));
-	json_object_object_add(status, "listeners", listeners_read(ports, cgroup));
-	json_object_object_add(status, "interfaces", interfaces);
-	json_object_object_add(status, "counters", stats_read(stats));
-	return status;
-}
-
-static void print_lists(struct json_object *ports, struct json_object *proxies,
-			struct json_object *senders)
-{
-	printf("ports\n");
-	port_list.print(ports);
-	if (!json_object_array_length(ports))
-		printf("none: nothing is served\n");
-	printf("proxies\n");
-	proxy_list.print(proxies);
-	if (!json_object_array_length(proxies) && !json_object_array_length(senders))
-		printf("none: all peers are ordinary clients\n");
-	if (json_object_array_length(senders)) {
-		printf("proxy cgroups\n");
-		proxy_cgroup_list.print(senders);
-	}
-}
-
-static void status_print(struct json_object *status, const char *cgroup, int any_split)
-{
-	struct json_object *programs = json_object_object_get(status, "programs");
-	struct json_object *ports = json_object_object_get(status, "ports");
-
-	printf("pinned at %s\n", options.pin);
-	if (json_object_get_boolean(json_object_object_get(status, "going_down")))
-		printf("going down, when the connections with a split are gone\n");
-	if (json_object_array_length(programs))
-		printf("cgroup    %s\n", cgroup[0] ? cgroup
-						   : "gone: 'ppctl up --cgroup PATH' attaches the "
-						     "programs to the new one");
-	print_programs(programs);
-	print_maps(json_object_object_get(status, "maps"));
-	print_lists(ports, json_object_object_get(status, "proxies"),
-		    json_object_object_get(status, "proxy_cgroups"));
-	print_listeners(json_object_object_get(status, "listeners"),
-			json_object_array_length(ports) > 0, any_split);
-	if (any_split)
-		interfaces_print(json_object_object_get(status, "interfaces"), cgroup);
 	printf("counters\n");
-	stats_print(json_object_object_get(status, "counters"));
+	stats_print(value_of(set, "counters"), options.verbose);
 }
 
 int command_status(int argc, char **argv)
 {
-	int ports, proxies, stats;
-	struct json_object *status;
-	char cgroup[PATH_MAX];
+	struct json_object *sets, *object;
+	enum health worst;
+	size_t i;
 
 	(void)argc;
 	(void)argv;
-	ports = pin_open_map(MAP_PORTS);
-	if (ports < 0)
-		return -1;
-	proxies = pin_open_map(MAP_PROXIES);
-	stats = pin_open_map(MAP_STATS);
-	if (proxies < 0 || stats < 0)
-		return -1;
-	set_say_broken();
-	status = status_read(ports, proxies, stats, cgroup);
-	if (!status)
+	sets = status_read(&worst);
+	if (!sets)
 		return -1;
 	if (options.json) {
-		print_json(status);
-		return 0;
+		object = json_object_new_object();
+		add_string(object, "health", health_names[worst]);
+		json_object_object_add(object, "sets", sets);
+		print_json(object);
+		return worst;
 	}
-	status_print(status, cgroup, ports_have_split(ports));
-	json_object_put(status);
-	return 0;
+	for (i = 0; i < json_object_array_length(sets); i++) {
+		if (i)
+			printf("\n");
+		print_set(json_object_array_get_idx(sets, i));
+	}
+	json_object_put(sets);
+	return worst;
 }

@@ -12,7 +12,7 @@
 #include <pp/maps.h>
 
 struct translated_list {
-	struct pp_translated *sockets;
+	struct pp_live *sockets;
 	size_t count;
 };
 

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ppctl status: each situation has its first line, its finding and its exit status.
+ */
+#define _GNU_SOURCE
+#include <linux/capability.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "../lib/address.h"
+#include "../lib/interfaces.h"
+#include "../lib/netns.h"
+#include "../lib/proxy.h"
+
+#define PLAIN "build/bin/ppctl "
+#define UP    PLAIN "up --cgroup $LAB_CGROUP --port 2525 --proxy 127.0.0.2 >/dev/null"
+
+static int listener = -1;
+
+static int down(void **state)
+{
+	(void)state;
+	if (listener >= 0)
+		close(listener);
+	listener = -1;
+	become_server();
+	run(0, "for set in $LAB_BPFFS/pp/*/maps; do [ ! -e $set ] || " PLAIN
+	       "down --now --pin ${set%%/maps}; done >/dev/null 2>&1; "
+	       "[ ! -e $LAB_BPFFS/pp ] || " PLAIN "down --now >/dev/null; rm -rf $LAB_BPFFS/pp");
+	return 0;
+}
+
+static void listen_here(void)
+{
+	listener = listen_on(SERVER, 2525);
+}
+
+static void nothing(void)
+{
+}
+
+static void no_port(void)
+{
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --proxy 127.0.0.2");
+}
+
+static void no_proxy(void)
+{
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --port 2525");
+	listen_here();
+}
+
+static void all_is_well(void)
+{
+	run(0, UP);
+	listen_here();
+}
+
+static void no_listener(void)
+{
+	run(0, UP);
+}
+
+static void listener_outside(void)
+{
+	run(0, UP);
+	become_bystander();
+	listen_here();
+	become_server();
+}
+
+static void no_getsockopt(void)
+{
+	all_is_well();
+	run(0, "rm $LAB_BPFFS/pp/links/pp_getsockopt");
+}
+
+static void no_gate(void)
+{
+	all_is_well();
+	run(0, "rm $LAB_BPFFS/pp/links/pp_gate");
+}
+
+static void no_links(void)
+{
+	all_is_well();
+	run(0, "rm $LAB_BPFFS/pp/links/*");
+}
+
+static void no_map(void)
+{
+	all_is_well();
+	run(0, "rm $LAB_BPFFS/pp/maps/pp_stats");
+}
+
+static void no_cgroup(void)
+{
+	run(0, "mkdir $LAB_CGROUP/unit && " PLAIN
+	       "up --cgroup $LAB_CGROUP/unit --port 2525 --proxy 127.0.0.2 && "
+	       "rmdir $LAB_CGROUP/unit && mkdir $LAB_CGROUP/unit && rmdir $LAB_CGROUP/unit");
+}
+
+static void no_proxy_cgroup(void)
+{
+	all_is_well();
+	run(0, "mkdir $LAB_OUTSIDE/unit && " PLAIN "proxy-cgroup add $LAB_OUTSIDE/unit && "
+	       "rmdir $LAB_OUTSIDE/unit");
+}
+
+static void outsiders(void)
+{
+	int client, server;
+
+	all_is_well();
+	run(0, PLAIN "proxy-cgroup add $LAB_OUTSIDE");
+	client = connect_to(PROXY, SERVER, 2525);
+	send_text(client, LINE);
+	server = accept_within(listener, SOON_MS);
+	close_both(client, server);
+}
+
+static void multipath(void)
+{
+	struct sockaddr_storage here;
+	socklen_t len = address_fill(&here, SERVER, 2525);
+
+	run(0, UP);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+	if (listener < 0)
+		skip_because("this kernel has no Multipath TCP: %s", strerror(errno));
+	assert_int_equal(bind(listener, (struct sockaddr *)&here, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+}
+
+static struct link split_link = {-1, -1};
+static int there = -1; /* another host's network namespace */
+
+static void split_connection(void)
+{
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --port 2525 --split yes --proxy 127.0.0.2");
+	listen_here();
+	split_link.client = connect_to(PROXY, SERVER, 2525);
+	send_text(split_link.client, LINE);
+	split_link.server = accept_within(listener, SOON_MS);
+	assert_true(split_link.server >= 0);
+}
+
+static void origin_unasked(void)
+{
+	split_connection();
+	sleep(7);
+}
+
+static void origin_asked(void)
+{
+	origin_unasked();
+	assert_origin(split_link.server, LINE_ORIGIN);
+}
+
+static void port_draining(void)
+{
+	split_connection();
+	run(0, PLAIN "port add 2526 && " PLAIN "port del 2525");
+	close(listener);
+	listener = listen_on(SERVER, 2526);
+}
+
+static void going_down(void)
+{
+	split_connection();
+	run(3, PLAIN "down");
+}
+
+static void dropped_without_hooks(void)
+{
+	home = netns_here();
+	there = link_up();
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --port %d --split yes --proxy %s --interface lo", SPLIT,
+	    PEER);
+	listener = listen_on(OWN, SPLIT);
+	split_link.client = connect_there(there, PEER, OWN);
+	send_text(split_link.client, LINE);
+	split_link.server = accept_within(listener, A_WHILE_MS);
+	assert_int_equal(split_link.server, -ETIMEDOUT);
+}
+
+static const struct situation {
+	const char *name;
+	void (*make)(void);
+	int status;
+	const char *first;   /* what the first line begins with */
+	const char *finding; /* a line of the output, or its beginning; or NULL: there is none */
+} situations[] = {
+	{"nothing", nothing, 2, "pp: down: nothing is up at /sys/fs/bpf/pp\n",
+	 "  nothing is up at /sys/fs/bpf/pp: start with 'ppctl up --cgroup PATH'"},
+	{"no_port", no_port, 1, "pp: degraded: no port is served\n",
+	 "  no port is served: ppctl port add PORT\n"},
+	{"no_proxy", no_proxy, 1, "pp: degraded: no proxy is marked",
+	 "  no proxy is marked, so that all peers are ordinary clients: ppctl proxy add"},
+	{"all_is_well", all_is_well, 0, "pp: serving ports 2525: 0 connections\n", NULL},
+	{"no_listener", no_listener, 1, "pp: degraded: nothing listens on port 2525\n",
+	 "  nothing listens on port 2525: start the server"},
+	{"listener_outside", listener_outside, 1,
+	 "pp: degraded: the listener 127.0.0.1:2525 is not served",
+	 "  the listener 127.0.0.1:2525 is not served: it was made outside of the cgroup, in /"},
+	{"no_getsockopt", no_getsockopt, 1, "pp: degraded: pp_getsockopt is not attached",
+	 "  pp_getsockopt is not attached: its pin below /sys/fs/bpf/pp/links is gone: 'ppctl up'"},
+	{"no_gate", no_gate, 2, "pp: down: pp_gate is not attached",
+	 "  pp_gate is not attached: its pin below /sys/fs/bpf/pp/links is gone: 'ppctl up'"},
+	{"no_links", no_links, 2, "pp: down: no program is pinned below /sys/fs/bpf/pp/links\n",
+	 "  no program is pinned below /sys/fs/bpf/pp/links: 'ppctl up'"},
+	{"no_map", no_map, 2, "pp: down: pins of the set are missing\n",
+	 "  pins of the set are missing: 'ppctl down', and"},
+	{"no_cgroup", no_cgroup, 2, "pp: down: the cgroup is gone, with the programs",
+	 "  the cgroup is gone, with the programs: "},
+	{"no_proxy_cgroup", no_proxy_cgroup, 1, "pp: degraded: a proxy's cgroup is gone",
+	 "  a proxy's cgroup is gone: what its proxy sends over loopback is not believed: "
+	 "'ppctl proxy-cgroup add"},
+	{"outsiders", outsiders, 0, "pp: serving ports 2525",
+	 "  1 segments came from processes outside of the proxies' cgroups: "},
+	{"multipath", multipath, 0, "pp: serving ports 2525",
+	 "  127.0.0.1:2525 listens for Multipath TCP: "},
+	{"origin_unasked", origin_unasked, 1,
+	 "pp: degraded: the server on port 2525 asks for no origin",
+	 "  the server on port 2525 asks for no origin, and takes the proxy for its client: "
+	 "'ppctl port add 2525 --transparent'"},
+	{"origin_asked", origin_asked, 0, "pp: serving ports 2525: 1 connections\n", NULL},
+	{"port_draining", port_draining, 0, "pp: serving ports 2525, 2526: 1 connections\n",
+	 "  port 2525 is served no more, and 1 connections with a split are left: wait, or"},
+	{"going_down", going_down, 2, "pp: down: it is going down",
+	 "  it is going down, when its connections with a split are gone: "},
+	{"dropped_without_hooks", dropped_without_hooks, 1,
+	 "pp: degraded: proxies' segments come by the interface " LINK,
+	 "  proxies' segments come by the interface " LINK ", which has no hooks: "},
+};
+
+static void assert_situation(const struct situation *situation)
+{
+	const char *text = run(situation->status, PLAIN "status"), *second;
+	char line[256];
+
+	print_message("%s\n", situation->name);
+	if (strncmp(text, situation->first, strlen(situation->first)))
+		fail_msg("no '%s' at the beginning of: %s", situation->first, text);
+	second = strchr(text, '\n') + 1;
+	if (!situation->finding) {
+		if (!strncmp(second, "  ", 2))
+			fail_msg("a finding: %s", text);
+		return;
+	}
+	snprintf(line, sizeof(line), "\n%s", situation->finding);
+	assert_says(text, line);
+}
+
+static void each_situation_has_its_first_line_finding_and_exit_status(void **state)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(situations) / sizeof(situations[0]); i++) {
+		situations[i].make();
+		assert_situation(&situations[i]);
+		if (split_link.client >= 0)
+			close_link(&split_link);
+		split_link.client = -1;
+		if (there >= 0)
+			close_both(home, there);
+		there = -1;
+		down(state);
+	}
+}
+
+/* Runs ppctl status without CAP_DAC_READ_SEARCH, which the lookup of a cgroup by its number takes. */
+static int status_without_capability(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		if (prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0))
+			_exit(9);
+		execl("build/bin/ppctl", "ppctl", "status", NULL);
+		_exit(9);
+	}
+	waitpid(child, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static void cgroups_are_found_without_the_capability_to_open_them_by_number(void **state)
+{
+	(void)state;
+	all_is_well();
+	assert_int_equal(status_without_capability(), 0);
+	close(listener);
+	run(0, PLAIN "down");
+	no_cgroup();
+	assert_int_equal(status_without_capability(), 2);
+}
+
+static void listeners_of_the_cgroups_other_network_namespaces_are_found(void **state)
+{
+	int here = netns_here(), other = netns_make(), ready[2];
+	char byte;
+	pid_t child;
+
+	(void)state;
+	run(0, UP);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		netns_enter(other);
+		run(0, "ip link set lo up");
+		listen_here();
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_says(run(0, PLAIN "status"), "  127.0.0.1:2525  in the network namespace ");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	run(1, PLAIN "status");
+	close_both(ready[0], ready[1]);
+	close_both(here, other);
+}
+
+static void the_exit_status_is_that_of_the_worst_set(void **state)
+{
+	const char *text;
+
+	(void)state;
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --set mail --port 2525 --proxy 127.0.0.2");
+	run(0, "mkdir $LAB_OUTSIDE/web && " PLAIN
+	       "up --cgroup $LAB_OUTSIDE/web --set web --port 80 --proxy 127.0.0.2");
+	listen_here();
+	run(0, PLAIN "status --set mail");
+	text = run(1, PLAIN "status");
+	assert_says(text, "mail: serving ports 2525");
+	assert_says(text, "web: degraded: nothing listens on port 80");
+	run(0, "rm $LAB_BPFFS/pp/web/links/pp_gate");
+	run(2, PLAIN "status");
+	assert_says(run(2, PLAIN "status --json"), "\"health\":\"down\"");
+	run(2, PLAIN "status --set none");
+	run(0, PLAIN "down --set mail && " PLAIN "down --set web && rmdir $LAB_OUTSIDE/web");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(
+			each_situation_has_its_first_line_finding_and_exit_status, down),
+		cmocka_unit_test_teardown(
+			cgroups_are_found_without_the_capability_to_open_them_by_number, down),
+		cmocka_unit_test_teardown(
+			listeners_of_the_cgroups_other_network_namespaces_are_found, down),
+		cmocka_unit_test_teardown(the_exit_status_is_that_of_the_worst_set, down),
+	};
+
+	return cmocka_run_group_tests_name("health", tests, NULL, NULL);
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Does a set do what it is there for? Each finding is why it does not, or may not, and what to do.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../common/array.h"
+#include "json.h"
+#include "ppctl.h"
+#include "status.h"
+
+const char *const health_names[] = {
+	[HEALTH_SERVING] = "serving",
+	[HEALTH_DEGRADED] = "degraded",
+	[HEALTH_DOWN] = "down",
+};
+
+/* A finding that leaves the set as healthy as it is. */
+#define NOTE HEALTH_SERVING
+
+static void add_finding(struct json_object *set, enum health level, const char *name,
+			const char *remedy, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+static void add_finding(struct json_object *set, enum health level, const char *name,
+			const char *remedy, const char *format, ...)
+{
+	struct json_object *finding = json_object_new_object();
+	va_list arguments;
+	char text[1024];
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	add_string(finding, "finding", name);
+	add_string(finding, "level", level == NOTE ? "note" : health_names[level]);
+	add_string(finding, "why", text);
+	add_string(finding, "do", remedy);
+	json_object_array_add(value_of(set, "findings"), finding);
+}
+
+/* How many links of @program there are that are on a cgroup. @gone: receives how many are not. */
+static int count_attached(struct json_object *set, const char *program, int *gone)
+{
+	struct json_object *entry;
+	int count = 0;
+	size_t i;
+
+	*gone = 0;
+	for (i = 0; i < length_of(set, "programs"); i++) {
+		entry = entry_of(set, "programs", i);
+		if (strcmp(string_of(entry, "name"), program))
+			continue;
+		if (string_of(entry, "cgroup")[0])
+			count++;
+		else
+			*gone += 1;
+	}
+	return count;
+}
+
+static const char again[] = "'ppctl up' with the cgroup attaches the programs to it again";
+
+static int has_links(struct json_object *set)
+{
+	int attached, gone = 0;
+	size_t i;
+
+	for (i = 0; served_programs[i] && !gone; i++) {
+		attached = count_attached(set, served_programs[i], &gone);
+		gone += attached;
+	}
+	return gone;
+}
+
+/* Without the gate, or pp_sockops, there is no record at all. */
+static void judge_programs(struct json_object *set)
+{
+	int attached, gone, all_gone = 0, any_gone = 0;
+	enum health level;
+	size_t i;
+
+	if (!has_links(set)) {
+		add_finding(set, HEALTH_DOWN, "program-missing",
+			    "'ppctl up' with all its options attaches them; what bpftool has "
+			    "attached is not seen here",
+			    "no program is pinned below %s/links", options.pin);
+		return;
+	}
+	for (i = 0; served_programs[i]; i++) {
+		attached = count_attached(set, served_programs[i], &gone);
+		any_gone |= gone != 0;
+		all_gone |= gone && !attached;
+		if (attached || gone)
+			continue;
+		level = i < 2 ? HEALTH_DOWN : HEALTH_DEGRADED;
+		add_finding(set, level, "program-missing",
+			    "'ppctl up' with all its options repairs that",
+			    "%s is not attached: its pin below %s/links is gone", served_programs[i],
+			    options.pin);
+	}
+	if (all_gone)
+		add_finding(set, HEALTH_DOWN, "cgroup-gone", again,
+			    "the cgroup is gone, with the programs: its unit was stopped or "
+			    "restarted, or another tool has detached them");
+	else if (any_gone)
+		add_finding(set, HEALTH_DEGRADED, "cgroup-gone", again,
+			    "one of the cgroups is gone, with the programs");
+}
+
+static void judge_senders(struct json_object *set)
+{
+	size_t i;
+
+	for (i = 0; i < length_of(set, "proxy_cgroups"); i++) {
+		if (strcmp(json_object_get_string(entry_of(set, "proxy_cgroups", i)), "gone"))
+			continue;
+		add_finding(set, HEALTH_DEGRADED, "proxy-cgroup-gone",
+			    "'ppctl proxy-cgroup add PATH' for its new one",
+			    "a proxy's cgroup is gone: what its proxy sends over loopback is not "
+			    "believed");
+	}
+}
+
+static void judge_lists(struct json_object *set)
+{
+	if (!length_of(set, "ports"))
+		add_finding(set, HEALTH_DEGRADED, "no-port", "ppctl port add PORT",
+			    "no port is served");
+	if (!length_of(set, "proxies") && !length_of(set, "proxy_cgroups"))
+		add_finding(set, HEALTH_DEGRADED, "no-proxy", "ppctl proxy add ADDRESS",
+			    "no proxy is marked, so that all peers are ordinary clients");
+	if (is_true(set, "changing"))
+		add_finding(set, HEALTH_DEGRADED, "change-broken-off",
+			    "'ppctl apply', or 'ppctl up' with all its options, completes it",
+			    "a change of the set is being made, or was broken off");
+	if (is_true(set, "going_down"))
+		add_finding(set, HEALTH_DOWN, "going-down",
+			    "'ppctl down' again when they are gone; 'ppctl up' takes it back",
+			    "it is going down, when its connections with a split are gone");
+}
+
+/* Is there a listener of @port? @outside: receives one that is not served. */
+static int has_listener(struct json_object *set, int64_t port, struct json_object **outside)
+{
+	struct json_object *listener;
+	int found = 0;
+	size_t i;
+
+	*outside = NULL;
+	for (i = 0; i < length_of(set, "listeners"); i++) {
+		listener = entry_of(set, "listeners", i);
+		if (number_of(listener, "port") != port)
+			continue;
+		if (value_of(listener, "inside") && !is_true(listener, "inside"))
+			*outside = listener;
+		else
+			found = 1;
+		if (is_true(listener, "mptcp"))
+			add_finding(set, NOTE, "listener-mptcp",
+				    "have proxies speak plain TCP, or the server, too",
+				    "%s listens for Multipath TCP", string_of(listener, "address"));
+	}
+	return found;
+}
+
+static void judge_unasked(struct json_object *set, struct json_object *port)
+{
+	int64_t number = number_of(port, "port"), unasked;
+	struct json_object *figures = NULL;
+	char remedy[256];
+	size_t i;
+
+	for (i = 0; i < length_of(value_of(set, "connections"), "by_port"); i++) {
+		figures = entry_of(value_of(set, "connections"), "by_port", i);
+		if (number_of(figures, "port") == number)
+			break;
+		figures = NULL;
+	}
+	unasked = figures ? number_of(figures, "unasked") : 0;
+	if (!unasked || number_of(figures, "asked") || !is_true(port, "split") ||
+	    is_true(port, "transparent"))
+		return;
+	snprintf(remedy, sizeof(remedy),
+		 "'ppctl port add %lld --transparent', unless it is to call pp_lookup()",
+		 (long long)number);
+	add_finding(set, HEALTH_DEGRADED, "origin-unasked", remedy,
+		    "the server on port %lld asks for no origin, and takes the proxy for its client",
+		    (long long)number);
+}
+
+static void judge_port(struct json_object *set, struct json_object *port)
+{
+	int64_t number = number_of(port, "port");
+	struct json_object *outside;
+	int found = has_listener(set, number, &outside);
+
+	if (is_true(port, "draining")) {
+		add_finding(set, NOTE, "port-draining", "wait, or 'ppctl port add' serves it again",
+			    "port %lld is served no more, and %lld connections with a split are left",
+			    (long long)number, (long long)number_of(port, "left"));
+		return;
+	}
+	if (outside)
+		add_finding(set, HEALTH_DEGRADED, "listener-outside",
+			    "restart its server in the cgroup, or name the server's cgroup",
+			    "the listener %s is not served: it was made outside of the cgroup, %s%s",
+			    string_of(outside, "address"),
+			    string_of(outside, "cgroup")[0] ? "in " : "in one that is gone",
+			    string_of(outside, "cgroup"));
+	else if (!found)
+		add_finding(set, HEALTH_DEGRADED, "listener-missing",
+			    "start the server, or see on which port it listens",
+			    "nothing listens on port %lld", (long long)number);
+	judge_unasked(set, port);
+}
+
+static void judge_interfaces(struct json_object *set)
+{
+	struct json_object *interfaces = value_of(set, "interfaces"), *interface;
+	int64_t dropped;
+	size_t i;
+
+	for (i = 0; i < length_of(interfaces, "here"); i++) {
+		interface = entry_of(interfaces, "here", i);
+		dropped = number_of(interface, "dropped");
+		if (!dropped || is_true(interface, "attached"))
+			continue;
+		add_finding(set, HEALTH_DEGRADED, "interface-without-hooks",
+			    is_true(interface, "wanted")
+				    ? "'ppctl up' with the cgroup attaches them"
+				    : "'ppctl up' with --interface and its name attaches them",
+			    "proxies' segments come by the interface %s, which has no hooks: %lld "
+			    "were dropped",
+			    string_of(interface, "interface"), (long long)dropped);
+	}
+}
+
+/* What was counted may be long ago, and does not make a set degraded. */
+static void judge_counters(struct json_object *set)
+{
+	static const struct {
+		const char *counter, *why, *remedy;
+	} told[] = {
+		{"unserved", "connections were reset, of proxies to a listener in no served cgroup",
+		 "see the listeners, and restart the server in its cgroup"},
+		{"outsiders", "segments came from processes outside of the proxies' cgroups",
+		 "'ppctl proxy-cgroup add' for a proxy that is started elsewhere"},
+		{"unannounced", "segments were dropped, since their announcement was lost",
+		 "have fewer proxies' connections open at once, or restart the proxy"},
+		{"bad_unrecorded", "connections were older than the programs, or their proxy's mark",
+		 "restart the server after the first 'ppctl up'"},
+		{"no_memory", "records could not be stored", "give the kernel more memory"},
+		{"forwarded_full", "forwarded connections were reset for want of room",
+		 "have fewer connections to published ports"},
+	};
+	struct json_object *counters = value_of(set, "counters");
+	int64_t value;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(told); i++) {
+		value = number_of(counters, told[i].counter);
+		if (value)
+			add_finding(set, NOTE, told[i].counter, told[i].remedy,
+				    "%lld %s", (long long)value, told[i].why);
+	}
+}
+
+static enum health level_of(struct json_object *finding)
+{
+	size_t i;
+
+	for (i = HEALTH_DEGRADED; i <= HEALTH_DOWN; i++) {
+		if (!strcmp(string_of(finding, "level"), health_names[i]))
+			return i;
+	}
+	return NOTE;
+}
+
+/* The set's health is that of its worst finding. */
+static enum health conclude(struct json_object *set)
+{
+	enum health worst = HEALTH_SERVING, level;
+	size_t i;
+
+	for (i = 0; i < length_of(set, "findings"); i++) {
+		level = level_of(entry_of(set, "findings", i));
+		worst = level > worst ? level : worst;
+	}
+	add_string(set, "health", health_names[worst]);
+	return worst;
+}
+
+enum health health_judge(struct json_object *set)
+{
+	size_t i;
+
+	json_object_object_add(set, "findings", json_object_new_array());
+	judge_programs(set);
+	judge_lists(set);
+	judge_senders(set);
+	for (i = 0; i < length_of(set, "ports"); i++)
+		judge_port(set, entry_of(set, "ports", i));
+	judge_interfaces(set);
+	if (is_true(set, "unseen_namespaces"))
+		add_finding(set, NOTE, "namespaces-unseen", "call ppctl as root",
+			    "not all network namespaces of the cgroup could be looked at");
+	judge_counters(set);
+	return conclude(set);
+}
+
+enum health health_set(struct json_object *set, enum health health, const char *finding,
+		       const char *why, const char *remedy)
+{
+	json_object_object_add(set, "findings", json_object_new_array());
+	add_finding(set, health, finding, remedy, "%s", why);
+	return conclude(set);
+}
