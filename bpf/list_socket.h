@@ -8,6 +8,7 @@
 #include "kernel.h"
 #include "address.h"
 #include "maps.h"
+#include "stream.h"
 
 #define SOCK_DEAD 0 /* include/net/sock.h, enum sock_flags */
 
@@ -36,6 +37,21 @@ static __u64 inode_of(struct sock *sk)
 	return socket ? BPF_CORE_READ(socket, vfs_inode.i_ino) : 0;
 }
 
+/* As stream_of() has it, without a lock: the numbers may be of different moments. */
+static void list_stream(struct pp_live *live, struct tcp_sock *tcp)
+{
+	__u64 received = BPF_CORE_READ(tcp, bytes_received);
+	__u32 unread = BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq);
+	__u64 copied = received - unread;
+
+	live->received =
+		received -
+		(BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.__sk_common.skc_flags) >> SOCK_DONE & 1);
+	if (live->cut ||
+	    (copied >= live->record.header_len && copied <= received && live->record.header_len))
+		live->record.flags |= PP_RECORD_TAKEN;
+}
+
 /* A closed socket may be open in its process still, but sends and receives nothing any more. */
 static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket *socket)
 {
@@ -54,9 +70,9 @@ static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket 
 	live.settled = socket->settled;
 	live.cookie = bpf_get_socket_cookie(sk);
 	live.inode = inode_of(sk);
-	live.received = BPF_CORE_READ((struct tcp_sock *)sk, bytes_received);
 	live.orphan = BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DEAD & 1;
 	list_ends(&live, sk);
+	list_stream(&live, (struct tcp_sock *)sk);
 
 	large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
 	extra = large ? NULL : bpf_sk_storage_get(&pp_extra, sk, 0, 0);
@@ -65,7 +81,8 @@ static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket 
 		kept = 0;
 	live.kept = kept;
 	bpf_seq_write(seq, &live, sizeof(live));
-	asm volatile("" : "+r"(kept)); /* the verifier sees the two limits below, and not that above */
+	asm volatile(""
+		     : "+r"(kept)); /* the verifier sees the two limits below, and not that above */
 	if (large && kept <= PP_HEADER_MAX)
 		bpf_seq_write(seq, large->bytes, kept);
 	else if (extra && kept <= PP_WINDOW)

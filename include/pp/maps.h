@@ -145,7 +145,8 @@ struct pp_interface_name {
 
 struct pp_live {
 	__u32 size;  /* of this struct */
-	__u32 magic; /* PP_LIVE_MAGIC: no socket's cookie, with which an older program would begin */
+	__u32 magic; /* PP_LIVE_MAGIC: no socket's cookie, with which an older program would begin
+		      */
 	struct pp_record record;
 	__u8 remote[16]; /* the socket's own two ends, v4-mapped where they are IPv4 */
 	__u8 local[16];
@@ -208,7 +209,8 @@ _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
 _Static_assert(sizeof(struct pp_connection_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
-_Static_assert(sizeof(struct pp_live) == sizeof(struct pp_record) + 88, "no padding in a socket's entry");
+_Static_assert(sizeof(struct pp_live) == sizeof(struct pp_record) + 88,
+	       "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");
 #endif
 

@@ -143,8 +143,7 @@ int served(int listener, int client)
 	send_text(client, LINE);
 	server = accept_within(listener, SOON_MS);
 	if (server < 0)
-		fail_msg("port %u takes no connection: %s", port_of(client),
-			 status_text(""));
+		fail_msg("port %u takes no connection: %s", port_of(client), status_text(""));
 	assert_origin(server, LINE_ORIGIN);
 	assert_nothing_to_read(server);
 	exchange(client, server, 1);

@@ -177,8 +177,8 @@ static void dropped_without_hooks(void)
 {
 	home = netns_here();
 	there = link_up();
-	run(0, PLAIN "up --cgroup $LAB_CGROUP --port %d --split yes --proxy %s --interface lo", SPLIT,
-	    PEER);
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --port %d --split yes --proxy %s --interface lo",
+	    SPLIT, PEER);
 	listener = listen_on(OWN, SPLIT);
 	split_link.client = connect_there(there, PEER, OWN);
 	send_text(split_link.client, LINE);
@@ -271,7 +271,8 @@ static void each_situation_has_its_first_line_finding_and_exit_status(void **sta
 	}
 }
 
-/* Runs ppctl status without CAP_DAC_READ_SEARCH, which the lookup of a cgroup by its number takes. */
+/* Runs ppctl status without CAP_DAC_READ_SEARCH, which the lookup of a cgroup by its number takes.
+ */
 static int status_without_capability(void)
 {
 	pid_t child = fork();
@@ -349,8 +350,8 @@ static void the_exit_status_is_that_of_the_worst_set(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(
-			each_situation_has_its_first_line_finding_and_exit_status, down),
+		cmocka_unit_test_teardown(each_situation_has_its_first_line_finding_and_exit_status,
+					  down),
 		cmocka_unit_test_teardown(
 			cgroups_are_found_without_the_capability_to_open_them_by_number, down),
 		cmocka_unit_test_teardown(

@@ -211,14 +211,19 @@ static void lookups(int listener)
 
 	open_link(listener, &link);
 	look(link.server, "pending");
+	answers("connections", "connections");
 	send_text(link.client, "PROXY TCP4 19");
 	look(link.server, "fragmented");
+	answers("connections", "connections");
 	send_text(link.client, "2.0.2.7 x");
 	look(link.server, "bad");
+	answers("connections", "connections");
 	close_link(&link);
 	open_link(listener, &link);
 	send_all(link.client, header, sizeof(header) - 1);
 	look(link.server, "valid");
+	answers("connections", "connections");
+	answers("lookup", "lookup %s:%d %s:%u", SERVER, OPEN, PROXY, port_of(link.client));
 	close_link(&link);
 }
 
@@ -231,6 +236,7 @@ static void lookup_of_a_senders(int listener)
 	send_text(client, LINE);
 	server = accept_within(listener, SOON_MS);
 	look(server, "valid");
+	answers("connections", "connections");
 	close_both(client, server);
 	answers("proxy-cgroup", "proxy-cgroup list");
 	look_at_status();
@@ -322,6 +328,9 @@ static void every_error_is_one_object(void **state)
 		{1, "port add 25"},
 		{1, "port del 25"},
 		{1, "port list"},
+		{1, "connections"},
+		{2, "connections --state frob"},
+		{1, "lookup 192.0.2.1:25 192.0.2.2:25"},
 		{1, "proxy add 192.0.2.7"},
 		{1, "proxy list"},
 		{1, "proxy-cgroup list"},

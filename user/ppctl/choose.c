@@ -5,9 +5,11 @@
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ppctl.h"
 
@@ -40,6 +42,62 @@ void choose_each(void (*each)(const char *directory, const char *name, void *con
 	}
 	if (dir)
 		closedir(dir);
+}
+
+const char *choose_name(const char *directory)
+{
+	const char *slash = strrchr(directory, '/');
+
+	return slash && slash[1] ? slash + 1 : directory;
+}
+
+/* What is to be called for each set, with options.pin being its directory. */
+struct visit {
+	void (*each)(const char *directory, const char *name, void *context);
+	void *context;
+	int count;
+};
+
+static void visit_set(const char *directory, const char *name, void *context)
+{
+	const char *pin = options.pin;
+	struct visit *visit = context;
+
+	options.pin = directory;
+	visit->each(directory, name ? name : choose_name(directory), visit->context);
+	visit->count++;
+	options.pin = pin;
+}
+
+/* Return: how many sets there are; -1 after an error. */
+static int visit_sets(void (*each)(const char *directory, const char *name, void *context),
+		      void *context)
+{
+	struct visit visit = {each, context, 0};
+
+	if (access(options.pin, R_OK | X_OK) && errno != ENOENT && errno != ENOTDIR)
+		return error("%s: %s (needs root)", options.pin, strerror(errno));
+	if (!options.set)
+		choose_each(visit_set, &visit);
+	else if (is_set(options.pin))
+		visit_set(options.pin, NULL, &visit);
+	return visit.count;
+}
+
+int choose_some(void (*each)(const char *directory, const char *name, void *context), void *context)
+{
+	return visit_sets(each, context) < 0 ? -1 : 0;
+}
+
+int choose_all(void (*each)(const char *directory, const char *name, void *context), void *context)
+{
+	int count = visit_sets(each, context);
+
+	if (count)
+		return count < 0 ? -1 : 0;
+	return error("nothing is up at %s: start with 'ppctl up --cgroup PATH', or name another "
+		     "directory with --pin",
+		     options.pin);
 }
 
 struct found {

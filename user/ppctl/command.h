@@ -12,12 +12,13 @@
 #define EXIT_FAILED   1
 #define EXIT_USAGE    2 /* a command line that cannot be right: nothing was done */
 #define EXIT_DRAINING 3 /* of 'ppctl down': connections are left */
-#define EXIT_UNKNOWN  3 /* of 'ppctl status', for the two before: 1 and 2 mean something else there */
+#define EXIT_UNKNOWN \
+	3 /* of 'ppctl status', for the two before: 1 and 2 mean something else there */
 
 /* Which set a command is about, where neither --set nor --pin is given. */
 enum which_set {
-	FOR_NO_SET,	 /* about none */
-	FOR_THE_PIN,	 /* the one that is, or will be, in the directory itself */
+	FOR_NO_SET,	  /* about none */
+	FOR_THE_PIN,	  /* the one that is, or will be, in the directory itself */
 	FOR_THE_ONLY_SET, /* the only one there is, in the directory or below it */
 	FOR_ALL_SETS	  /* all that there are, in the directory and below it */
 };

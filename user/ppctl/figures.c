@@ -13,9 +13,9 @@
 /* What a connection counts as. A PENDING one and one of which a part of the header is there wait;
  * one without a header in the gate's time may wait still. */
 static const char *const words[] = {
-	[PP_STATE_NONE] = "strangers", [PP_STATE_PENDING] = "waiting",
-	[PP_STATE_EXPIRED] = "late",   [PP_STATE_VALID] = "valid",
-	[PP_STATE_LOCAL] = "local",    [PP_STATE_BAD] = "bad",
+	[PP_STATE_NONE] = "strangers",	   [PP_STATE_PENDING] = "waiting",
+	[PP_STATE_EXPIRED] = "late",	   [PP_STATE_VALID] = "valid",
+	[PP_STATE_LOCAL] = "local",	   [PP_STATE_BAD] = "bad",
 	[PP_STATE_FRAGMENTED] = "waiting",
 };
 static const char *const order[] = {"valid", "local", "waiting", "late", "bad", "strangers"};
@@ -40,7 +40,8 @@ static void count_in(struct json_object *entry, const struct pp_live *live)
 	add_number(entry, word, number_of(entry, word) + 1);
 }
 
-static struct json_object *entry_with_number(struct json_object *list, const char *key, int64_t value)
+static struct json_object *entry_with_number(struct json_object *list, const char *key,
+					     int64_t value)
 {
 	size_t i;
 
@@ -118,7 +119,8 @@ struct json_object *figures_read(const struct live_list *live, struct json_objec
 {
 	struct json_object *figures = json_object_new_object(), *entry;
 	struct json_object *by_port = json_object_new_array();
-	struct json_object *by_proxy = json_object_new_array(), *by_cgroup = json_object_new_array();
+	struct json_object *by_proxy = json_object_new_array(),
+			   *by_cgroup = json_object_new_array();
 	size_t i;
 
 	for (i = 0; i < json_object_array_length(ports); i++) {

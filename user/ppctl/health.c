@@ -98,8 +98,8 @@ static void judge_programs(struct json_object *set)
 		level = i < 2 ? HEALTH_DOWN : HEALTH_DEGRADED;
 		add_finding(set, level, "program-missing",
 			    "'ppctl up' with all its options repairs that",
-			    "%s is not attached: its pin below %s/links is gone", served_programs[i],
-			    options.pin);
+			    "%s is not attached: its pin below %s/links is gone",
+			    served_programs[i], options.pin);
 	}
 	if (all_gone)
 		add_finding(set, HEALTH_DOWN, "cgroup-gone", again,
@@ -186,9 +186,10 @@ static void judge_unasked(struct json_object *set, struct json_object *port)
 	snprintf(remedy, sizeof(remedy),
 		 "'ppctl port add %lld --transparent', unless it is to call pp_lookup()",
 		 (long long)number);
-	add_finding(set, HEALTH_DEGRADED, "origin-unasked", remedy,
-		    "the server on port %lld asks for no origin, and takes the proxy for its client",
-		    (long long)number);
+	add_finding(
+		set, HEALTH_DEGRADED, "origin-unasked", remedy,
+		"the server on port %lld asks for no origin, and takes the proxy for its client",
+		(long long)number);
 }
 
 static void judge_port(struct json_object *set, struct json_object *port)
@@ -198,18 +199,20 @@ static void judge_port(struct json_object *set, struct json_object *port)
 	int found = has_listener(set, number, &outside);
 
 	if (is_true(port, "draining")) {
-		add_finding(set, NOTE, "port-draining", "wait, or 'ppctl port add' serves it again",
-			    "port %lld is served no more, and %lld connections with a split are left",
-			    (long long)number, (long long)number_of(port, "left"));
+		add_finding(
+			set, NOTE, "port-draining", "wait, or 'ppctl port add' serves it again",
+			"port %lld is served no more, and %lld connections with a split are left",
+			(long long)number, (long long)number_of(port, "left"));
 		return;
 	}
 	if (outside)
-		add_finding(set, HEALTH_DEGRADED, "listener-outside",
-			    "restart its server in the cgroup, or name the server's cgroup",
-			    "the listener %s is not served: it was made outside of the cgroup, %s%s",
-			    string_of(outside, "address"),
-			    string_of(outside, "cgroup")[0] ? "in " : "in one that is gone",
-			    string_of(outside, "cgroup"));
+		add_finding(
+			set, HEALTH_DEGRADED, "listener-outside",
+			"restart its server in the cgroup, or name the server's cgroup",
+			"the listener %s is not served: it was made outside of the cgroup, %s%s",
+			string_of(outside, "address"),
+			string_of(outside, "cgroup")[0] ? "in " : "in one that is gone",
+			string_of(outside, "cgroup"));
 	else if (!found)
 		add_finding(set, HEALTH_DEGRADED, "listener-missing",
 			    "start the server, or see on which port it listens",
@@ -250,7 +253,8 @@ static void judge_counters(struct json_object *set)
 		 "'ppctl proxy-cgroup add' for a proxy that is started elsewhere"},
 		{"unannounced", "segments were dropped, since their announcement was lost",
 		 "have fewer proxies' connections open at once, or restart the proxy"},
-		{"bad_unrecorded", "connections were older than the programs, or their proxy's mark",
+		{"bad_unrecorded",
+		 "connections were older than the programs, or their proxy's mark",
 		 "restart the server after the first 'ppctl up'"},
 		{"no_memory", "records could not be stored", "give the kernel more memory"},
 		{"forwarded_full", "forwarded connections were reset for want of room",
@@ -263,8 +267,8 @@ static void judge_counters(struct json_object *set)
 	for (i = 0; i < ARRAY_SIZE(told); i++) {
 		value = number_of(counters, told[i].counter);
 		if (value)
-			add_finding(set, NOTE, told[i].counter, told[i].remedy,
-				    "%lld %s", (long long)value, told[i].why);
+			add_finding(set, NOTE, told[i].counter, told[i].remedy, "%lld %s",
+				    (long long)value, told[i].why);
 	}
 }
 

@@ -13,8 +13,7 @@
 #include "ppctl.h"
 #include "drain.h"
 
-/* Calls @each with every word of the comma-separated @words, until one fails. */
-static int for_each_word(const char *words, int (*each)(int map, const char *word), int map)
+int for_each_word(const char *words, int (*each)(int map, const char *word), int map)
 {
 	char word[PATH_MAX];
 	int result;

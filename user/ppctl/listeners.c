@@ -167,8 +167,8 @@ static int was_read(struct json_object *list, uint64_t cookie)
 	size_t i;
 
 	for (i = 0; i < json_object_array_length(list); i++) {
-		if (json_object_get_uint64(value_of(json_object_array_get_idx(list, i),
-						    "netns_cookie")) == cookie)
+		if (json_object_get_uint64(
+			    value_of(json_object_array_get_idx(list, i), "netns_cookie")) == cookie)
 			return 1;
 	}
 	return 0;

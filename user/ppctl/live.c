@@ -48,7 +48,8 @@ static int add_entries(struct live_list *list, size_t len)
 	while (at < len) {
 		left = len - at;
 		memset(&next, 0, sizeof(next));
-		memcpy(&next.live, list->bytes + at, left < sizeof(next.live) ? left : sizeof(next.live));
+		memcpy(&next.live, list->bytes + at,
+		       left < sizeof(next.live) ? left : sizeof(next.live));
 		if (next.live.size != sizeof(next.live) || next.live.magic != PP_LIVE_MAGIC ||
 		    left < sizeof(next.live) + next.live.kept)
 			return error("the programs at %s are of another build: 'ppctl upgrade' "

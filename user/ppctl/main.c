@@ -67,6 +67,18 @@ static int set_proxies(const char *value)
 	return 0;
 }
 
+static int set_clients(const char *value)
+{
+	options.clients = value;
+	return 0;
+}
+
+static int set_states(const char *value)
+{
+	options.states = value;
+	return 0;
+}
+
 static int set_senders(const char *value)
 {
 	options.senders = value;
@@ -219,9 +231,12 @@ static int set_version(const char *value)
 const struct option_entry option_entries[] = {
 	{"cgroup", 0, "PATH", VALUES_CGROUP, set_cgroup,
 	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
-	{"port", 0, "N[,N]", NULL, set_ports, "ports to serve"},
+	{"port", 0, "N[,N]", NULL, set_ports, "ports to serve, or to show"},
 	{"proxy", 0, "PREFIX[,PREFIX]", NULL, set_proxies,
-	 "proxies to believe: 192.0.2.7, 2001:db8::/64"},
+	 "proxies to believe, or whose connections to show: 192.0.2.7, 2001:db8::/64"},
+	{"client", 0, "PREFIX[,PREFIX]", NULL, set_clients, "clients whose connections to show"},
+	{"state", 0, "STATE[,STATE]", "valid local pending fragmented expired bad none", set_states,
+	 "connections of these states: valid, local, pending, fragmented, expired, bad, none"},
 	{"proxy-cgroup", 0, "PATH[,PATH]", VALUES_CGROUP, set_senders,
 	 "cgroups of proxies on this host: over loopback, only they are believed"},
 	{"split", 0, "yes|no", "yes no", set_split,
@@ -295,8 +310,14 @@ const struct command commands[] = {
 	{"status", command_status, "", 0, 0, NULL, NULL, "verbose " OF_A_SET, FOR_ALL_SETS,
 	 "is it serving? exit status 0: yes, 1: degraded, 2: down; and why, and what is served",
 	 "status -v"},
-	{"lookup", command_lookup, "PID FD", 2, 2, NULL, NULL, "json", FOR_NO_SET,
-	 "show the record of a process's socket", "lookup 4711 12"},
+	{"connections", command_connections, "", 0, 0, NULL, NULL,
+	 "port proxy client state " OF_A_SET, FOR_ALL_SETS,
+	 "show the connections that live, with client, proxy, state and process",
+	 "connections --port 25 --client 192.0.2.0/24"},
+	{"lookup", command_lookup, "PID FD | LOCAL REMOTE", 2, 2, NULL, NULL, OF_A_SET,
+	 FOR_ALL_SETS,
+	 "show the record of a process's socket, or of the connection with these two ends",
+	 "lookup 192.0.2.1:25 198.51.100.7:40000"},
 	{"help", command_help, "[COMMAND]", 0, 2, VALUES_COMMAND, NULL, "", FOR_NO_SET,
 	 "show this text, or the help of a command", "help port add"},
 };

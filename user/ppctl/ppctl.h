@@ -40,6 +40,8 @@ struct options {
 	const char *ports;	/* --port */
 	const char *proxies;	/* --proxy */
 	const char *senders;	/* --proxy-cgroup */
+	const char *clients;	/* --client */
+	const char *states;	/* --state */
 	const char *interfaces; /* --interface, NULL if not given */
 	struct pp_port policy;
 	const char *policy_given; /* the last option of it, NULL if none is given */
@@ -73,6 +75,7 @@ int command_port_add(int argc, char **argv);
 int command_port_del(int argc, char **argv);
 int command_port_list(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_connections(int argc, char **argv);
 int command_lookup(int argc, char **argv);
 int command_help(int argc, char **argv);
 
@@ -99,6 +102,14 @@ void print_json(struct json_object *object);
  * itself, and those in it. @name: NULL for the former. */
 void choose_each(void (*each)(const char *directory, const char *name, void *context),
 		 void *context);
+/* Calls @each for the set of --set, or for all that there are, with options.pin being its
+ * directory, and its name. Return: 0, or -1 after an error: also for choose_all(), that there is
+ * none. */
+int choose_some(void (*each)(const char *directory, const char *name, void *context),
+		void *context);
+int choose_all(void (*each)(const char *directory, const char *name, void *context), void *context);
+/* What a set in @directory is called. */
+const char *choose_name(const char *directory);
 /* Makes options.pin the directory of the set that the command is about. Return: 0; -2: there are
  * several. */
 int choose_set(enum which_set which);
@@ -235,8 +246,8 @@ int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 /* up.c: can this kernel, and the place of options.pin, have a set at all? */
 int check_system(void);
 
-/* Calls @act in each other network namespace that a process of @cgroup is in, once. Return: 0; or -1:
- * one could not be entered. */
+/* Calls @act in each other network namespace that a process of @cgroup is in, once. Return: 0; or
+ * -1: one could not be entered. */
 int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
 			 void *context);
 
@@ -269,6 +280,8 @@ struct list {
 
 extern const struct list proxy_list, proxy_cgroup_list, port_list;
 
+/* Calls @each with every word of the comma-separated @words, until one fails. */
+int for_each_word(const char *words, int (*each)(int map, const char *word), int map);
 /* A list whose entries are strings: one a line. */
 void list_print_strings(struct json_object *list);
 /* The commands add, del and list. */

@@ -15,7 +15,7 @@
 #include "status.h"
 
 /* The maps without which nothing can be said of a set. */
-static const char *const needed[] = {MAP_PORTS,	 MAP_PROXIES,	MAP_STATS,
+static const char *const needed[] = {MAP_PORTS,	 MAP_PROXIES, MAP_STATS,
 				     MAP_CONFIG, MAP_GUARDED, MAP_ONLY};
 enum { PORTS, PROXIES, STATS, NEEDED = ARRAY_SIZE(needed) };
 
@@ -92,69 +92,59 @@ static void worsen(struct states *states, enum health health)
 		states->worst = health;
 }
 
-/* A set is called by its directory. */
-static struct json_object *set_new(void)
+static struct json_object *set_new(const char *name)
 {
 	struct json_object *set = json_object_new_object();
-	const char *slash = strrchr(options.pin, '/');
 
-	add_string(set, "name", slash && slash[1] ? slash + 1 : options.pin);
+	add_string(set, "name", name);
 	add_string(set, "pin", options.pin);
 	return set;
 }
 
 static void add_set(const char *directory, const char *name, void *context)
 {
-	const char *pin = options.pin;
 	struct states *states = context;
 	struct json_object *set;
 	int maps[NEEDED], opened;
 
-	(void)name;
-	options.pin = directory;
-	set = set_new();
+	(void)directory;
+	set = set_new(name);
 	json_object_array_add(states->sets, set);
 	opened = open_maps(maps);
 	if (!opened)
-		worsen(states, health_set(set, HEALTH_DOWN, "half-removed",
-					  "pins of the set are missing",
-					  "'ppctl down', and 'ppctl up' with all its options, make "
-					  "it anew"));
+		worsen(states,
+		       health_set(set, HEALTH_DOWN, "half-removed", "pins of the set are missing",
+				  "'ppctl down', and 'ppctl up' with all its options, make "
+				  "it anew"));
 	else if (opened > 0 && !read_set(set, maps))
 		worsen(states, health_judge(set));
 	else
 		states->failed = 1;
 	close_maps(maps);
-	options.pin = pin;
 }
 
-/* Nothing may be pinned; or it may not be ours to see. Return: 0, or -1 after an error. */
-static int add_none(struct states *states)
+/* Nothing is pinned. */
+static void add_none(struct states *states)
 {
 	struct json_object *set;
 	char why[PATH_MAX + 64];
 
-	if (access(options.pin, R_OK | X_OK) && errno != ENOENT && errno != ENOTDIR)
-		return error("%s: %s", options.pin, strerror(errno));
-	set = set_new();
+	set = set_new(choose_name(options.pin));
 	json_object_array_add(states->sets, set);
 	snprintf(why, sizeof(why), "nothing is up at %s", options.pin);
 	worsen(states, health_set(set, HEALTH_DOWN, "not-up", why,
 				  "start with 'ppctl up --cgroup PATH', or name another directory "
 				  "with --pin"));
-	return 0;
 }
 
 struct json_object *status_read(enum health *worst)
 {
 	struct states states = {.sets = json_object_new_array()};
 
-	if (options.set)
-		add_set(options.pin, options.set, &states);
-	else
-		choose_each(add_set, &states);
-	if (!states.failed && !json_object_array_length(states.sets))
-		states.failed = add_none(&states) != 0;
+	if (choose_some(add_set, &states))
+		states.failed = 1;
+	else if (!json_object_array_length(states.sets))
+		add_none(&states);
 	*worst = states.worst;
 	if (!states.failed)
 		return states.sets;
