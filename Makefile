@@ -154,7 +154,8 @@ INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
 	$(call man,$(filter-out $(PPMTA_PAGES),$(wildcard docs/man/*.[1-9]))) \
 	$(call files,644,$(BASH_COMPLETIONS),user/ppctl/completion/ppctl) \
 	$(call files,644,$(ZSH_COMPLETIONS),user/ppctl/completion/_ppctl) \
-	$(call files,644,$(PREFIX)/share/doc/ppsplit,CHANGELOG.md docs/ppsplit.conf $(wildcard docs/*.md))
+	$(call files,644,$(PREFIX)/share/doc/ppsplit,CHANGELOG.md docs/ppsplit.conf \
+		docs/alerts.yml $(wildcard docs/*.md))
 INSTALLED_PPMTA = $(call files,755,$(PREFIX)/sbin,$(PPMTA)) \
 	$(call files,644,$(UNITDIR),$(PPMTA_UNITS)) \
 	$(call man,$(PPMTA_PAGES))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # systemd's units.
 
-UNITS := units/mail.slice units/proxy.slice $(BUILD)/units/ppsplit.service
+UNITS := units/mail.slice units/proxy.slice $(BUILD)/units/ppsplit.service \
+	$(BUILD)/units/ppsplit-metrics.service units/ppsplit-metrics.timer
 PPMTA_UNITS := $(BUILD)/units/ppmta.service
 
 $(BUILD)/units/%: units/%.in FORCE

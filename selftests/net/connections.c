@@ -56,8 +56,8 @@ static void each_connection_is_shown_with_its_state(void **state)
 {
 	int listener = listen_on(SERVER, OPEN);
 	struct link links[] = {sent(listener, ""), sent(listener, LINE),
-			       sent(listener, "PROXY TCP4 19"),
-			       sent(listener, "PROXY UNKNOWN\r\n"), sent(listener, "EHLO x\r\n")};
+			       sent(listener, "PROXY TCP4 19"), sent(listener, "PROXY UNKNOWN\r\n"),
+			       sent(listener, "EHLO x\r\n")};
 	char wanted[128];
 	size_t i;
 
@@ -129,7 +129,8 @@ static void a_connection_is_looked_up_by_its_ends(void **state)
 	assert_origin(server, LINE6_ORIGIN);
 	text = run(0, PPCTL "lookup [%s]:%d [%s]:%u", SERVER6, OPEN, PROXY6, port_of(client));
 	assert_says(text, "taken        true\n");
-	assert_says(run(1, PPCTL "lookup [%s]:%d [%s]:1", SERVER6, OPEN, PROXY6), "no connection of");
+	assert_says(run(1, PPCTL "lookup [%s]:%d [%s]:1", SERVER6, OPEN, PROXY6),
+		    "no connection of");
 	run(2, PPCTL "lookup 192.0.2.1:25 192.0.2.2");
 	run(2, PPCTL "lookup x 12");
 	close_both(client, server);

@@ -79,6 +79,12 @@ static int set_states(const char *value)
 	return 0;
 }
 
+static int set_output(const char *value)
+{
+	options.output = value;
+	return 0;
+}
+
 static int set_senders(const char *value)
 {
 	options.senders = value;
@@ -258,6 +264,8 @@ const struct option_entry option_entries[] = {
 	{"allow-root-cgroup", 0, NULL, NULL, set_allow_root_cgroup, "accept the root cgroup"},
 	{"set", 0, "NAME", VALUES_SET, set_set, "the set that is pinned in DIR/NAME, see --pin"},
 	{"pin", 0, "DIR", VALUES_DIRECTORY, set_pin, "directory for the pins (" DEFAULT_PIN ")"},
+	{"output", 0, "FILE", VALUES_FILE, set_output,
+	 "write into this file, whole: it is renamed when it is written"},
 	{"verbose", 'v', NULL, NULL, set_verbose, "programs, maps and all counters, too"},
 	{"json", 0, NULL, NULL, set_json, "answer in JSON, errors too"},
 	{"help", 'h', NULL, NULL, set_help, "the help of the command"},
@@ -318,6 +326,8 @@ const struct command commands[] = {
 	 FOR_ALL_SETS,
 	 "show the record of a process's socket, or of the connection with these two ends",
 	 "lookup 192.0.2.1:25 198.51.100.7:40000"},
+	{"metrics", command_metrics, "", 0, 0, NULL, NULL, "output set pin", FOR_ALL_SETS,
+	 "print counters, connections and health in Prometheus' text format", "metrics"},
 	{"help", command_help, "[COMMAND]", 0, 2, VALUES_COMMAND, NULL, "", FOR_NO_SET,
 	 "show this text, or the help of a command", "help port add"},
 };

@@ -42,6 +42,7 @@ struct options {
 	const char *senders;	/* --proxy-cgroup */
 	const char *clients;	/* --client */
 	const char *states;	/* --state */
+	const char *output;	/* --output */
 	const char *interfaces; /* --interface, NULL if not given */
 	struct pp_port policy;
 	const char *policy_given; /* the last option of it, NULL if none is given */
@@ -77,6 +78,7 @@ int command_port_list(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_connections(int argc, char **argv);
 int command_lookup(int argc, char **argv);
+int command_metrics(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* output.c: says what went wrong and what to do. Return: -1, always. */
@@ -300,6 +302,8 @@ void listeners_print(struct json_object *listeners, uint64_t here, int any_split
 
 /* stats.c */
 struct json_object *stats_read(int map);
+/* The counters by number, with what they count. Return: NULL after the last. */
+const char *stat_name(size_t i, const char **help);
 /* @all: also those that have not counted */
 void stats_print(struct json_object *stats, int all);
 /* A word for enum pp_reason, and what it means. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which process has a socket. Best effort: processes come and go meanwhile, and several may have the
- * same one.
+ * Which process has a socket. Best effort: processes come and go meanwhile, and several may have
+ * the same one.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -94,6 +94,14 @@ void reason_names(unsigned int reason, const char **name, const char **meaning)
 	*meaning = "this ppctl is older than the programs";
 }
 
+const char *stat_name(size_t i, const char **help)
+{
+	if (i >= ARRAY_SIZE(counter_names))
+		return NULL;
+	*help = counter_names[i].help;
+	return counter_names[i].name;
+}
+
 struct json_object *stats_read(int map)
 {
 	struct json_object *object = json_object_new_object();

@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# check: all
+# ppctl metrics: Prometheus' text format, as its description has it, and what it says.
+. selftests/lib/tap.sh
+ppctl=build/bin/ppctl
+said=$tap_work/said
+pin=$LAB_BPFFS/pp
+
+# well_formed FILE: HELP and TYPE before the samples of each metric, which stand together; no sample twice;
+# names and labels of the right characters; counters that end in _total, and nothing else that does
+well_formed() {
+	awk '
+	function wrong(why) { print "line " NR ": " why ": " $0; failed = 1 }
+	/^# HELP [a-z_][a-z0-9_]* ./ { name = $3; if (name in helped) wrong("HELP twice"); helped[name] = 1; next }
+	/^# TYPE [a-z_][a-z0-9_]* (counter|gauge)$/ {
+		if ($3 != name) wrong("TYPE without its HELP")
+		if (($4 == "counter") != ($3 ~ /_total$/)) wrong("a name that does not fit its type")
+		type[$3] = $4
+		next
+	}
+	/^[a-z_][a-z0-9_]*(\{[a-z_]+="([^"\\]|\\[\\"n])*"(,[a-z_]+="([^"\\]|\\[\\"n])*")*\})? -?[0-9]+$/ {
+		metric = $0; sub(/[{ ].*/, "", metric)
+		key = $0; sub(/ -?[0-9]+$/, "", key)
+		if (metric != name || !(metric in type)) wrong("a sample apart from its metric")
+		if (key in seen) wrong("a sample twice")
+		seen[key] = 1
+		samples++
+		next
+	}
+	{ wrong("neither a sample nor HELP nor TYPE") }
+	END { if (!samples) { print "no sample"; failed = 1 } exit failed }' "$1"
+}
+
+# refuses LINE...: well_formed does
+refuses() {
+	{
+		printf '# HELP a_total text\n# TYPE a_total counter\na_total{set="pp"} 1\n'
+		printf '%s\n' "$@"
+	} >"$tap_work/wrong"
+	! well_formed "$tap_work/wrong" >"$said"
+}
+checker() {
+	printf '# HELP a_total text\n# TYPE a_total counter\na_total{set="p\\\\\\"\\np"} 1\n' >"$tap_work/right"
+	well_formed "$tap_work/right" && refuses 'a_total{set="pp"} 2' && refuses 'b_total 1' && refuses 'a_total{set="p"} x' &&
+		refuses 'a_total{set="p"p"} 1' && refuses '# HELP b text' '# TYPE b counter' && refuses '# TYPE b gauge' && refuses ''
+}
+check the_checker_finds_mistakes checker
+
+# prometheus_agrees FILE
+prometheus_agrees() {
+	promtool check metrics <"$1"
+}
+
+nothing_up() {
+	$ppctl metrics >"$said" && well_formed "$said" && says "$said" '^ppsplit_health\{set="pp"\} 2$' &&
+		says "$said" '^ppsplit_finding\{set="pp",finding="not-up",level="down"\} 1$'
+}
+check nothing_up_is_a_value nothing_up
+
+$ppctl up --cgroup "$LAB_CGROUP" --port 2525,2526 --split yes --proxy 127.0.0.2,192.0.2.0/24 >/dev/null
+mkdir "$LAB_CGROUP/a\"b\\c"
+$ppctl up --set other --cgroup "$LAB_CGROUP/a\"b\\c" --port 25 >/dev/null
+mkdir "$LAB_OUTSIDE/x\"y\\z" "$LAB_OUTSIDE/one" "$LAB_OUTSIDE/two"
+$ppctl proxy-cgroup add --set other "$LAB_OUTSIDE/x\"y\\z" "$LAB_OUTSIDE/one" "$LAB_OUTSIDE/two"
+rmdir "$LAB_OUTSIDE/one" "$LAB_OUTSIDE/two"
+
+all_sets() {
+	$ppctl metrics >"$said" && well_formed "$said" || return 1
+	says "$said" '^ppsplit_health\{set="pp"\} 1$' && says "$said" '^ppsplit_health\{set="other"\} 1$' &&
+		says "$said" '^ppsplit_live_connections\{set="pp",port="2525",state="valid"\} 0$' &&
+		says "$said" '^ppsplit_proxy_connections\{set="pp",proxy="192.0.2.0/24",state="bad"\} 0$' &&
+		says "$said" '^ppsplit_bad_headers_total\{set="other",reason="signature"\} 0$' &&
+		says "$said" 'cgroup="[^"]*/x\\"y\\\\z",state="valid"\} 0$'
+}
+check all_sets_and_strange_names all_sets
+one_set() {
+	$ppctl metrics --set other >"$said" && well_formed "$said" && ! grep -q 'set="pp"' "$said"
+}
+check one_set_alone one_set
+if command -v promtool >/dev/null; then
+	check promtool_finds_no_mistake prometheus_agrees "$said"
+	check promtool_takes_the_alerts promtool check rules docs/alerts.yml
+else
+	echo "ok - promtool_finds_no_mistake # SKIP there is no promtool (Debian: prometheus)"
+fi
+
+every_counter() {
+	$ppctl metrics --set other >"$said"
+	$ppctl status -v --set other | sed -n '/^counters/,$s/^  \([a-z0-9_]*\) .*/\1/p' >"$tap_work/counters"
+	[ "$(wc -l <"$tap_work/counters")" -gt 40 ] || return 1
+	while read -r name; do
+		case $name in
+		bad_*) says "$said" "^ppsplit_bad_headers_total\\{set=\"other\",reason=\"${name#bad_}\"\\} " ;;
+		*) says "$said" "^ppsplit_${name}_total\\{set=\"other\"\\} " ;;
+		esac || return 1
+	done <"$tap_work/counters"
+}
+check every_counter_is_there every_counter
+
+alerts_and_page() {
+	$ppctl metrics >"$said"
+	sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' "$said" | sort >"$tap_work/names"
+	grep -oh 'ppsplit_[a-z0-9_]*' docs/alerts.yml docs/dashboard.json 2>/dev/null | sort -u >"$tap_work/used"
+	[ "$(wc -l <"$tap_work/used")" -gt 5 ] || return 1
+	comm -13 "$tap_work/names" "$tap_work/used" | grep . && return 1
+	grep -o '^| `ppsplit_[a-z_]*`' docs/metrics.md | tr -d '|` ' | sort >"$tap_work/page"
+	! comm -13 "$tap_work/names" "$tap_work/page" | grep .
+}
+[ ! -e docs/alerts.yml ] || check alerts_and_the_page_name_metrics_that_there_are alerts_and_page
+
+file() {
+	file=$tap_work/ppsplit.prom
+	$ppctl metrics --output "$file" && well_formed "$file" && [ "$(stat -c %a "$file")" = 644 ] || return 1
+	[ "$(ls "$tap_work" | grep -c prom)" = 1 ] || return 1
+	echo old >"$file"
+	# what reads it meanwhile has the old one, whole
+	exec 3<"$file"
+	$ppctl metrics --output "$file" && [ "$(cat <&3)" = old ] && well_formed "$file"
+	exec 3<&-
+	! $ppctl metrics --output "$tap_work/none/ppsplit.prom" 2>"$said" && says "$said" 'No such file'
+}
+check a_file_is_written_whole file
+$ppctl down --set other >/dev/null
+$ppctl down --pin "$pin" --now >/dev/null
+rmdir "$LAB_CGROUP/a\"b\\c" "$LAB_OUTSIDE/x\"y\\z"
+tap_end
