@@ -8,6 +8,7 @@
 
 #include "kernel.h"
 #include "connection.h"
+#include "events.h"
 #include "guard.h"
 #include "outgoing.h"
 #include "payload.h"
@@ -121,6 +122,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 	if (work->socket.record.state == PP_STATE_BAD && socket->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
 		record_count(&work->socket.record);
+		event_of_decoded(skb, segment, &work->socket.record);
 		return DROP;
 	}
 	socket->have = len;
@@ -197,6 +199,20 @@ static struct pp_socket *record_by_now(struct bpf_sock *sk)
 	return bpf_sk_storage_get(&pp_origins, sk, 0, 0);
 }
 
+/* A stranger's first bytes, for 'ppctl monitor': may a header have been meant? */
+static void event_of_first(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct bpf_tcp_sock *tcp;
+	struct pp_work *work;
+
+	if (!listened_to())
+		return;
+	tcp = bpf_tcp_sock(sk);
+	work = working_memory();
+	if (tcp && work && !tcp->bytes_received && !segment_read(skb, &work->segment, 0))
+		event_of_stranger(skb, &work->segment);
+}
+
 /* The socket has no record: mostly since its peer is no proxy. But on a split port a proxy's socket
  * may be one whose header pp_in cut out: what pp_out cannot translate is stopped, and does not get
  * into the stream in the wrong place. */
@@ -208,6 +224,7 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 
 	if (!policy)
 		return PASS;
+	event_of_first(skb, sk);
 	/* On a port that drains it is a new connection, which is not served; but what pp_in has
 	 * translated is of one that got no record for want of memory. */
 	if (!has_translated(policy) || (!splits(policy) && !went_in(skb)))

@@ -6,6 +6,7 @@
 #define PP_GUARD_H
 
 #include "kernel.h"
+#include "events.h"
 #include "maps.h"
 #include "netns.h"
 #include "verdict.h"
@@ -21,6 +22,7 @@ static __noinline int guard_drop(struct __sk_buff *skb)
 	__u64 *known, one = 1;
 
 	count(PP_STAT_GUARDED);
+	event_of_guarded(skb);
 	known = bpf_map_lookup_elem(&pp_guarded, &key);
 	if (known)
 		__sync_fetch_and_add(known, 1);

@@ -7,6 +7,7 @@
 #define PP_LISTENER_H
 
 #include "kernel.h"
+#include "events.h"
 #include "forward.h"
 #include "gate_note.h"
 #include "guard.h"
@@ -26,6 +27,7 @@ static int gate_hold(struct __sk_buff *skb, struct bpf_sock *listener, struct pp
 		return PASS;
 	}
 	count(PP_STAT_ACKS_HELD);
+	event_of_segment(skb, &work->segment, NULL, PP_EVENT_HELD, 0);
 	return DROP;
 }
 
@@ -56,6 +58,7 @@ static int gate_header(struct __sk_buff *skb, struct bpf_sock *listener, struct 
 	if (note->socket.record.state == PP_STATE_BAD && policy->on_bad == PP_ON_BAD_DROP) {
 		count(PP_STAT_DROPPED_BAD);
 		record_count(&note->socket.record);
+		event_of_decoded(skb, segment, &note->socket.record);
 		return DROP;
 	}
 	gate_note_key(note, segment);
@@ -63,12 +66,14 @@ static int gate_header(struct __sk_buff *skb, struct bpf_sock *listener, struct 
 }
 
 /* Whatever an outsider sends, the MTA is told that it is not to be believed, or never sees it. */
-static int gate_refuse(struct bpf_sock *listener, const struct segment *segment,
-		       const struct pp_port *policy)
+static int gate_refuse(struct __sk_buff *skb, struct bpf_sock *listener,
+		       const struct segment *segment, const struct pp_port *policy)
 {
 	count(PP_STAT_OUTSIDERS);
-	if (policy->split != PP_SPLIT_NO || policy->on_bad == PP_ON_BAD_DROP)
+	if (policy->split != PP_SPLIT_NO || policy->on_bad == PP_ON_BAD_DROP) {
+		event_of_segment(skb, segment, NULL, PP_EVENT_REFUSED, PP_BAD_SENDER);
 		return DROP;
+	}
 	gate_note_standing(listener, segment, policy, PP_GATE_NOTE_OUTSIDER);
 	return PASS;
 }

@@ -355,6 +355,20 @@ struct {
 	__type(value, __u32);
 } pp_only SEC(".maps");
 
+/* For 'ppctl monitor', see events.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pp_listening);
+} pp_listening SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} pp_events SEC(".maps");
+
 /* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
  * a map (see pp/decoder.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled.
  */

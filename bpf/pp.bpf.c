@@ -26,7 +26,8 @@
  *
  *   the ground        kernel.h, context.h, bound.h (for the verifier), verdict.h (of a packet),
  *                     address.h, tcp.h, netns.h, segment.h (a TCP segment), handshake.h (the
- *                     kernel's request), maps.h, policy.h (what ppctl has set), connection.h (keys)
+ *                     kernel's request), maps.h, policy.h (what ppctl has set), connection.h (keys),
+ *                     events.h (for ppctl monitor)
  *   decoding          line.h, record.h, payload.h; the decoder itself is include/pp/decoder.h
  *   proxies here      outgoing.h is their end at the mail server; announce.h, sender.h, msg.h
  *   the handshake     standing.h (is it a proxy?), guard.h, forward.h (containers), gate_note.h and
@@ -49,6 +50,7 @@
 #include "connection.h"
 #include "context.h"
 #include "established.h"
+#include "events.h"
 #include "flow.h"
 #include "forward.h"
 #include "gate_note.h"
@@ -111,6 +113,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	switch (standing_of(skb, segment, &work->handshake, &outgoing)) {
 	case STRANGER:
 		gate_note_peer(listener, segment, policy, PP_GATE_NOTE_STRANGER);
+		if (segment->payload_len)
+			event_of_stranger(skb, segment);
 		return PASS;
 	case AHEAD:
 		count(PP_STAT_DROPPED_HOLE);
@@ -119,7 +123,7 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 		count(PP_STAT_UNANNOUNCED);
 		return DROP;
 	case OUTSIDER:
-		return gate_refuse(listener, segment, policy);
+		return gate_refuse(skb, listener, segment, policy);
 	case PROXY:
 		break;
 	}
@@ -155,6 +159,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	struct tcp_sock *full;
 	__u64 accepted;
 	__s64 start;
+	int verdict;
 
 	/* First the record: mostly a socket without one has no proxy for a peer. */
 	if (!socket) {
@@ -168,8 +173,11 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	/* Then what needs no look at the segment: mostly, its header is there. */
 	if ((socket->cut && !went_in(skb)) || is_untranslated(socket))
 		return guard_drop(skb);
-	if (socket->settled)
+	if (socket->settled) {
+		if (socket->record.state == PP_STATE_NONE)
+			event_of_first(skb, sk);
 		return PASS;
+	}
 	tcp = bpf_tcp_sock(sk);
 	full = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !full)
@@ -207,9 +215,11 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
-	if (!socket->announced)
-		return gate_decode(skb, sk, socket, segment, start);
-	return gate_decode_announced(skb, sk, socket, segment, start);
+	verdict = socket->announced ? gate_decode_announced(skb, sk, socket, segment, start)
+				    : gate_decode(skb, sk, socket, segment, start);
+	if (verdict == PASS && record_is_decided(&socket->record))
+		event_of_decoded(skb, segment, &socket->record);
+	return verdict;
 }
 
 /* Before the handshake is over, the socket is the listener. */
@@ -401,6 +411,7 @@ int pp_sockops(struct bpf_sock_ops *ops)
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		passive_established(ops);
+		event_of_new(ops);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		forward_closed(ops);

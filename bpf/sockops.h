@@ -7,6 +7,7 @@
 
 #include "kernel.h"
 #include "context.h"
+#include "events.h"
 #include "outgoing.h"
 #include "policy.h"
 #include "record.h"
@@ -48,6 +49,23 @@ static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 			sender_dismiss(outgoing->cookie);
 	}
 	record_count(&socket->record);
+}
+
+/* A connection that has become a socket may have its record by now. */
+static void event_of_new(struct bpf_sock_ops *ops)
+{
+	struct pp_connection_key key = {};
+	struct bpf_sock *sk = ops->sk;
+	struct pp_socket *socket;
+
+	if (!sk || !listened_to())
+		return;
+	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
+	if (!socket)
+		return;
+	connection_of_server(ops, &key);
+	key.netns_cookie = socket->record.netns_cookie;
+	event_of_record(&key, &socket->record);
 }
 
 /* TCP_CONNECT: the mail server makes a connection of its own. Where its socket was an accepted one

@@ -7,6 +7,7 @@
 #define PP_STAGE_SEGMENT_H
 
 #include "kernel.h"
+#include "events.h"
 #include "cut.h"
 #include "forward.h"
 #include "greeting.h"
@@ -75,6 +76,7 @@ static int stage_refuse(struct __sk_buff *skb, struct stage *stage, struct packe
 	if (policy->on_bad == PP_ON_BAD_DROP) {
 		record_count(&stage->note.socket.record);
 		count(PP_STAT_DROPPED_BAD);
+		event_of_decoded(skb, &stage->segment, &stage->note.socket.record);
 		return stage_reset(skb, packet, stage);
 	}
 	/* The MTA is told. It gets what is not acknowledged yet. */
@@ -192,6 +194,7 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 		return stage_unserved(skb, stage);
 	if (is_held(stage, policy)) {
 		count(PP_STAT_ACKS_HELD);
+		event_of_segment(skb, segment, NULL, PP_EVENT_HELD, 0);
 		return TC_DROP;
 	}
 	packet = packet_read(skb, segment);

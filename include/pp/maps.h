@@ -166,6 +166,36 @@ struct pp_live {
 	__u8 unused[3];
 };
 
+/* pp_listening: one entry */
+struct pp_listening {
+	__u64 until_ns; /* CLOCK_MONOTONIC: until then somebody reads pp_events; 0: nobody does */
+	__u64 lost;	/* events that found no room in it */
+};
+
+/* A number keeps its meaning. */
+enum pp_event_kind {
+	PP_EVENT_ACCEPTED = 1, /* a header was valid */
+	PP_EVENT_REFUSED = 2,  /* it was not, or was none; see the reason */
+	PP_EVENT_HELD = 3,     /* the handshake's bare ACK is held back for a header */
+	PP_EVENT_EXPIRED = 4,  /* the gate's time ran out without one */
+	PP_EVENT_GUARDED = 5,  /* a segment that did not pass pp_in was dropped */
+	PP_EVENT_UNMARKED = 6, /* a peer that is not marked sends what begins as a header does */
+};
+
+/* pp_events */
+struct pp_event {
+	__u64 made_ns; /* CLOCK_MONOTONIC */
+	__u64 netns_cookie;
+	__u8 remote[16];
+	__u8 local[16];
+	__u16 remote_port;
+	__u16 local_port;
+	__u8 kind;   /* enum pp_event_kind */
+	__u8 reason; /* enum pp_reason */
+	__u8 unused[2];
+	struct pp_record record; /* 0 where there is none */
+};
+
 /* pp_stats: per-CPU array of __u64. A counter keeps its number, since pp_stats outlives the build
  * that made it ('ppctl upgrade'). A new one takes the next number below PP_STAT_BAD that no counter
  * ever had, whatever its place in this list, and a name in user/ppctl/stats.c and ppctl(8). One
@@ -209,6 +239,7 @@ _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
 _Static_assert(sizeof(struct pp_connection_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
+_Static_assert(sizeof(struct pp_event) == sizeof(struct pp_record) + 56, "no padding in an event");
 _Static_assert(sizeof(struct pp_live) == sizeof(struct pp_record) + 88,
 	       "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");

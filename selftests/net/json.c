@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <bpf/bpf.h>
 #include <json-c/json.h>
+#include <pp/maps.h>
 
 #include "../lib/name.h"
 #include "../lib/netns.h"
@@ -286,9 +288,69 @@ static void a_configuration(void)
 	json_object_put(answer(1, "check", "apply /tmp/json.conf"));
 }
 
+#define EVENTS "/tmp/ppsplit-json"
+
+/* pp_listening, as it is; @lost more are counted there. */
+static struct pp_listening listening(unsigned int lost)
+{
+	int map = bpf_obj_get("/sys/fs/bpf/pp/maps/pp_listening");
+	struct pp_listening value;
+	__u32 zero = 0;
+
+	assert_true(map >= 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &zero, &value), 0);
+	value.lost += lost;
+	if (lost)
+		assert_int_equal(bpf_map_update_elem(map, &zero, &value, BPF_ANY), 0);
+	close(map);
+	return value;
+}
+
+static pid_t monitor_start(void)
+{
+	pid_t child = fork();
+	int tries;
+
+	assert_true(child >= 0);
+	if (!child) {
+		if (!freopen(EVENTS, "w", stdout))
+			_exit(9);
+		execl("build/bin/ppctl", "ppctl", "--json", "monitor", NULL);
+		_exit(9);
+	}
+	for (tries = 0; tries < SOON_MS / 10 && !listening(0).until_ns; tries++)
+		usleep(10000);
+	return child;
+}
+
+/* Each line is an object with the schema first. */
+static void monitor_end(pid_t child)
+{
+	struct json_object *object, *schema;
+	char line[4096];
+	FILE *file;
+
+	listening(3);
+	usleep(500000);
+	kill(child, SIGTERM);
+	waitpid(child, NULL, 0);
+	file = fopen(EVENTS, "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		assert_true(strncmp(line, "{\"schema\":1,", 12) == 0);
+		object = json_tokener_parse(line);
+		assert_true(json_object_object_get_ex(object, "schema", &schema));
+		collect(object, "monitor", "");
+		json_object_put(object);
+	}
+	fclose(file);
+	unlink(EVENTS);
+}
+
 static void the_page_names_every_key_and_no_other(void **state)
 {
 	int listener = listen_on(SERVER, OPEN);
+	pid_t monitor;
 
 	(void)state;
 	read_page();
@@ -299,8 +361,10 @@ static void the_page_names_every_key_and_no_other(void **state)
 	answers("proxy", "proxy add 192.0.2.0/24");
 	answers("proxy", "proxy del 192.0.2.0/24");
 	answers("upgrade", "upgrade");
+	monitor = monitor_start();
 	lookups(listener);
 	lookup_of_a_senders(listener);
+	monitor_end(monitor);
 	status_of_a_split();
 	a_configuration();
 	close(listener);
@@ -329,6 +393,7 @@ static void every_error_is_one_object(void **state)
 		{1, "port del 25"},
 		{1, "port list"},
 		{1, "connections"},
+		{1, "monitor"},
 		{2, "connections --state frob"},
 		{1, "lookup 192.0.2.1:25 192.0.2.2:25"},
 		{1, "proxy add 192.0.2.7"},

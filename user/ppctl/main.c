@@ -326,6 +326,8 @@ const struct command commands[] = {
 	 FOR_ALL_SETS,
 	 "show the record of a process's socket, or of the connection with these two ends",
 	 "lookup 192.0.2.1:25 198.51.100.7:40000"},
+	{"monitor", command_monitor, "", 0, 0, NULL, NULL, OF_A_SET, FOR_ALL_SETS,
+	 "show what becomes of connections as it happens, until it is interrupted", "monitor"},
 	{"metrics", command_metrics, "", 0, 0, NULL, NULL, "output set pin", FOR_ALL_SETS,
 	 "print counters, connections and health in Prometheus' text format", "metrics"},
 	{"help", command_help, "[COMMAND]", 0, 2, VALUES_COMMAND, NULL, "", FOR_NO_SET,

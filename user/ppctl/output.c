@@ -101,7 +101,7 @@ static void clean_strings(struct json_object *object)
 	}
 }
 
-void print_json(struct json_object *object)
+static void print_whole(struct json_object *object, int flags)
 {
 	struct json_object *whole = json_object_new_object();
 
@@ -111,8 +111,18 @@ void print_json(struct json_object *object)
 	{
 		json_object_object_add(whole, key, json_object_get(value));
 	}
-	printf("%s\n", json_object_to_json_string_ext(
-			       whole, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	printf("%s\n",
+	       json_object_to_json_string_ext(whole, flags | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(whole);
 	json_object_put(object);
+}
+
+void print_json(struct json_object *object)
+{
+	print_whole(object, JSON_C_TO_STRING_PRETTY);
+}
+
+void print_json_line(struct json_object *object)
+{
+	print_whole(object, JSON_C_TO_STRING_PLAIN);
 }

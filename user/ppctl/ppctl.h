@@ -79,6 +79,7 @@ int command_status(int argc, char **argv);
 int command_connections(int argc, char **argv);
 int command_lookup(int argc, char **argv);
 int command_metrics(int argc, char **argv);
+int command_monitor(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* output.c: says what went wrong and what to do. Return: -1, always. */
@@ -99,6 +100,8 @@ struct json_object *set_object(void);
 
 /* Prints @object with the number of its schema, and frees it. */
 void print_json(struct json_object *object);
+/* The same in one line. */
+void print_json_line(struct json_object *object);
 
 /* choose.c: calls @each with the directory of each set that is up, or half up: that of options.pin
  * itself, and those in it. @name: NULL for the former. */
