@@ -97,16 +97,44 @@ static void no_map(void)
 
 static void no_cgroup(void)
 {
-	run(0, "mkdir $LAB_CGROUP/unit && " PLAIN
+	run(0, "mkdir -p $LAB_CGROUP/unit && " PLAIN
 	       "up --cgroup $LAB_CGROUP/unit --port 2525 --proxy 127.0.0.2 && "
-	       "rmdir $LAB_CGROUP/unit && mkdir $LAB_CGROUP/unit && rmdir $LAB_CGROUP/unit");
+	       "rmdir $LAB_CGROUP/unit");
+}
+
+static void cgroup_made_anew(void)
+{
+	no_cgroup();
+	run(0, "mkdir $LAB_CGROUP/unit");
+}
+
+static void configured(const char *more)
+{
+	run(0,
+	    "printf '[serve mail]\ncgroup = %%s\nport = 2525\nproxy = 127.0.0.2\n%s' "
+	    "$LAB_CGROUP/later >/tmp/health.conf && " PLAIN "apply /tmp/health.conf",
+	    more);
+}
+
+static void cgroup_missing(void)
+{
+	configured("");
+}
+
+static void proxy_cgroup_missing(void)
+{
+	run(0, "mkdir -p $LAB_CGROUP/later");
+	configured("proxy-cgroup = nowhere.slice\\n");
+	run(0, "echo %d >$LAB_CGROUP/later/cgroup.procs", getpid());
+	listen_here();
+	become_server();
 }
 
 static void no_proxy_cgroup(void)
 {
 	all_is_well();
-	run(0, "mkdir $LAB_OUTSIDE/unit && " PLAIN "proxy-cgroup add $LAB_OUTSIDE/unit && "
-	       "rmdir $LAB_OUTSIDE/unit");
+	run(0, "mkdir -p $LAB_OUTSIDE/unit && " PLAIN "proxy-cgroup add $LAB_OUTSIDE/unit && "
+	       "rmdir $LAB_OUTSIDE/unit && mkdir $LAB_OUTSIDE/unit");
 }
 
 static void outsiders(void)
@@ -213,8 +241,15 @@ static const struct situation {
 	 "  no program is pinned below /sys/fs/bpf/pp/links: 'ppctl up'"},
 	{"no_map", no_map, 2, "pp: down: pins of the set are missing\n",
 	 "  pins of the set are missing: 'ppctl down', and"},
-	{"no_cgroup", no_cgroup, 2, "pp: down: the cgroup is gone, with the programs",
+	{"no_cgroup", no_cgroup, 2, "pp: down: the cgroup /", "  the cgroup /"},
+	{"cgroup_made_anew", cgroup_made_anew, 2, "pp: down: the cgroup is gone, with the programs",
 	 "  the cgroup is gone, with the programs: "},
+	{"cgroup_missing", cgroup_missing, 2, "mail: down: the cgroup /", "  the cgroup /"},
+	{"proxy_cgroup_missing", proxy_cgroup_missing, 1,
+	 "mail: degraded: the proxy's cgroup nowhere.slice does not exist",
+	 "  the proxy's cgroup nowhere.slice does not exist: over loopback nobody else is "
+	 "believed: "
+	 "start its unit"},
 	{"no_proxy_cgroup", no_proxy_cgroup, 1, "pp: degraded: a proxy's cgroup is gone",
 	 "  a proxy's cgroup is gone: what its proxy sends over loopback is not believed: "
 	 "'ppctl proxy-cgroup add"},

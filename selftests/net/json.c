@@ -283,6 +283,7 @@ static void a_configuration(void)
 	run(0, "printf '[serve mail]\\ncgroup = nowhere.slice\\nport = 25\\n' >/tmp/json.conf");
 	answers("check", "check /tmp/json.conf");
 	answers("apply", "apply /tmp/json.conf");
+	look_at_status();
 	answers("down", "down --set mail");
 	run(0, "echo 'prot = 26' >>/tmp/json.conf");
 	json_object_put(answer(1, "check", "apply /tmp/json.conf"));

@@ -59,8 +59,8 @@ nothing_up() {
 check nothing_up_is_a_value nothing_up
 
 $ppctl up --cgroup "$LAB_CGROUP" --port 2525,2526 --split yes --proxy 127.0.0.2,192.0.2.0/24 >/dev/null
-mkdir "$LAB_CGROUP/a\"b\\c"
-$ppctl up --set other --cgroup "$LAB_CGROUP/a\"b\\c" --port 25 >/dev/null
+mkdir "$LAB_OUTSIDE/a\"b\\c"
+$ppctl up --set other --cgroup "$LAB_OUTSIDE/a\"b\\c" --port 25 >/dev/null
 mkdir "$LAB_OUTSIDE/x\"y\\z" "$LAB_OUTSIDE/one" "$LAB_OUTSIDE/two"
 $ppctl proxy-cgroup add --set other "$LAB_OUTSIDE/x\"y\\z" "$LAB_OUTSIDE/one" "$LAB_OUTSIDE/two"
 rmdir "$LAB_OUTSIDE/one" "$LAB_OUTSIDE/two"
@@ -123,5 +123,5 @@ file() {
 check a_file_is_written_whole file
 $ppctl down --set other >/dev/null
 $ppctl down --pin "$pin" --now >/dev/null
-rmdir "$LAB_CGROUP/a\"b\\c" "$LAB_OUTSIDE/x\"y\\z"
+rmdir "$LAB_OUTSIDE/a\"b\\c" "$LAB_OUTSIDE/x\"y\\z"
 tap_end

@@ -118,8 +118,7 @@ static void what_becomes_of_a_connection_is_told(void **state)
 	for (i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
 		tells(PROXY, ports[i], LINE, "accepted", LINE_ORIGIN "\n");
 		tells(PROXY, ports[i], "EHLO x\r\n", "refused", "neither PROXY nor v2 signature\n");
-		tells(OTHER, ports[i], LINE, "unmarked",
-		      "127.0.0.3 sends PROXY headers to port ");
+		tells(OTHER, ports[i], LINE, "unmarked", "127.0.0.3 sends PROXY headers to port ");
 	}
 	tells(PROXY, PORT, NULL, "held", "the handshake waits for a header\n");
 	tells(PROXY, SPLIT, NULL, "held", "the handshake waits for a header\n");

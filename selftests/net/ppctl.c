@@ -169,7 +169,7 @@ static void a_cgroup_that_is_gone_is_told_and_replaced(void **state)
 	(void)state;
 	run(0, "mkdir $LAB_CGROUP/unit && " PPCTL "up --cgroup $LAB_CGROUP/unit && "
 	       "rmdir $LAB_CGROUP/unit");
-	assert_says(status_text(""), "gone");
+	assert_says(status_text(""), "/unit does not exist\n");
 	assert_says(run(0, PPCTL "up --cgroup $LAB_CGROUP"), "up again on");
 	run(0, PPCTL "down");
 }

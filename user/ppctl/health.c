@@ -61,6 +61,33 @@ static int count_attached(struct json_object *set, const char *program, int *gon
 	return count;
 }
 
+static const char started[] =
+	"start its unit, with 'ppctl apply' or 'ppctl up' in its ExecStartPre=+";
+
+/* Cgroups that a set was given, and that do not exist: their units are not started. */
+static void judge_missing(struct json_object *set)
+{
+	struct json_object *missing;
+	const char *kind, *name;
+	size_t i;
+
+	for (i = 0; i < length_of(set, "missing"); i++) {
+		missing = entry_of(set, "missing", i);
+		kind = string_of(missing, "kind");
+		name = string_of(missing, "name");
+		if (!strcmp(kind, "cgroup"))
+			add_finding(set, length_of(set, "cgroups") ? HEALTH_DEGRADED : HEALTH_DOWN,
+				    "cgroup-missing", started, "the cgroup %s does not exist",
+				    name);
+		else
+			add_finding(
+				set, HEALTH_DEGRADED, "proxy-cgroup-missing", started,
+				"the proxy's cgroup %s does not exist: over loopback nobody else "
+				"is believed",
+				name);
+	}
+}
+
 static const char again[] = "'ppctl up' with the cgroup attaches the programs to it again";
 
 static int has_links(struct json_object *set)
@@ -133,7 +160,8 @@ static void judge_lists(struct json_object *set)
 		add_finding(set, HEALTH_DEGRADED, "no-proxy", "ppctl proxy add ADDRESS",
 			    "no proxy is marked, so that all peers are ordinary clients");
 	if (is_true(set, "changing"))
-		add_finding(set, HEALTH_DEGRADED, "change-broken-off",
+		add_finding(set, has_links(set) ? HEALTH_DEGRADED : HEALTH_DOWN,
+			    "change-broken-off",
 			    "'ppctl apply', or 'ppctl up' with all its options, completes it",
 			    "a change of the set is being made, or was broken off");
 	if (is_true(set, "going_down"))
@@ -302,7 +330,9 @@ enum health health_judge(struct json_object *set)
 	size_t i;
 
 	json_object_object_add(set, "findings", json_object_new_array());
-	judge_programs(set);
+	judge_missing(set);
+	if (!is_true(set, "changing") && (length_of(set, "cgroups") || !length_of(set, "missing")))
+		judge_programs(set);
 	judge_lists(set);
 	judge_senders(set);
 	for (i = 0; i < length_of(set, "ports"); i++)

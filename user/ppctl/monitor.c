@@ -101,8 +101,7 @@ static struct json_object *event_object(const struct ear *ear, const struct pp_e
 	endpoint_text(&local, text);
 	add_string(object, "local", text);
 	add_number(object, "port", event->local_port);
-	json_object_object_add(object, "netns_cookie",
-			       json_object_new_uint64(event->netns_cookie));
+	json_object_object_add(object, "netns_cookie", json_object_new_uint64(event->netns_cookie));
 	return object;
 }
 

@@ -18,8 +18,8 @@
 struct sighting {
 	const struct pp_record *record;
 	struct sockaddr_storage peer;
-	/* the ends of the TCP connection, where they are known to be others than the names, which in
-	 * transparent mode are those of the header */
+	/* the ends of the TCP connection, where they are known to be others than the names, which
+	 * in transparent mode are those of the header */
 	struct sockaddr_storage proxy, proxy_dst;
 	uint64_t received;     /* bytes, while the header is incomplete */
 	const uint8_t *header; /* PP_PAGE bytes, with 0 after what is there */

@@ -59,6 +59,8 @@ static int read_set(struct json_object *set, const int maps[NEEDED])
 	int unseen;
 
 	json_object_object_add(set, "cgroups", cgroups);
+	json_object_object_add(set, "missing", configured_missing());
+	add_boolean(set, "changing", set_is_broken());
 	add_boolean(set, "going_down", drain_is_down());
 	json_object_object_add(set, "programs", programs_read(cgroups));
 	json_object_object_add(set, "maps", maps_read());
