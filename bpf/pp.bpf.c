@@ -10,8 +10,7 @@
  *   pp_getsockopt  cgroup/getsockopt     answers the MTA that asks
  *   pp_getpeer4/6  cgroup/getpeername    transparent: the origin in accept() and getpeername()
  *   pp_getsock4/6  cgroup/getsockname    transparent, --local: the header's destination
- *   pp_count       iter on pp_origins    lists the connections, for ppctl; it adds to no counter, as
- *                                        count() does
+ *   pp_count       iter on pp_origins    lists the connections, for ppctl (count() is another)
  *
  * and for proxies on this host, on their cgroup:
  *
@@ -26,8 +25,8 @@
  *
  *   the ground        kernel.h, context.h, bound.h (for the verifier), verdict.h (of a packet),
  *                     address.h, tcp.h, netns.h, segment.h (a TCP segment), handshake.h (the
- *                     kernel's request), maps.h, policy.h (what ppctl has set), connection.h (keys),
- *                     events.h (for ppctl monitor)
+ *                     kernel's request), maps.h, policy.h (what ppctl has set),
+ *                     connection.h (keys), events.h (for ppctl monitor)
  *   decoding          line.h, record.h, payload.h; the decoder itself is include/pp/decoder.h
  *   proxies here      outgoing.h is their end at the mail server; announce.h, sender.h, msg.h
  *   the handshake     standing.h (is it a proxy?), guard.h, forward.h (containers), gate_note.h and

@@ -112,7 +112,7 @@ alerts_and_page() {
 file() {
 	file=$tap_work/ppsplit.prom
 	$ppctl metrics --output "$file" && well_formed "$file" && [ "$(stat -c %a "$file")" = 644 ] || return 1
-	[ "$(ls "$tap_work" | grep -c prom)" = 1 ] || return 1
+	[ "$(find "$tap_work" -maxdepth 1 -name '*prom*' | wc -l)" = 1 ] || return 1
 	echo old >"$file"
 	# what reads it meanwhile has the old one, whole
 	exec 3<"$file"
