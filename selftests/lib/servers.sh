@@ -25,9 +25,11 @@ group() {
 	grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
 }
 
-# page_ppctl PAGE: `ppctl up` as PAGE's /etc/default/ppsplit has it, on this lab's cgroup
+# page_ppctl PAGE: `ppctl apply` of PAGE's /etc/ppsplit.conf, with this lab's cgroup for mail.slice
 page_ppctl() {
-	build/bin/ppctl up $(sed -n "/^PPCTL_UP=/s|^PPCTL_UP=\"\(.*\)\"|\1|p" "$1" | sed "s|mail.slice|$LAB_CGROUP|")
+	page_files "$1" "$tap_work/page"
+	sed "s|mail\.slice|$LAB_CGROUP|" "$tap_work/page/etc/ppsplit.conf" >"$tap_work/ppsplit.conf"
+	build/bin/ppctl check "$tap_work/ppsplit.conf" && build/bin/ppctl apply "$tap_work/ppsplit.conf"
 }
 
 # start_outside FILE COMMAND...: in the background, not in the mail server's cgroup. $outside is its process

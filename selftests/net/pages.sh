@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # README.md, docs/ and the manual pages: their numbers, structures, maps, links and names of files are those of the
-# sources; manual pages are well formed.
+# sources; manual pages are well formed; their configurations are right.
 # check: native
 . selftests/lib/tap.sh
+. selftests/lib/pages.sh
 
 each_manual_page_is_well_formed() {
 	for page in docs/man/*; do
@@ -152,6 +153,28 @@ each_pointer_leads_somewhere() {
 	done <"$tap_work/functions"
 }
 
+# Each /etc/ppsplit.conf that the pages show, and the two examples, as ppctl reads them.
+each_configuration_is_right() {
+	count=0
+	mkdir "$tap_work/page"
+	for page in README.md docs/*.md docs/ppsplit.conf debian/ppsplit.conf; do
+		conf=$tap_work/page/etc/ppsplit.conf
+		rm -rf "$tap_work/page/etc"
+		case $page in
+		*.md) page_files "$page" "$tap_work/page" ;;
+		*) mkdir "$tap_work/page/etc" && sed 's/^#\([[a-z]\)/\1/' "$page" >"$conf" ;;
+		esac
+		[ -e "$conf" ] || continue
+		build/bin/ppctl check "$conf" >"$tap_work/checked" 2>&1 && grep 'sections: 1,' "$tap_work/checked" || {
+			echo "$page:"
+			cat "$tap_work/checked"
+			return 1
+		}
+		count=$((count + 1))
+	done
+	[ $count -ge 10 ]
+}
+
 # selftests/README has a table of what each test covers.
 each_test_is_listed() {
 	for file in selftests/unit/*.c selftests/unit/*.sh selftests/net/*.c selftests/net/*.sh; do
@@ -177,5 +200,6 @@ check the_words_are_plain the_words_are_plain
 check each_link_leads_somewhere each_link_leads_somewhere
 check each_file_that_is_named_is_there each_file_is_there
 check each_file_and_function_that_a_developer_is_sent_to_is_there each_pointer_leads_somewhere
+check each_configuration_is_right each_configuration_is_right
 check each_test_is_in_the_tests_own_page each_test_is_listed
 tap_end

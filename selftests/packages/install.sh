@@ -22,13 +22,22 @@ is() {
 }
 check nothing_starts_by_itself eval 'is inactive ppsplit && is inactive ppmta'
 nothing_to_serve() {
-	! inside systemctl start ppsplit 2>/dev/null || return 1
-	is failed ppsplit && ! inside ls /sys/fs/bpf/pp 2>/dev/null && inside journalctl -u ppsplit -o cat | grep -e --cgroup
+	inside systemctl start ppsplit || return 1
+	is inactive ppsplit && ! inside ls /sys/fs/bpf/pp 2>/dev/null || return 1
+	inside journalctl -u ppsplit -o cat | grep 'ppsplit.conf has no section' && inside ppctl check
 }
-check ppsplit_fails_without_a_configuration nothing_to_serve
+check without_a_section_ppsplit_is_skipped nothing_to_serve
+mistaken() {
+	cp "$machine/etc/ppsplit.conf" "$tap_work/ppsplit.conf"
+	echo '[serv mail]' >>"$machine/etc/ppsplit.conf"
+	! inside systemctl start ppsplit 2>/dev/null && is failed ppsplit || return 1
+	cp "$tap_work/ppsplit.conf" "$machine/etc/ppsplit.conf"
+	! inside ls /sys/fs/bpf/pp 2>/dev/null && inside journalctl -u ppsplit -o cat | grep "there is no section \[serv\]"
+}
+check ppsplit_fails_with_a_mistake_in_the_file mistaken
 
 haproxy_files
-echo 'PPCTL_UP="--cgroup mail.slice --port 2525 --transparent --proxy 198.51.100.1"' >>"$machine/etc/default/ppsplit"
+printf '[serve mail]\ncgroup = mail.slice\ntransparent = yes\nport = 2525\nproxy = 198.51.100.1\n' >>"$machine/etc/ppsplit.conf"
 mkdir -p "$machine/etc/ppmta"
 cat >"$machine/etc/ppmta/ppmta.conf" <<'CONF'
 primary_hostname = mail.example.net
@@ -49,10 +58,10 @@ first() {
 check ppmta_knows_the_client first
 
 upgraded_all() {
-	cp "$machine/etc/default/ppsplit" "$tap_work/default"
+	cp "$machine/etc/ppsplit.conf" "$tap_work/configured"
 	install_debs next/ppsplit next/libpp1 next/libpp-dev next/ppmta || return 1
 	is active ppsplit || return 1
-	cmp "$machine/etc/default/ppsplit" "$tap_work/default" && inside dpkg --audit && origin
+	cmp "$machine/etc/ppsplit.conf" "$tap_work/configured" && inside dpkg --audit && origin
 }
 check an_upgrade_keeps_the_configuration upgraded_all
 
@@ -63,7 +72,7 @@ removed_all() {
 	apt remove -y ppmta && unserved && is active ppsplit || return 1
 	apt remove -y ppsplit libpp1 libpp-dev || return 1
 	! inside ls /sys/fs/bpf/pp 2>/dev/null || return 1
-	cmp "$machine/etc/default/ppsplit" "$tap_work/default" && ! inside ls /usr/sbin/ppctl 2>/dev/null
+	cmp "$machine/etc/ppsplit.conf" "$tap_work/configured" && ! inside ls /usr/sbin/ppctl 2>/dev/null
 }
 check a_removal_stops_them_and_keeps_the_configuration removed_all
 purged() {

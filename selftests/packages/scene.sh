@@ -117,6 +117,52 @@ without_programs() {
 	[ $result -eq 0 ] && after systemctl start "$unit"
 }
 
+# A reload with a mistake in the file, or without a section, leaves what is up.
+wrong_file() {
+	cp "$machine/etc/ppsplit.conf" "$tap_work/ppsplit.conf"
+	result=0
+	for wrong in 's/^proxy/proxies/' 's/^/#/'; do
+		sed "$wrong" "$tap_work/ppsplit.conf" >"$machine/etc/ppsplit.conf"
+		inside systemctl reload ppsplit 2>/dev/null && echo "reloaded with $wrong" && result=1
+		inside systemctl is-active ppsplit && origin || result=1
+	done
+	cp "$tap_work/ppsplit.conf" "$machine/etc/ppsplit.conf"
+	inside journalctl -u ppsplit -o cat | grep "ppsplit.conf:[0-9]*: .*'proxies'" || result=1
+	inside journalctl -u ppsplit -o cat | grep 'no section' || result=1
+	[ $result -eq 0 ] && after systemctl reload ppsplit
+}
+
+# What is new in the file is there after a reload, and what is not in it any more is gone.
+changed_file() {
+	echo 'port = 2599' >>"$machine/etc/ppsplit.conf"
+	inside systemctl reload ppsplit && inside ppctl port list >"$said" && says "$said" '^2599 ' || return 1
+	sed -i '/2599/d' "$machine/etc/ppsplit.conf"
+	inside systemctl reload ppsplit && inside ppctl port list >"$said" && ! grep '^2599 ' "$said" && origin
+}
+
+# The file serves nothing, as the package brings it: no failure, and no server without programs.
+without_a_section() {
+	inside systemctl stop ppsplit
+	mv "$machine/etc/ppsplit.conf" "$tap_work/ppsplit.conf"
+	cp debian/ppsplit.conf "$machine/etc/ppsplit.conf"
+	result=0
+	inside systemctl start "$unit" 2>"$said"
+	inside systemctl is-failed ppsplit && result=1
+	sleep 1
+	! served || result=1
+	mv "$tap_work/ppsplit.conf" "$machine/etc/ppsplit.conf"
+	[ $result -eq 0 ] && after systemctl start "$unit"
+}
+
+# Each section is a set, and each goes when ppsplit is stopped.
+two_sections() {
+	printf '[serve second]\ncgroup = other.slice\nport = 2598\nproxy = 192.0.2.200\n' >>"$machine/etc/ppsplit.conf"
+	inside systemctl reload ppsplit && inside ls /sys/fs/bpf/pp/mail /sys/fs/bpf/pp/second >/dev/null || return 1
+	stopped_ppsplit || return 1
+	sed -i '/^\[serve second/,$d' "$machine/etc/ppsplit.conf"
+	inside systemctl reload ppsplit && ! inside ls /sys/fs/bpf/pp/second 2>/dev/null && origin
+}
+
 # A session that began with one version of the programs ends with the next one (not where the server ends it).
 upgraded() {
 	living=
@@ -129,7 +175,7 @@ upgraded() {
 	install_debs next/ppsplit || return 1
 	touch "$tap_work/upgraded"
 	[ -z "$living" ] || wait $living || return 1
-	inside journalctl -u ppsplit -o cat | grep 'the programs of another build replaced' || {
+	inside journalctl -u ppsplit -o cat | grep 'programs of another build (mail)' || {
 		inside journalctl -u ppsplit -o cat
 		return 1
 	}
@@ -165,6 +211,10 @@ scene() {
 	check origin_after_the_proxys_restart after systemctl restart haproxy
 	check origin_after_ppsplits_reload after systemctl reload ppsplit
 	check origin_after_ppsplits_restart after systemctl restart ppsplit
+	check a_reload_with_a_wrong_file_leaves_what_is_up wrong_file
+	check a_reload_makes_what_the_file_says changed_file
+	check a_stop_takes_both_of_two_sections_down two_sections
+	check without_a_section_nothing_runs_and_nothing_fails without_a_section
 	check the_server_stops_with_ppsplit stopped_ppsplit
 	check the_server_does_not_start_without_programs without_programs
 	check an_upgrade_replaces_the_programs_under_a_session upgraded
