@@ -196,6 +196,17 @@ fails() {
 }
 check what_fails_changes_nothing fails
 
+# a unit's AssertPathExists= relies on it
+first_fails() {
+	others=$LAB_BPFFS/others
+	bpftool prog loadall build/selftests/others.bpf.o "$others" &&
+		bpftool cgroup attach "$side/b" cgroup_sock_ops pinned "$others/other" || return 1
+	two && refuses 'admits no other of its type there' && [ ! -e "$pin" ] && programs_on "$side/a" 0 || return 1
+	bpftool cgroup detach "$side/b" cgroup_sock_ops pinned "$others/other" && rm -r "$others" || return 1
+	two && apply && $ppctl apply /dev/null && [ ! -e "$pin" ]
+}
+check a_first_apply_that_fails_leaves_no_directory first_fails
+
 full() {
 	two && apply || return 1
 	# shellcheck disable=SC2046,SC2183 # printf repeats its format
