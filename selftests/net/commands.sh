@@ -236,7 +236,7 @@ else
 fi
 
 installed() {
-	make -s install DESTDIR="$tap_work/root" PREFIX=/usr >"$say" 2>&1 || return 1
+	flock build make -s install DESTDIR="$tap_work/root" PREFIX=/usr >"$say" 2>&1 || return 1
 	[ -s "$tap_work/root/usr/share/bash-completion/completions/ppctl" ] &&
 		[ -s "$tap_work/root/usr/share/zsh/vendor-completions/_ppctl" ] || return 1
 	make -s uninstall DESTDIR="$tap_work/root" PREFIX=/usr && [ -z "$(find "$tap_work/root" -name '*ppctl*')" ]

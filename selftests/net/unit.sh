@@ -10,8 +10,9 @@ if ! command -v systemd-analyze >/dev/null; then
 	echo "ok - the_unit # SKIP no systemd here"
 else
 	mkdir "$tap_work/units"
-	for unit in units/*.slice build/units/*; do
-		sed -e "s|/usr/local/sbin|$PWD/build/bin|" -e '/^Documentation=/d' "$unit" >"$tap_work/units/${unit##*/}"
+	for unit in units/*.slice units/*.timer units/*.in; do
+		name=${unit##*/}
+		sed -e "s|@SBINDIR@|$PWD/build/bin|" -e '/^Documentation=/d' "$unit" >"$tap_work/units/${name%.in}"
 	done
 	verified() {
 		systemd-analyze verify --man=no "$tap_work"/units/* 2>&1 | grep -E 'ppmta|ppsplit|mail\.slice|proxy\.slice' && return 1
