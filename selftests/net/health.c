@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppctl status: each situation has its first line, its finding and its exit status.
+ *
+ * check: all
  */
 #define _GNU_SOURCE
 #include <linux/capability.h>

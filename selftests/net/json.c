@@ -2,6 +2,8 @@
 /*
  * ppctl --json: every answer is one JSON object in UTF-8, and docs/json.md names each key of it,
  * and no other.
+ *
+ * check: all
  */
 #include <signal.h>
 #include <sys/wait.h>
