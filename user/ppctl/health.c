@@ -262,7 +262,8 @@ static void judge_interfaces(struct json_object *set)
 		add_finding(set, HEALTH_DEGRADED, "interface-without-hooks",
 			    is_true(interface, "wanted")
 				    ? "'ppctl up' with the cgroup attaches them"
-				    : "'ppctl up' with --interface and its name attaches them",
+				    : "'ppctl port add PORT --split yes --interface NAME' attaches "
+				      "them",
 			    "proxies' segments come by the interface %s, which has no hooks: %lld "
 			    "were dropped",
 			    string_of(interface, "interface"), (long long)dropped);
