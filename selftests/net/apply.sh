@@ -132,6 +132,20 @@ later() {
 }
 check a_cgroup_that_does_not_exist_yet_is_served_when_it_does later
 
+# The cgroups that the programs were on are gone, there are new ones of those names, and the names are not in the
+# file any more.
+made_anew() {
+	two && echo "proxy-cgroup = $side/proxy" >>"$conf" && apply || return 1
+	rmdir "$side/proxy" "$side/b" && mkdir "$side/proxy" "$side/b" && two && apply || return 1
+	programs_on "$side/b" 7 && says "$out" "^- proxy-cgroup $side/proxy" || return 1
+	! is_closed "$pin/two" || return 1
+	$ppctl --pin "$pin" --set two status >"$tap_work/status"
+	! grep "a proxy's cgroup is gone" "$tap_work/status" || return 1
+	rmdir "$side/b" && mkdir "$side/b" && two && sed -i "s|cgroup = $side/b|cgroup = $side/c|" "$conf" && apply || return 1
+	programs_on "$side/b" 0 && programs_on "$side/c" 7 && says "$out" "^- cgroup $side/b" && apply && says_nothing
+}
+check a_name_that_goes_with_its_cgroup_made_anew_is_said_and_goes made_anew
+
 several() {
 	config <<-CONF
 		[serve one]

@@ -305,18 +305,28 @@ static int plan_wanted_cgroups(const struct words *wanted, const struct words *c
 	return 0;
 }
 
-/* Names that nothing was attached for, and that are not wanted any more. */
+/* Names that nothing is attached for, and that are not wanted any more: their cgroup does not
+ * exist, or is a new one of that name. @is_on says whether a program is there. */
 static int plan_forgotten(const struct words *wanted, const struct words *configured,
-			  enum change_kind kind, struct plan *plan)
+			  enum change_kind kind,
+			  int (*is_on)(const struct cgroup_links *links, uint64_t id),
+			  const struct cgroup_links *links, struct plan *plan)
 {
 	char path[PATH_MAX];
 	const char *name;
+	uint64_t id;
 	size_t i;
 
 	for (i = 0; i < configured->count; i++) {
 		name = configured->word[i].text;
-		if (!has_name(wanted, name) && cgroup_find(name, path) == CGROUP_MISSING &&
-		    plan_cgroup(plan, '-', kind, name, NULL, 0))
+		if (has_name(wanted, name))
+			continue;
+		if (cgroup_find(name, path) != CGROUP_MISSING) {
+			id = cgroup_id_of_path(path);
+			if (is_on(links, id) || has_cgroup(wanted, id))
+				continue;
+		}
+		if (plan_cgroup(plan, '-', kind, name, NULL, 0))
 			return -1;
 	}
 	return 0;
@@ -386,8 +396,9 @@ static int plan_cgroups(const struct section *wanted, int exact, struct plan *pl
 	if (exact && !result) {
 		result = sender_links(plan_unwanted_sender, &unwanted) ||
 			 plan_forgotten(&wanted->cgroups, &configured.cgroups, CHANGE_CGROUP,
-					plan) ||
-			 plan_forgotten(&wanted->senders, &configured.senders, CHANGE_SENDER, plan);
+					cgroup_links_any, &links, plan) ||
+			 plan_forgotten(&wanted->senders, &configured.senders, CHANGE_SENDER,
+					has_sender, &links, plan);
 	}
 	if (!result)
 		result = plan_wanted_cgroups(&wanted->senders, &configured.senders, CHANGE_SENDER,
