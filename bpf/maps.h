@@ -49,6 +49,8 @@ struct pp_socket {
 	__u64 taker;	 /* and to whom: process and thread, as bpf_get_current_pid_tgid() */
 };
 
+/* An entry is made with its value, and never filled after that: the gate, on another CPU, may find
+ * it at once, and would take an empty one for a stranger's. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -28,27 +28,27 @@ static int gate_expired(struct bpf_sock_ops *ops, const struct pp_port *policy)
 static void socket_without_header(struct bpf_sock_ops *ops, struct bpf_sock *sk,
 				  const struct pp_port *policy, const struct pp_outgoing *outgoing)
 {
-	struct pp_socket *socket =
-		bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct pp_socket socket = {
+		.first_seq = ops->rcv_nxt,
+		.made_s = now_s(),
+	};
 
-	if (!socket) {
+	socket_set_policy(&socket, policy);
+	socket.record.netns_cookie = bpf_get_netns_cookie(ops);
+	socket.record.need = 1;
+	socket.record.state = gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;
+	if (outgoing) {
+		socket.announced = 1;
+		record_set_sender(&socket.record, &outgoing->record);
+	}
+	if (!bpf_sk_storage_get(&pp_origins, sk, &socket, BPF_SK_STORAGE_GET_F_CREATE)) {
 		count(PP_STAT_NO_MEMORY);
 		return;
 	}
-	socket->first_seq = ops->rcv_nxt;
-	socket->made_s = now_s();
-	socket_set_policy(socket, policy);
-	socket->record.netns_cookie = bpf_get_netns_cookie(ops);
-	socket->record.need = 1;
-	socket->record.state = gate_expired(ops, policy) ? PP_STATE_EXPIRED : PP_STATE_PENDING;
-	if (outgoing) {
-		socket->announced = 1;
-		record_set_sender(&socket->record, &outgoing->record);
-		/* Without a gate this comes before the proxy's first message. */
-		if (policy->gate_ms)
-			sender_dismiss(outgoing->cookie);
-	}
-	record_count(&socket->record);
+	/* Without a gate this comes before the proxy's first message. */
+	if (outgoing && policy->gate_ms)
+		sender_dismiss(outgoing->cookie);
+	record_count(&socket.record);
 }
 
 /* A connection that has become a socket may have its record by now. */
@@ -73,20 +73,15 @@ static void event_of_new(struct bpf_sock_ops *ops)
  * served port's number, its peer is not to pass for a proxy. */
 static void own_connection(struct bpf_sock_ops *ops)
 {
+	struct pp_socket own = {.record.state = PP_STATE_NONE, .settled = 1};
 	__u16 port = ops->local_port;
 	struct bpf_sock *sk = ops->sk;
-	struct pp_socket *socket;
 
 	if (!sk)
 		return;
 	bpf_sk_storage_delete(&pp_origins, sk);
-	if (!bpf_map_lookup_elem(&pp_ports, &port))
-		return;
-	socket = bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (socket) {
-		socket->record.state = PP_STATE_NONE;
-		socket->settled = 1;
-	}
+	if (bpf_map_lookup_elem(&pp_ports, &port))
+		bpf_sk_storage_get(&pp_origins, sk, &own, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
 #endif

@@ -65,18 +65,12 @@ static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
 {
 	__u16 port = CONTEXT_FIELD(sk->src_port);
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-	struct pp_socket *socket =
-		bpf_sk_storage_get(&pp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct pp_socket socket = {.record = *record, .settled = 1};
 
-	if (!socket) {
-		record_count(record);
-		return;
-	}
-	if (policy) {
-		socket->port_flags = policy->flags;
-		socket->split = policy->split;
-	}
-	settle_bad(record, socket);
+	if (policy)
+		socket_set_policy(&socket, policy);
+	bpf_sk_storage_get(&pp_origins, sk, &socket, BPF_SK_STORAGE_GET_F_CREATE);
+	record_count(record);
 }
 
 /* How many bytes at the stream's beginning are header, as far as they have arrived. */
