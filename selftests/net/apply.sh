@@ -279,6 +279,22 @@ versions() {
 }
 check what_another_version_has_pinned_is_refused_by_name versions
 
+# As of an older ppctl, of whose maps some mean something else: what lives on them goes on with its own programs.
+older() {
+	two && apply || return 1
+	bpftool map update pinned "$pin/one/maps/pp_version" key 0 0 0 0 value hex 01 00 00 00 30 2e 30 2e 39 $(printf '00 %.0s' $(seq 55)) &&
+		bpftool map update pinned "$pin/one/maps/pp_build" key 0 0 0 0 value 1 2 3 4 5 6 7 8 || return 1
+	bpftool cgroup show "$side/a" >"$tap_work/before" && [ "$(grep -c ' pp_' "$tap_work/before")" -eq 7 ] || return 1
+	for command in upgrade "up --cgroup $side/a"; do
+		! $ppctl --pin "$pin/one" $command >"$out" 2>&1 &&
+			says "$out" 'was pinned by ppsplit 0.0.9, with maps of version 1, .*: .ppctl down., then up again' || return 1
+	done
+	refuses 'was pinned by ppsplit 0.0.9, with maps of version 1' || return 1
+	bpftool cgroup show "$side/a" | diff "$tap_work/before" - && $ppctl --pin "$pin/one" port list >"$out" && says "$out" '^2501' || return 1
+	$ppctl --pin "$pin/one" down && apply && programs_on "$side/a" 7 && $ppctl --pin "$pin/one" down && $ppctl --pin "$pin/two" down
+}
+check programs_do_not_take_over_maps_that_mean_something_else older
+
 # a list whose pin somebody has removed
 lost() {
 	$ppctl up --cgroup "$side/a" --port 2501 --proxy 192.0.2.1 && rm "$pin/maps/pp_proxies" || return 1

@@ -209,6 +209,8 @@ uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX]);
 /* version.c: is what is pinned of a version that this ppctl can read and change? */
 int version_check(void);
 int version_is_readable(void); /* the same, and says nothing */
+/* Can the programs of this ppctl take over the set's maps, with what they hold? */
+int version_can_replace(void);
 int version_write(void);
 
 /* set.c: was the last change of the set broken off? And says so, with what to do. */

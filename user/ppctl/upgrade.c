@@ -394,9 +394,13 @@ static int load(struct replacement *replacement)
 
 int upgrade(void)
 {
-	struct replacement replacement = {.build = build_open()};
+	struct replacement replacement = {};
 	int result = -1;
 
+	/* a set of this build may only have lost something */
+	if (!build_is_same() && version_can_replace())
+		return -1;
+	replacement.build = build_open();
 	if (!replacement.build)
 		return -1;
 	/* the build's number last: without it, the next 'up' goes through all of this again */

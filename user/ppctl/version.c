@@ -92,6 +92,19 @@ static int is_of_another(size_t i, const struct bpf_map_info *info)
 	return info->key_size != known[i].key_size || info->value_size != known[i].value_size;
 }
 
+int version_can_replace(void)
+{
+	struct pp_version version;
+
+	version_read(&version);
+	if (version.abi == PP_MAPS_ABI)
+		return 0;
+	return error("%s was pinned by ppsplit %s, with maps of version %u, and those of %s have "
+		     "%u: 'ppctl down', then up again. Nothing was changed",
+		     options.pin, version.name[0] ? version.name : "(of no known version)",
+		     version.abi, PP_VERSION, PP_MAPS_ABI);
+}
+
 int version_is_readable(void)
 {
 	struct bpf_map_info info;
