@@ -5,11 +5,9 @@
  * nothing but this shows it.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <linux/inet_diag.h>
@@ -20,6 +18,7 @@
 #include "../common/array.h"
 #include "../common/endpoint.h"
 #include "json.h"
+#include "netlink.h"
 #include "ppctl.h"
 
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
@@ -100,66 +99,36 @@ static void listener_add(const struct listening *listening, const struct inet_di
 	json_object_array_add(listening->list, object);
 }
 
-static int ask(int netlink, int family)
+static void see_listener(const struct nlmsghdr *message, void *context)
 {
+	const struct inet_diag_msg *socket = NLMSG_DATA(message);
+	const struct listening *listening = context;
+	uint16_t port = ntohs(socket->id.idiag_sport);
+	struct pp_port policy;
+
+	if (!bpf_map_lookup_elem(listening->ports_map, &port, &policy))
+		listener_add(listening, socket, (const struct rtattr *)(socket + 1),
+			     NLMSG_PAYLOAD(message, sizeof(*socket)));
+}
+
+static void read_namespace(struct listening *listening)
+{
+	static const int families[] = {AF_INET, AF_INET6};
 	struct {
 		struct nlmsghdr head;
 		struct inet_diag_req_v2 request;
 	} message = {
-		.head = {.nlmsg_len = sizeof(message),
-			 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-		.request = {.sdiag_family = family,
-			    .sdiag_protocol = IPPROTO_TCP,
+		.head = {.nlmsg_len = sizeof(message), .nlmsg_type = SOCK_DIAG_BY_FAMILY},
+		.request = {.sdiag_protocol = IPPROTO_TCP,
 			    .idiag_ext = 1 << (INET_DIAG_INFO - 1), /* with it comes the ULP */
 			    .idiag_states = 1 << TCP_LISTEN_STATE},
 	};
-
-	return send(netlink, &message, sizeof(message), 0) == sizeof(message) ? 0 : -1;
-}
-
-/* Reads one dump. Return: 0 when it is over. */
-static int collect(int netlink, const struct listening *listening)
-{
-	_Alignas(struct nlmsghdr) char buf[16384];
-	const struct inet_diag_msg *socket;
-	const struct nlmsghdr *head;
-	struct pp_port policy;
-	uint16_t port;
-	int len;
-
-	for (;;) {
-		len = recv(netlink, buf, sizeof(buf), 0);
-		if (len <= 0)
-			return -1;
-		for (head = (void *)buf; NLMSG_OK(head, (unsigned int)len);
-		     head = NLMSG_NEXT(head, len)) {
-			if (head->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (head->nlmsg_type == NLMSG_ERROR)
-				return -1;
-			socket = NLMSG_DATA(head);
-			port = ntohs(socket->id.idiag_sport);
-			if (bpf_map_lookup_elem(listening->ports_map, &port, &policy))
-				continue;
-			listener_add(listening, socket, (const struct rtattr *)(socket + 1),
-				     NLMSG_PAYLOAD(head, sizeof(*socket)));
-		}
-	}
-}
-
-static void read_namespace(const struct listening *listening)
-{
-	static const int families[] = {AF_INET, AF_INET6};
-	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	size_t i;
 
-	for (i = 0; netlink >= 0 && i < ARRAY_SIZE(families); i++) {
-		if (ask(netlink, families[i]) || collect(netlink, listening))
-			break;
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		message.request.sdiag_family = families[i];
+		netlink_dump(NETLINK_SOCK_DIAG, &message.head, see_listener, listening);
 	}
-	if (netlink >= 0)
-		close(netlink);
 }
 
 static int was_read(struct json_object *list, uint64_t cookie)
