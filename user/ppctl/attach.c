@@ -321,24 +321,10 @@ static int look_below(const char *path, const struct stat *st, int type, struct 
 	return type == FTW_D ? look_at_cgroup(path) : 0;
 }
 
-static uint32_t id_of_own_ports(void)
-{
-	int fd = pin_open("maps", MAP_PORTS);
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (fd < 0)
-		return 0;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		info.id = 0;
-	close(fd);
-	return info.id;
-}
-
 uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX])
 {
 	memset(&look, 0, sizeof(look));
-	look.own_ports = id_of_own_ports();
+	look.own_ports = pin_map_id(MAP_PORTS);
 	look.flags = BPF_F_QUERY_EFFECTIVE; /* those of the cgroups above, too */
 	if (!look_at_cgroup(cgroup)) {
 		look.flags = 0;

@@ -65,20 +65,8 @@ static uint64_t build_id(void)
 int build_write(void)
 {
 	uint64_t id = build_id();
-	__u32 zero = 0;
-	int map = pin_open("maps", MAP_BUILD), result = 0;
 
-	if (map < 0) {
-		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_BUILD, sizeof(zero), sizeof(id), 1,
-				     NULL);
-		if (map < 0)
-			return error("%s: %s", MAP_BUILD, strerror(errno));
-		result = pin_replace("maps", MAP_BUILD, map);
-	}
-	if (!result && bpf_map_update_elem(map, &zero, &id, BPF_ANY))
-		result = error("%s: %s", MAP_BUILD, strerror(errno));
-	close(map);
-	return result;
+	return pin_write(MAP_BUILD, &id, sizeof(id));
 }
 
 int build_is_same(void)

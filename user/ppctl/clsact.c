@@ -52,25 +52,10 @@ int clsact_parse(const char *pin, uint64_t *cookie, unsigned int *index)
 	return 0;
 }
 
-/* Of a pinned map, or 0. */
-static __u32 map_id(const char *name)
-{
-	int fd = pin_open("maps", name);
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (fd < 0)
-		return 0;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		info.id = 0;
-	close(fd);
-	return info.id;
-}
-
 /* Is the program of this set? */
 static int is_own(__u32 program)
 {
-	__u32 maps[MAPS_MAX], ports = map_id(MAP_PORTS), len, i;
+	__u32 maps[MAPS_MAX], ports = pin_map_id(MAP_PORTS), len, i;
 	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)maps};
 	int fd = ports ? bpf_prog_get_fd_by_id(program) : -1, own = 0;
 

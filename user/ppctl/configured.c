@@ -75,40 +75,17 @@ static int add_lines(char *text, size_t *have, const char *kind, const struct wo
 	return 0;
 }
 
-/* Return: a descriptor, or -1. */
-static int open_or_make(void)
-{
-	int map = pin_open("maps", MAP_CONFIGURED);
-
-	if (map >= 0)
-		return map;
-	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_CONFIGURED, sizeof(__u32), PP_CONFIGURED_LEN,
-			     1, NULL);
-	if (map < 0)
-		return error("%s: %s", MAP_CONFIGURED, strerror(errno));
-	if (pin_replace("maps", MAP_CONFIGURED, map)) {
-		close(map);
-		return -1;
-	}
-	return map;
-}
-
 int configured_write(const struct words *cgroups, const struct words *senders)
 {
 	char *text = calloc(1, PP_CONFIGURED_LEN);
-	int map = open_or_make(), result = -1;
 	size_t have = 0;
-	__u32 zero = 0;
+	int result = -1;
 
 	if (!text)
-		error("%s", strerror(ENOMEM));
-	else if (map >= 0 && !add_lines(text, &have, KIND_CGROUP, cgroups) &&
-		 !add_lines(text, &have, KIND_SENDER, senders))
-		result = bpf_map_update_elem(map, &zero, text, BPF_ANY)
-				 ? error("%s: %s", MAP_CONFIGURED, strerror(errno))
-				 : 0;
-	if (map >= 0)
-		close(map);
+		return error("%s", strerror(ENOMEM));
+	if (!add_lines(text, &have, KIND_CGROUP, cgroups) &&
+	    !add_lines(text, &have, KIND_SENDER, senders))
+		result = pin_write(MAP_CONFIGURED, text, PP_CONFIGURED_LEN);
 	free(text);
 	return result;
 }

@@ -110,6 +110,20 @@ int pin_has_any(void)
 
 static int lock = -1;
 
+uint32_t pin_map_id(const char *name)
+{
+	int fd = pin_open("maps", name);
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		info.id = 0;
+	close(fd);
+	return info.id;
+}
+
 int pin_replace(const char *kind, const char *name, int fd)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
@@ -153,6 +167,23 @@ int pin_root(char path[PATH_MAX])
 
 /* One lock for all sets of a BPF file system: its root, which nobody removes. Sets are compared
  * with one another, and several are changed by one 'ppctl apply'. */
+int pin_write(const char *name, const void *value, size_t size)
+{
+	int map = pin_open("maps", name), result = 0;
+	__u32 zero = 0;
+
+	if (map < 0) {
+		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(zero), size, 1, NULL);
+		if (map < 0)
+			return error("%s: %s", name, strerror(errno));
+		result = pin_replace("maps", name, map);
+	}
+	if (!result && bpf_map_update_elem(map, &zero, value, BPF_ANY))
+		result = error("%s: %s", name, strerror(errno));
+	close(map);
+	return result;
+}
+
 int pin_lock(void)
 {
 	char path[PATH_MAX];

@@ -134,6 +134,11 @@ int pin_each(const char *kind, int (*each)(const char *name, const char *path, v
 int config_change(int map, __u32 flag, int on);
 /* Pins @fd in the place of what is pinned there, if anything is. Return: 0, or -1. */
 int pin_replace(const char *kind, const char *name, int fd);
+/* The id of a pinned map; or 0: there is none. */
+uint32_t pin_map_id(const char *name);
+/* Writes the entry of a map that has one, of @size bytes, and that no program uses; makes it, if
+ * need be. Return: 0, or -1. */
+int pin_write(const char *name, const void *value, size_t size);
 int pin_exists(const char *kind, const char *name);
 /* Is there a set, or what is left of one? Return: 1; or 0 with errno. */
 int pin_has_any(void);

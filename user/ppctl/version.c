@@ -71,20 +71,8 @@ static void version_read(struct pp_version *version)
 int version_write(void)
 {
 	struct pp_version version = {.abi = PP_MAPS_ABI, .name = PP_VERSION};
-	int map = pin_open("maps", MAP_VERSION), result = 0;
-	__u32 zero = 0;
 
-	if (map < 0) {
-		map = bpf_map_create(BPF_MAP_TYPE_ARRAY, MAP_VERSION, sizeof(zero), sizeof(version),
-				     1, NULL);
-		if (map < 0)
-			return error("%s: %s", MAP_VERSION, strerror(errno));
-		result = pin_replace("maps", MAP_VERSION, map);
-	}
-	if (!result && bpf_map_update_elem(map, &zero, &version, BPF_ANY))
-		result = error("%s: %s", MAP_VERSION, strerror(errno));
-	close(map);
-	return result;
+	return pin_write(MAP_VERSION, &version, sizeof(version));
 }
 
 static int is_of_another(size_t i, const struct bpf_map_info *info)
