@@ -130,7 +130,7 @@ static int begins_like_header(struct __sk_buff *skb, const struct segment *segme
 /* The first bytes of a peer that is not marked. */
 static __noinline int event_of_stranger(struct __sk_buff *skb, const struct segment *segment)
 {
-	if (!segment || !begins_like_header(skb, segment))
+	if (!segment || !listened_to() || !begins_like_header(skb, segment))
 		return 0;
 	return event_of_segment(skb, segment, NULL, PP_EVENT_UNMARKED, 0);
 }
