@@ -38,9 +38,10 @@ static void sender_key(struct bpf_sock_ops *ops, struct pp_connection_key *key, 
 	outgoing_key(key, bpf_get_netns_cookie(ops), first_seq);
 }
 
-static struct pp_port *sender_policy(struct bpf_sock_ops *ops)
+/* Is the socket connected to a port with a served number? */
+static int sender_concerns(struct bpf_sock_ops *ops)
 {
-	return served(bpf_ntohl(CONTEXT_FIELD(ops->remote_port)));
+	return port_serves(bpf_ntohl(CONTEXT_FIELD(ops->remote_port)));
 }
 
 static long sweep_old(void *map, struct pp_connection_key *key, struct pp_outgoing *outgoing,
@@ -97,7 +98,7 @@ static void sender_connect(struct bpf_sock_ops *ops)
 	struct bpf_sock *sk = ops->sk;
 	struct tcp_sock *tcp;
 
-	if (!sk || !sender_policy(ops))
+	if (!sk || !sender_concerns(ops))
 		return;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)

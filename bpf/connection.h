@@ -12,6 +12,7 @@
 #include "address.h"
 #include "context.h"
 #include "netns.h"
+#include "policy.h"
 #include "segment.h"
 
 /* Functions of their own, here and below: in branches of one, the compiler joins the loads at a
@@ -115,14 +116,29 @@ static void peer_of_socket(struct bpf_sock *sk, __u8 *address)
 		peer_of_ip6(sk, (__u32 *)address);
 }
 
+static void own_of_socket(struct bpf_sock *sk, __u8 *address)
+{
+	if (sk->family == PP_AF_INET)
+		own_of_ip4(sk, address);
+	else
+		own_of_ip6(sk, (__u32 *)address);
+}
+
+/* The policy of the mail server's socket, or NULL. */
+static struct pp_port *policy_of_socket(struct bpf_sock *sk)
+{
+	__u32 own[4] = {};
+	__u16 port = CONTEXT_FIELD(sk->src_port);
+
+	own_of_socket(sk, (__u8 *)own);
+	return policy_at(port, (__u8 *)own);
+}
+
 /* The connection of the mail server's socket, where there is a plain socket in the context. */
 static void connection_of_socket(struct bpf_sock *sk, struct pp_connection_key *key)
 {
 	peer_of_socket(sk, key->remote);
-	if (sk->family == PP_AF_INET)
-		own_of_ip4(sk, key->local);
-	else
-		own_of_ip6(sk, (__u32 *)key->local);
+	own_of_socket(sk, key->local);
 	key->remote_port = bpf_ntohs(CONTEXT_FIELD(sk->dst_port));
 	key->local_port = CONTEXT_FIELD(sk->src_port);
 }

@@ -218,8 +218,7 @@ static void event_of_first(struct __sk_buff *skb, struct bpf_sock *sk)
  * into the stream in the wrong place. */
 static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 {
-	__u16 port = sk->src_port;
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_port *policy = policy_of_socket(sk);
 	__u32 peer[4] = {};
 
 	if (!policy)

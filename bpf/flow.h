@@ -22,6 +22,14 @@
 #define TC_STAGE   0x100 /* a proxy's packet, in the stage before the header is complete */
 #define TC_UNKNOWN 0x101 /* flow_known(): the entry is of no use */
 
+/* Does what it is sent to serve connections whose header pp_in cuts out? */
+static int segment_splits(const struct segment *segment)
+{
+	struct pp_port *policy = policy_at(segment->destination_port, segment->destination);
+
+	return policy && splits(policy);
+}
+
 /* What becomes of a packet by its sender's standing: TC_STAGE, or a verdict. */
 static int stage_standing(struct __sk_buff *skb, struct stage *stage)
 {
@@ -169,7 +177,7 @@ static __noinline int flow_unknown(struct __sk_buff *skb, struct stage *stage)
 
 	if (!stage)
 		return TC_NEXT;
-	begins = port_splits(stage->segment.destination_port);
+	begins = segment_splits(&stage->segment);
 	stage->handshake.request = REQUEST_NONE; /* unless it is found now */
 	sk = find_receiver(skb, &stage->segment);
 	if (sk) {
@@ -232,7 +240,7 @@ static __noinline int flow_known(struct __sk_buff *skb, struct stage *stage, str
 			return translate_in(skb, &stage->segment, stage->flow.cut);
 		if (stage->flow.first_seq != first_seq) {
 			stage->flow.got = 0;
-			if (!port_splits(stage->segment.destination_port))
+			if (!segment_splits(&stage->segment))
 				return TC_NEXT;
 		}
 		return stage_standing(skb, stage) == TC_STAGE ? TC_STAGE : TC_DROP;
@@ -251,7 +259,7 @@ static __noinline int flow_known(struct __sk_buff *skb, struct stage *stage, str
 			return TC_DROP;
 		if (stage->flow.first_seq != first_seq) { /* an older connection's */
 			stage->flow.got = 0;
-			if (!port_splits(stage->segment.destination_port))
+			if (!segment_splits(&stage->segment))
 				return TC_NEXT;
 			if (stage_standing(skb, stage) != TC_STAGE)
 				return TC_DROP;

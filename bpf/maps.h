@@ -28,6 +28,13 @@ struct {
 	__type(value, struct pp_port);
 } pp_ports SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct pp_port_key);
+	__type(value, struct pp_port);
+} pp_addresses SEC(".maps");
+
 /* A socket of the mail server. */
 struct pp_socket {
 	struct pp_record record;

@@ -9,12 +9,33 @@
 #include "kernel.h"
 #include "maps.h"
 
-/* The policy of a port that serves new connections; NULL, also for one that drains. */
-static struct pp_port *served(__u16 port)
+/* The port's policy on the local address @address (v4-mapped where it is IPv4), or NULL. */
+static __always_inline struct pp_port *policy_at(__u16 port, const __u8 *address)
+{
+	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port), *own;
+	struct pp_port_key key = {.port = port};
+
+	if (!policy || !(policy->flags & PP_PORT_ADDRESSES))
+		return policy;
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	own = bpf_map_lookup_elem(&pp_addresses, &key);
+	if (own)
+		return own;
+	return policy->flags & PP_PORT_NO_OTHERS ? NULL : policy;
+}
+
+/* Does it serve new connections? */
+static int serves(const struct pp_port *policy)
+{
+	return policy && !(policy->flags & PP_PORT_DRAINING);
+}
+
+/* Does the port serve new connections, on some address? */
+static int port_serves(__u16 port)
 {
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 
-	return policy && !(policy->flags & PP_PORT_DRAINING) ? policy : NULL;
+	return policy && (policy->flags & PP_PORT_ADDRESSES || serves(policy));
 }
 
 /* Does the port of @policy have connections, new ones or old, whose header pp_in cuts out? */
@@ -58,20 +79,13 @@ static int is_marked(const __u8 *address)
 	return proxy && !(proxy->flags & PP_PROXY_NOT_IPV4 && is_v4_mapped(address));
 }
 
-/* The same two of a port. One that drains ends the stages that have begun, where pieces were
- * acknowledged, and begins no other. */
+/* The same of a port, on any address. One that drains ends the stages that have begun, where pieces
+ * were acknowledged, and begins no other. */
 static __always_inline int port_has_translated(__u16 port)
 {
 	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
 
-	return policy && has_translated(policy);
-}
-
-static int port_splits(__u16 port)
-{
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-
-	return policy && splits(policy);
+	return policy && (policy->flags & PP_PORT_ADDRESSES || has_translated(policy));
 }
 
 static int hooks_are_somewhere(void)

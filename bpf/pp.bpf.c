@@ -79,11 +79,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
-	struct pp_port *policy = served(listener->src_port);
+	int may_be_served = port_serves(listener->src_port);
 	struct pp_work *work = working_memory();
 	struct pp_outgoing *outgoing;
+	struct pp_port *policy;
 	struct segment *segment;
-	int failed;
 
 	if (!work)
 		return PASS;
@@ -92,15 +92,15 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 	work->handshake.waited_us = 0;
 
 	/* First the segment: a RST passes; a SYN begins a connection. */
-	failed = segment_read(skb, segment, 0);
-	if (!policy)
-		return failed ? PASS : gate_unserved(skb, listener, segment);
-	if (failed) {
-		if (!has_proxy_cgroup() && !is_marked(segment->source))
+	if (segment_read(skb, segment, 0)) {
+		if (!may_be_served || (!has_proxy_cgroup() && !is_marked(segment->source)))
 			return PASS;
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
+	policy = may_be_served ? policy_at(listener->src_port, segment->destination) : NULL;
+	if (!serves(policy))
+		return gate_unserved(skb, listener, segment);
 	if (segment->flags & TCP_RST)
 		return PASS;
 	if (segment->flags & TCP_SYN)
@@ -270,9 +270,8 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	 * translated. */
 	flow_key(&stage->key, skb, segment_ends(segment));
 	if (segment->flags & TCP_SYN)
-		return segment->flags & TCP_ACK || !port_splits(segment->destination_port)
-			       ? TC_NEXT
-			       : split_syn(skb, stage);
+		return segment->flags & TCP_ACK || !segment_splits(segment) ? TC_NEXT
+									    : split_syn(skb, stage);
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 	if (flow && flow->established) {
 		/* also, to no harm, every 2^32 bytes */
@@ -352,16 +351,18 @@ int pp_out_bare(struct __sk_buff *skb)
 static void passive_established(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	int may_be_served = bpf_map_lookup_elem(&pp_ports, &port) != NULL;
 	struct pp_connection_key key = {}, outgoing_at;
 	struct pp_outgoing *outgoing = NULL;
 	struct bpf_sock *sk = ops->sk;
+	struct pp_port *policy;
 	struct pp_gate_note *note;
 	int told;
 
-	if (!sk || (!policy && !hooks_are_somewhere()))
+	if (!sk || (!may_be_served && !hooks_are_somewhere()))
 		return;
 	connection_of_server(ops, &key);
+	policy = policy_at(port, key.local);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
 
@@ -373,7 +374,7 @@ static void passive_established(struct bpf_sock_ops *ops)
 			return;
 		}
 	}
-	if (!policy || policy->flags & PP_PORT_DRAINING)
+	if (!serves(policy))
 		return;
 
 	/* Then, what has the gate said of the segment that ends the handshake? */

@@ -28,8 +28,7 @@ static void sender_established(struct bpf_sock_ops *ops)
 		return;
 	announced = bpf_sk_storage_get(&pp_announced, sk, 0, 0);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	policy = sender_policy(ops);
-	if (!tcp || !policy)
+	if (!tcp || !sender_concerns(ops))
 		return;
 	write_seq = first_seq = tcp->write_seq;
 	pp_opaque(first_seq); /* or one load serves two kinds of pointer, which the verifier refuses
@@ -42,7 +41,8 @@ static void sender_established(struct bpf_sock_ops *ops)
 		sender_is_elsewhere(sk, &key);
 		return;
 	}
-	if (!outgoing || !announced || first_seq != write_seq) {
+	policy = policy_at(key.local_port, key.local);
+	if (!outgoing || !announced || first_seq != write_seq || !policy) {
 		count(PP_STAT_UNSEEN);
 		return;
 	}

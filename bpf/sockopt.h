@@ -63,8 +63,7 @@ static void settle_bad(const struct pp_record *record, struct pp_socket *socket)
 
 static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
 {
-	__u16 port = CONTEXT_FIELD(sk->src_port);
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_port *policy = policy_of_socket(sk);
 	struct pp_socket socket = {.record = *record, .settled = 1};
 
 	if (policy)

@@ -168,7 +168,6 @@ static int stage_unserved(struct __sk_buff *skb, struct stage *stage)
 /* A packet of a marked proxy whose connection has no socket yet. */
 static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 {
-	__u16 port;
 	struct pp_port *policy;
 	struct segment *segment;
 	struct packet *packet;
@@ -180,8 +179,7 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	if (!stage)
 		return TC_DROP;
 	segment = &stage->segment;
-	port = segment->destination_port;
-	policy = bpf_map_lookup_elem(&pp_ports, &port);
+	policy = policy_at(segment->destination_port, segment->destination);
 	if (!policy)
 		return TC_DROP;
 	record = &stage->note.socket.record;

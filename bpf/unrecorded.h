@@ -16,10 +16,10 @@
  * so; else its address tells. */
 static void record_absent(struct pp_record *record, struct bpf_sock *sk)
 {
-	__u16 port = CONTEXT_FIELD(sk->src_port);
 	__u32 peer[4] = {};
 
-	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) || !served(port))
+	if ((sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP) ||
+	    !serves(policy_of_socket(sk)))
 		return;
 	peer_of_socket(sk, (__u8 *)peer);
 	if (!has_proxy_cgroup() && !is_marked((__u8 *)peer))
@@ -32,8 +32,7 @@ static void record_absent(struct pp_record *record, struct bpf_sock *sk)
  * the proxy's own address must not be told here, either. */
 static int is_unrecorded(struct bpf_sock *sk)
 {
-	__u16 port = CONTEXT_FIELD(sk->src_port);
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_port *policy = policy_of_socket(sk);
 	struct pp_record record = {};
 
 	if (!policy || !(policy->flags & PP_PORT_TRANSPARENT))

@@ -59,6 +59,8 @@ enum pp_on_bad {
 #define PP_PORT_DRAINING    0x08 /* takes no new connections; those that are split go on */
 #define PP_PORT_WAS_SPLIT   0x10 /* served without a split, but such connections are left */
 #define PP_PORT_DOWN	    0x20 /* draining since 'ppctl down': 'up' serves the port again */
+#define PP_PORT_ADDRESSES   0x40 /* pp_addresses has policies for some of its local addresses */
+#define PP_PORT_NO_OTHERS   0x80 /* with that: it is not served on any other address */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split_way */
@@ -66,6 +68,13 @@ struct pp_port {
 	__u16 flags;   /* PP_PORT_* */
 	__u32 gate_ms; /* how long the handshake's bare ACK is held, ms; 0: not at all, or with a
 			* split as long as the kernel keeps the request */
+};
+
+/* pp_addresses: a port's policy on one local address, before that of pp_ports. */
+struct pp_port_key {
+	__u8 address[16]; /* v4-mapped where it is IPv4; for ppctl alone: all 0, any address */
+	__u16 port;
+	__u16 unused; /* 0 */
 };
 
 /* Which connection. The same addresses and ports in two network namespaces (127.0.0.1 in two
@@ -238,6 +247,7 @@ enum pp_stat {
 #ifndef __cplusplus
 _Static_assert(sizeof(struct pp_prefix) == 20, "no padding in a prefix");
 _Static_assert(sizeof(struct pp_port) == 8, "no padding in a policy");
+_Static_assert(sizeof(struct pp_port_key) == 20, "no padding in a port's key");
 _Static_assert(sizeof(struct pp_connection_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
 _Static_assert(sizeof(struct pp_event) == sizeof(struct pp_record) + 56, "no padding in an event");

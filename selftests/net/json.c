@@ -269,6 +269,7 @@ static void status_of_a_split(void)
 	assert_true(server >= 0);
 	look_at_status();
 	answers("port", "port del %d", SPLIT);
+	answers("port", "port add 127.0.0.7:%d", SPLIT);
 	answers("port", "port list");
 	json_object_put(answer(3, "down", "down"));
 	look_at_status();

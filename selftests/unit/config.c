@@ -14,6 +14,7 @@
 
 #include "../../user/common/array.h"
 #include "../../user/ppctl/config.h"
+#include "../../user/ppctl/word.h"
 
 static void read_text(struct config *config, const char *text, struct problems *problems)
 {
@@ -66,13 +67,13 @@ static void a_file_is_read(void **state)
 	assert_string_equal(mail->cgroups.word[1].text, "system.slice/exim4.service");
 	assert_int_equal(mail->cgroups.word[1].line, 3);
 	assert_int_equal(mail->port_count, 3);
-	assert_int_equal(mail->ports[0].number, 25);
+	assert_int_equal(mail->ports[0].key.port, 25);
 	assert_int_equal(mail->ports[0].policy.flags, PP_PORT_TRANSPARENT);
 	assert_int_equal(mail->ports[0].policy.split, PP_SPLIT_YES);
 	assert_int_equal(mail->ports[0].policy.on_bad, PP_ON_BAD_DROP);
 	assert_int_equal(mail->ports[0].policy.gate_ms, 500);
-	assert_int_equal(mail->ports[1].number, 587);
-	assert_int_equal(mail->ports[2].number, 465);
+	assert_int_equal(mail->ports[1].key.port, 587);
+	assert_int_equal(mail->ports[2].key.port, 465);
 	assert_int_equal(mail->ports[2].policy.gate_ms, 10000);
 	assert_int_equal(mail->ports[2].policy.flags, 0);
 	assert_int_equal(mail->ports[2].policy.on_bad, PP_ON_BAD_TELL);
@@ -123,6 +124,31 @@ static void prefixes_that_cover_ipv4_are_for_ipv6_alone(void **state)
 	}
 }
 
+static void a_port_has_an_address_or_any(void **state)
+{
+	static const struct {
+		const char *text, *same;
+	} cases[] = {
+		{"25", "25"},
+		{"192.0.2.1:25", "192.0.2.1:25"},
+		{"[::ffff:192.0.2.1]:25", "192.0.2.1:25"},
+		{"[2001:DB8:0::1]:25", "[2001:db8::1]:25"},
+		{"127.0.0.1:65535", "127.0.0.1:65535"},
+	};
+	char text[ENDPOINT_TEXT_MAX], why[WHY_MAX];
+	struct pp_port_key key, again;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(port_parse(cases[i].text, &key, why), 0);
+		assert_string_equal(port_text(&key, text), cases[i].same);
+		assert_int_equal(port_has_address(&key), i > 0);
+		assert_int_equal(port_parse(text, &again, why), 0);
+		assert_true(port_is_same(&key, &again));
+	}
+}
+
 #define GOOD "[serve mail]\ncgroup = mail.slice\nport = 25\nproxy = 192.0.2.7\n"
 
 /* GOOD has 4 lines: what is added begins in line 5. */
@@ -150,7 +176,17 @@ static const struct mistake {
 	{GOOD "port = 26,\n", 5, "an empty word: a comma too many"},
 	{GOOD "port = smtp\n", 5, "'smtp' is not a port: a number from 1 to 65535"},
 	{GOOD "port = 70000\n", 5, "'70000' is not a port"},
-	{GOOD "port = 192.0.2.1:26\n", 5, "which is served on every local address"},
+	{GOOD "port = 192.0.2.1\n", 5, "'192.0.2.1' is not a port"},
+	{GOOD "port = 192.0.2.1:0\n", 5, "'192.0.2.1:0' is not a port"},
+	{GOOD "port = 192.0.2.1:70000\n", 5, "'192.0.2.1:70000' is not a port"},
+	{GOOD "port = 192.0.2.256:26\n", 5, "'192.0.2.256:26' is not a port"},
+	{GOOD "port = 2001:db8::1:26\n", 5, "alone or as 192.0.2.1:25 or [2001:db8::1]:25"},
+	{GOOD "port = eth0:26\n", 5, "'eth0:26' is not a port"},
+	{GOOD "port = 0.0.0.0:26\n", 5, "is every address: say port 26"},
+	{GOOD "port = [::]:26\n", 5, "is every address: say port 26"},
+	{GOOD "port = 192.0.2.1:26\nport = [::ffff:192.0.2.1]:26\n", 6, "is in line 5 already"},
+	{GOOD "port = [2001:db8::1]:26 local=yes\n", 5,
+	 "port [2001:db8::1]:26: local goes with transparent"},
 	{GOOD "port = 25\n", 5, "port 25 is in line 3 already"},
 	{GOOD "port = 26 on-bat=tell\n", 5, "no option 'on-bat' (did you mean on-bad?)"},
 	{GOOD "port = 26 transparent\n", 5, "transparent needs a value: transparent=VALUE"},
@@ -294,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_read),
 		cmocka_unit_test(prefixes_that_cover_ipv4_are_for_ipv6_alone),
+		cmocka_unit_test(a_port_has_an_address_or_any),
 		cmocka_unit_test(each_mistake_is_named_with_its_line),
 		cmocka_unit_test(all_mistakes_are_said_at_once),
 		cmocka_unit_test(an_empty_file_serves_nothing_and_is_no_error),

@@ -16,6 +16,7 @@
 #include "../common/array.h"
 #include "../common/prefix.h"
 #include "ppctl.h"
+#include "word.h"
 
 #define CONFIG_LEN_MAX	 (1 << 20)
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
@@ -194,17 +195,47 @@ struct listening {
 	int any, ipv6;
 };
 
-static void look_for_listener(const char *file, unsigned int port, int ipv6,
+/* The local address of a line of /proc/net/tcp, in words of host byte order; v4-mapped where it is
+ * IPv4, and all 0 where it is any. Return: 0, or -1. */
+static int listed_address(const char *hex, uint8_t address[16])
+{
+	static const uint8_t mapped[] = {[10] = 0xff, [11] = 0xff};
+	uint32_t word[4] = {};
+	size_t count = strlen(hex) / 8, i;
+
+	if (count != 1 && count != ARRAY_SIZE(word))
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (sscanf(hex + 8 * i, "%8x", &word[i]) != 1)
+			return -1;
+	}
+	memset(address, 0, 16);
+	if (count > 1) {
+		memcpy(address, word, sizeof(word));
+	} else if (word[0]) {
+		memcpy(address, mapped, sizeof(mapped));
+		memcpy(address + sizeof(mapped), word, sizeof(word[0]));
+	}
+	return 0;
+}
+
+static void look_for_listener(const char *file, const struct pp_port_key *port, int ipv6,
 			      struct listening *listening)
 {
+	struct pp_port_key bound = {};
 	unsigned int local_port, state;
 	FILE *table = fopen(file, "re");
-	char line[512];
+	char line[512], hex[33];
 
 	while (table && fgets(line, sizeof(line), table)) {
-		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local_port,
-			   &state) != 2 ||
-		    local_port != port || state != TCP_LISTEN_STATE)
+		if (sscanf(line, " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", hex, &local_port,
+			   &state) != 3 ||
+		    local_port != port->port || state != TCP_LISTEN_STATE ||
+		    listed_address(hex, bound.address))
+			continue;
+		bound.port = local_port;
+		if (port_has_address(port) && port_has_address(&bound) &&
+		    !port_is_same(&bound, port))
 			continue;
 		listening->any = 1;
 		listening->ipv6 |= ipv6;
@@ -216,19 +247,29 @@ static void look_for_listener(const char *file, unsigned int port, int ipv6,
 static void check_port(const struct wanted_port *port, struct problems *problems)
 {
 	struct listening listening = {};
+	char text[ENDPOINT_TEXT_MAX];
+	struct prefix prefix;
 
-	look_for_listener("/proc/self/net/tcp", port->number, 0, &listening);
-	look_for_listener("/proc/self/net/tcp6", port->number, 1, &listening);
+	port_text(&port->key, text);
+	if (port_has_address(&port->key)) {
+		prefix_from_mapped(&prefix, port->key.address, 8 * sizeof(port->key.address));
+		if (route_type(&prefix) != RTN_LOCAL)
+			problem_add(problems, port->line, 1,
+				    "port %s: the address is none of this network namespace's own",
+				    text);
+	}
+	look_for_listener("/proc/self/net/tcp", &port->key, 0, &listening);
+	look_for_listener("/proc/self/net/tcp6", &port->key, 1, &listening);
 	if (!listening.any)
 		problem_add(problems, port->line, 1,
-			    "port %u has no listener in this network namespace: the server is not "
+			    "port %s has no listener in this network namespace: the server is not "
 			    "started, or is in another one",
-			    port->number);
+			    text);
 	else if (port->policy.flags & PP_PORT_TRANSPARENT && !listening.ipv6)
 		problem_add(problems, port->line, 1,
-			    "port %u is transparent, and listens on IPv4 only: it is told of an "
+			    "port %s is transparent, and listens on IPv4 only: it is told of an "
 			    "IPv6 client as 192.0.0.8; have the server listen on [::]",
-			    port->number);
+			    text);
 }
 
 static void check_section(const struct section *section, struct problems *problems)

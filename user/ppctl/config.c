@@ -321,12 +321,12 @@ static void add_port(const char *text, void *context)
 
 	if (is_empty(text, place))
 		return;
-	if (port_parse(text, &port.number, why)) {
+	if (port_parse(text, &port.key, why)) {
 		problem_add(place->problems, place->line, 0, "%s", why);
 		return;
 	}
 	for (i = 0; i < section->port_count; i++) {
-		if (section->ports[i].number != port.number)
+		if (!port_is_same(&section->ports[i].key, &port.key))
 			continue;
 		if (place->line)
 			problem_add(place->problems, place->line, 0,
@@ -637,6 +637,7 @@ static char *next_line(char *buf, int size, void *context)
 /* What the lines say together. */
 static void finish_section(struct section *section, struct problems *problems)
 {
+	char text[ENDPOINT_TEXT_MAX];
 	const char *why;
 	int split = 0;
 	size_t i;
@@ -644,8 +645,8 @@ static void finish_section(struct section *section, struct problems *problems)
 	for (i = 0; i < section->port_count; i++) {
 		if (policy_make(&section->ports[i].own, &section->policy, &section->ports[i].policy,
 				&why))
-			problem_add(problems, section->ports[i].line, 0, "port %u: %s",
-				    section->ports[i].number, why);
+			problem_add(problems, section->ports[i].line, 0, "port %s: %s",
+				    port_text(&section->ports[i].key, text), why);
 		split |= section->ports[i].policy.split != PP_SPLIT_NO;
 	}
 	if (!section->cgroups.count)

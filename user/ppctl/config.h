@@ -65,7 +65,7 @@ struct policy {
 };
 
 struct wanted_port {
-	uint16_t number;
+	struct pp_port_key key;
 	struct policy own; /* what the port's line gives */
 	struct pp_port policy;
 	unsigned int line;
@@ -106,7 +106,7 @@ void section_add_words(struct words *words, const char *value, unsigned int line
 		       struct problems *problems);
 void section_add_proxies(struct section *section, const char *value, unsigned int line,
 			 struct problems *problems);
-/* "N[,N]", and options NAME=VALUE after that. */
+/* "[ADDRESS:]N[,...]", and options NAME=VALUE after that. */
 void section_add_ports(struct section *section, const char *value, unsigned int line,
 		       struct problems *problems);
 /* @given, with what it does not give from @defaults (may be NULL), and from what ppctl has for the

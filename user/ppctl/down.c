@@ -13,6 +13,7 @@
 
 #include "../common/clock.h"
 #include "drain.h"
+#include "port_map.h"
 #include "ppctl.h"
 
 #define POLL_US	  200000 /* between two looks of --wait */

@@ -12,31 +12,39 @@
 #include <bpf/bpf.h>
 
 #include "interface.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "drain.h"
 
 #define SETTLE_US 20000 /* longer than a segment is on its way from pp_in to pp_sockops */
 
-static int port_write(int map, uint16_t port, const struct pp_port *policy)
+static int port_error(const struct pp_port_key *port)
 {
-	if (bpf_map_update_elem(map, &port, policy, BPF_EXIST))
-		return error("%s: %u: %s", MAP_PORTS, port, strerror(errno));
-	return 0;
+	int number = errno;
+	char text[ENDPOINT_TEXT_MAX];
+
+	port_text(port, text);
+	return error("%s: %s: %s", port_has_address(port) ? MAP_ADDRESSES : MAP_PORTS, text,
+		     strerror(number));
+}
+
+static int port_write(int map, const struct pp_port_key *port, const struct pp_port *policy)
+{
+	return port_put(map, port, policy) ? port_error(port) : 0;
 }
 
 /* Calls @each for every port, until one fails. Its entry may be changed or deleted. */
 static int for_each_port(int map,
-			 int (*each)(int map, uint16_t port, struct pp_port *policy,
-				     const struct translated_list *list),
+			 int (*each)(int map, const struct pp_port_key *port,
+				     struct pp_port *policy, const struct translated_list *list),
 			 const struct translated_list *list)
 {
-	uint16_t ports[PORTS_MAX];
+	struct pp_port_key ports[PORTS_MAX];
 	struct pp_port policy;
 	size_t count = ports_list(map, ports), i;
 
 	for (i = 0; i < count; i++) {
-		if (!bpf_map_lookup_elem(map, &ports[i], &policy) &&
-		    each(map, ports[i], &policy, list))
+		if (!port_get(map, &ports[i], &policy) && each(map, &ports[i], &policy, list))
 			return -1;
 	}
 	return 0;
@@ -72,7 +80,7 @@ int drain_is_down(void)
 	return !!(config_flags() & PP_CONFIG_DOWN);
 }
 
-static int begin_port(int map, uint16_t port, struct pp_port *policy,
+static int begin_port(int map, const struct pp_port_key *port, struct pp_port *policy,
 		      const struct translated_list *unused)
 {
 	(void)unused;
@@ -82,7 +90,7 @@ static int begin_port(int map, uint16_t port, struct pp_port *policy,
 	return port_write(map, port, policy);
 }
 
-static int take_back_port(int map, uint16_t port, struct pp_port *policy,
+static int take_back_port(int map, const struct pp_port_key *port, struct pp_port *policy,
 			  const struct translated_list *unused)
 {
 	(void)unused;
@@ -92,23 +100,20 @@ static int take_back_port(int map, uint16_t port, struct pp_port *policy,
 	return port_write(map, port, policy);
 }
 
-static int finish_port(int map, uint16_t port, struct pp_port *policy,
+static int finish_port(int map, const struct pp_port_key *port, struct pp_port *policy,
 		       const struct translated_list *list)
 {
 	if (policy->flags & PP_PORT_DOWN ||
 	    !(policy->flags & (PP_PORT_DRAINING | PP_PORT_WAS_SPLIT)) ||
 	    translated_on(list, map, port))
 		return 0;
-	if (policy->flags & PP_PORT_DRAINING) {
-		if (bpf_map_delete_elem(map, &port))
-			return error("%s: %u: %s", MAP_PORTS, port, strerror(errno));
-		return 0;
-	}
+	if (policy->flags & PP_PORT_DRAINING)
+		return port_delete(map, port) ? port_error(port) : 0;
 	policy->flags &= ~PP_PORT_WAS_SPLIT;
 	return port_write(map, port, policy);
 }
 
-static int is_draining(int map, uint16_t port, struct pp_port *policy,
+static int is_draining(int map, const struct pp_port_key *port, struct pp_port *policy,
 		       const struct translated_list *unused)
 {
 	(void)map;
@@ -137,6 +142,7 @@ static int finish_ports(int map)
 	struct translated_list list;
 	int result;
 
+	ports_sweep(map);
 	if (!for_each_port(map, is_draining, NULL))
 		return 0;
 	if (translated_read(&list))
@@ -189,10 +195,10 @@ int drain_take_back(int *taken)
 	return result;
 }
 
-int drain_port_add(int map, uint16_t port, const struct pp_port *wanted)
+int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port *wanted)
 {
 	struct pp_port policy = *wanted, before;
-	int was_split = !bpf_map_lookup_elem(map, &port, &before) && policy_translates(&before);
+	int was_split = !port_get(map, port, &before) && policy_translates(&before);
 
 	if (drain_is_down())
 		return error("%s is going down: 'ppctl up' takes it back", options.pin);
@@ -200,7 +206,7 @@ int drain_port_add(int map, uint16_t port, const struct pp_port *wanted)
 		policy.flags |= PP_PORT_WAS_SPLIT;
 	if (!was_split && policy.split != PP_SPLIT_NO)
 		flows_forget_port(port);
-	if (bpf_map_update_elem(map, &port, &policy, BPF_ANY))
+	if (port_put(map, port, &policy))
 		return -2;
 	if (policy.flags & PP_PORT_WAS_SPLIT) {
 		usleep(SETTLE_US);
@@ -210,19 +216,18 @@ int drain_port_add(int map, uint16_t port, const struct pp_port *wanted)
 	return 0;
 }
 
-int drain_port_del(int map, uint16_t port)
+int drain_port_del(int map, const struct pp_port_key *port)
 {
 	struct translated_list list;
+	char text[ENDPOINT_TEXT_MAX];
 	struct pp_port policy;
 	size_t left;
 
-	if (bpf_map_lookup_elem(map, &port, &policy))
-		return error("port %u is not served (ppctl port list)", port);
-	if (!policy_translates(&policy)) {
-		if (bpf_map_delete_elem(map, &port))
-			return error("%s: %u: %s", MAP_PORTS, port, strerror(errno));
-		return 0;
-	}
+	port_text(port, text);
+	if (port_get(map, port, &policy))
+		return error("port %s is not served (ppctl port list)", text);
+	if (!policy_translates(&policy))
+		return port_delete(map, port) ? port_error(port) : 0;
 	policy.flags |= PP_PORT_DRAINING;
 	policy.flags &= ~PP_PORT_DOWN; /* 'up' does not take it back */
 	if (port_write(map, port, &policy))
@@ -232,9 +237,9 @@ int drain_port_del(int map, uint16_t port)
 		return -1;
 	left = translated_on(&list, map, port);
 	if (left)
-		say("port %u drains: connections left whose header was taken out: %zu (ppctl "
+		say("port %s drains: connections left whose header was taken out: %zu (ppctl "
 		    "status)",
-		    port, left);
+		    text, left);
 	else
 		finish_port(map, port, &policy, &list);
 	translated_free(&list);

@@ -21,11 +21,11 @@ int drain_finish(void);
  */
 int drain_take_back(int *taken);
 /* Serves @port with the policy @wanted. Return: 0, -1, or -2: see errno of the map's update. */
-int drain_port_add(int map, uint16_t port, const struct pp_port *wanted);
+int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port *wanted);
 /* down.c: removes the set at options.pin. Return: 0; 1: when its connections are gone; or -1. */
 int drain_remove(void);
 /* Removes @port, at once or when it has drained. */
-int drain_port_del(int map, uint16_t port);
+int drain_port_del(int map, const struct pp_port_key *port);
 
 /* Sets the whole set going down: all ports drain. @list: receives the connections that are left; a
  * header that was on its way meanwhile has its socket after that. After 0, free it. Return: 0, or

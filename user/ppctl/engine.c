@@ -18,6 +18,7 @@
 #include "build.h"
 #include "drain.h"
 #include "interface.h"
+#include "port_map.h"
 #include "upgrade.h"
 
 void job_free(struct job *job)

@@ -40,16 +40,28 @@ static void count_in(struct json_object *entry, const struct pp_live *live)
 	add_number(entry, word, number_of(entry, word) + 1);
 }
 
-static struct json_object *entry_with_number(struct json_object *list, const char *key,
-					     int64_t value)
+/* The port of the connection: on its own address before that on any. */
+static struct json_object *port_of(struct json_object *list, const struct pp_live *live)
 {
+	struct json_object *entry, *found = NULL;
+	struct sockaddr_storage endpoint;
+	char address[INET6_ADDRSTRLEN];
+	const char *own;
 	size_t i;
 
+	mapped_endpoint(&endpoint, live->local, live->local_port);
+	endpoint_address(&endpoint, address);
 	for (i = 0; i < json_object_array_length(list); i++) {
-		if (number_of(json_object_array_get_idx(list, i), key) == value)
-			return json_object_array_get_idx(list, i);
+		entry = json_object_array_get_idx(list, i);
+		own = string_of(entry, "address");
+		if (number_of(entry, "port") != live->local_port)
+			continue;
+		if (!strcmp(own, address))
+			return entry;
+		if (!*own)
+			found = entry;
 	}
-	return NULL;
+	return found;
 }
 
 /* The proxy in the list with the longest prefix that has the connection's other end in it. */
@@ -126,6 +138,9 @@ struct json_object *figures_read(const struct live_list *live, struct json_objec
 	for (i = 0; i < json_object_array_length(ports); i++) {
 		entry = figures_new();
 		add_number(entry, "port", number_of(json_object_array_get_idx(ports, i), "port"));
+		if (*string_of(json_object_array_get_idx(ports, i), "address"))
+			add_string(entry, "address",
+				   string_of(json_object_array_get_idx(ports, i), "address"));
 		/* on which somebody could have asked for the origin, and nobody has */
 		add_number(entry, "unasked", 0);
 		add_number(entry, "asked", 0);
@@ -141,7 +156,7 @@ struct json_object *figures_read(const struct live_list *live, struct json_objec
 		const struct pp_live *at = &live->sockets[i].live;
 
 		count_proxy(figures, at);
-		entry = entry_with_number(by_port, "port", at->local_port);
+		entry = port_of(by_port, at);
 		if (!entry)
 			continue;
 		count_in(entry, at);

@@ -8,14 +8,15 @@
 
 #include <bpf/bpf.h>
 
+#include "port_map.h"
 #include "ppctl.h"
 #include "translated.h"
 
 /* Deletes the entries of a map of flows for which @stale says 1. */
 static void forget(const char *name,
 		   int (*stale)(const struct pp_connection_key *key, const void *value,
-				uint16_t port),
-		   uint16_t port)
+				const struct pp_port_key *port),
+		   const struct pp_port_key *port)
 {
 	struct pp_connection_key keys[2], *previous = NULL;
 	int map = pin_open("maps", name), count = 0, more = 1;
@@ -37,21 +38,24 @@ static void forget(const char *name,
 	close(map);
 }
 
-static int is_of_port(const struct pp_connection_key *key, const void *value, uint16_t port)
+static int is_of_port(const struct pp_connection_key *key, const void *value,
+		      const struct pp_port_key *port)
 {
 	(void)value;
-	return key->local_port == port;
+	return key->local_port == port->port &&
+	       (!port_has_address(port) || !memcmp(key->local, port->address, sizeof(key->local)));
 }
 
 /* The entries of these maps for the port are from before it was served this time. Later connections
  * may have the same tuples, and were not translated. */
-void flows_forget_port(uint16_t port)
+void flows_forget_port(const struct pp_port_key *port)
 {
 	forget("pp_flows", is_of_port, port);
 	forget("pp_forwarded", is_of_port, port);
 }
 
-static int is_established(const struct pp_connection_key *key, const void *value, uint16_t unused)
+static int is_established(const struct pp_connection_key *key, const void *value,
+			  const struct pp_port_key *unused)
 {
 	const struct pp_flow *flow = value;
 
@@ -60,7 +64,8 @@ static int is_established(const struct pp_connection_key *key, const void *value
 	return flow->established != 0;
 }
 
-static int has_ended(const struct pp_connection_key *key, const void *value, uint16_t unused)
+static int has_ended(const struct pp_connection_key *key, const void *value,
+		     const struct pp_port_key *unused)
 {
 	const struct pp_forward *forward = value;
 
@@ -78,6 +83,6 @@ void flows_forget_old(void)
 	if (!strcmp(done, options.pin))
 		return;
 	snprintf(done, sizeof(done), "%s", options.pin);
-	forget("pp_flows", is_established, 0);
-	forget("pp_forwarded", has_ended, 0);
+	forget("pp_flows", is_established, NULL);
+	forget("pp_forwarded", has_ended, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "../common/array.h"
 #include "json.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "status.h"
 
@@ -171,7 +172,8 @@ static void judge_lists(struct json_object *set)
 }
 
 /* Is there a listener of @port? @outside: receives one that is not served. */
-static int has_listener(struct json_object *set, int64_t port, struct json_object **outside)
+static int has_listener(struct json_object *set, struct json_object *port,
+			struct json_object **outside)
 {
 	struct json_object *listener;
 	int found = 0;
@@ -180,7 +182,7 @@ static int has_listener(struct json_object *set, int64_t port, struct json_objec
 	*outside = NULL;
 	for (i = 0; i < length_of(set, "listeners"); i++) {
 		listener = entry_of(set, "listeners", i);
-		if (number_of(listener, "port") != port)
+		if (!listener_is_of(listener, port))
 			continue;
 		if (value_of(listener, "inside") && !is_true(listener, "inside"))
 			*outside = listener;
@@ -196,14 +198,16 @@ static int has_listener(struct json_object *set, int64_t port, struct json_objec
 
 static void judge_unasked(struct json_object *set, struct json_object *port)
 {
-	int64_t number = number_of(port, "port"), unasked;
 	struct json_object *figures = NULL;
-	char remedy[256];
+	char remedy[256], name[ENDPOINT_TEXT_MAX], other[ENDPOINT_TEXT_MAX];
+	int64_t unasked;
 	size_t i;
+
+	port_name(port, name);
 
 	for (i = 0; i < length_of(value_of(set, "connections"), "by_port"); i++) {
 		figures = entry_of(value_of(set, "connections"), "by_port", i);
-		if (number_of(figures, "port") == number)
+		if (!strcmp(port_name(figures, other), name))
 			break;
 		figures = NULL;
 	}
@@ -212,25 +216,23 @@ static void judge_unasked(struct json_object *set, struct json_object *port)
 	    is_true(port, "transparent"))
 		return;
 	snprintf(remedy, sizeof(remedy),
-		 "'ppctl port add %lld --transparent', unless it is to call pp_lookup()",
-		 (long long)number);
-	add_finding(
-		set, HEALTH_DEGRADED, "origin-unasked", remedy,
-		"the server on port %lld asks for no origin, and takes the proxy for its client",
-		(long long)number);
+		 "'ppctl port add %s --transparent', unless it is to call pp_lookup()", name);
+	add_finding(set, HEALTH_DEGRADED, "origin-unasked", remedy,
+		    "the server on port %s asks for no origin, and takes the proxy for its client",
+		    name);
 }
 
 static void judge_port(struct json_object *set, struct json_object *port)
 {
-	int64_t number = number_of(port, "port");
+	char name[ENDPOINT_TEXT_MAX];
 	struct json_object *outside;
-	int found = has_listener(set, number, &outside);
+	int found = has_listener(set, port, &outside);
 
+	port_name(port, name);
 	if (is_true(port, "draining")) {
-		add_finding(
-			set, NOTE, "port-draining", "wait, or 'ppctl port add' serves it again",
-			"port %lld is served no more, and %lld connections with a split are left",
-			(long long)number, (long long)number_of(port, "left"));
+		add_finding(set, NOTE, "port-draining", "wait, or 'ppctl port add' serves it again",
+			    "port %s is served no more, and %lld connections with a split are left",
+			    name, (long long)number_of(port, "left"));
 		return;
 	}
 	if (outside)
@@ -244,7 +246,7 @@ static void judge_port(struct json_object *set, struct json_object *port)
 	else if (!found)
 		add_finding(set, HEALTH_DEGRADED, "listener-missing",
 			    "start the server, or see on which port it listens",
-			    "nothing listens on port %lld", (long long)number);
+			    "nothing listens on port %s", name);
 	judge_unasked(set, port);
 }
 

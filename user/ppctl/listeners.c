@@ -17,8 +17,10 @@
 
 #include "../common/array.h"
 #include "../common/endpoint.h"
+#include "../common/prefix.h"
 #include "json.h"
 #include "netlink.h"
+#include "port_map.h"
 #include "ppctl.h"
 
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
@@ -99,14 +101,30 @@ static void listener_add(const struct listening *listening, const struct inet_di
 	json_object_array_add(listening->list, object);
 }
 
+/* v4-mapped where it is IPv4, and all 0 where it is any. */
+static void own_address(const struct inet_diag_msg *socket, uint8_t address[16])
+{
+	struct prefix prefix = {.family = socket->idiag_family, .length = 32};
+	uint32_t bits;
+
+	memcpy(prefix.address, socket->id.idiag_src, sizeof(prefix.address));
+	if (prefix.family == AF_INET6)
+		prefix.length = 128;
+	if (prefix.family == AF_INET && !socket->id.idiag_src[0])
+		memset(address, 0, 16);
+	else
+		prefix_to_mapped(&prefix, address, &bits);
+}
+
 static void see_listener(const struct nlmsghdr *message, void *context)
 {
 	const struct inet_diag_msg *socket = NLMSG_DATA(message);
 	const struct listening *listening = context;
 	uint16_t port = ntohs(socket->id.idiag_sport);
-	struct pp_port policy;
+	uint8_t address[16];
 
-	if (!bpf_map_lookup_elem(listening->ports_map, &port, &policy))
+	own_address(socket, address);
+	if (port_listens(listening->ports_map, address, port))
 		listener_add(listening, socket, (const struct rtattr *)(socket + 1),
 			     NLMSG_PAYLOAD(message, sizeof(*socket)));
 }
@@ -170,6 +188,18 @@ struct json_object *listeners_read(int ports_map, struct json_object *cgroups, i
 			*unseen = 1;
 	}
 	return listening.list;
+}
+
+/* One that is bound to any address is of a port on each. */
+int listener_is_of(struct json_object *listener, struct json_object *port)
+{
+	const char *bound = string_of(listener, "address");
+	char name[ENDPOINT_TEXT_MAX];
+
+	if (number_of(listener, "port") != number_of(port, "port"))
+		return 0;
+	return !value_of(port, "address") || !strcmp(bound, port_name(port, name)) ||
+	       !strncmp(bound, "0.0.0.0:", 8) || !strncmp(bound, "[::]:", 5);
 }
 
 static void listener_print(struct json_object *listener, uint64_t here)

@@ -237,7 +237,8 @@ static int set_version(const char *value)
 const struct option_entry option_entries[] = {
 	{"cgroup", 0, "PATH", VALUES_CGROUP, set_cgroup,
 	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
-	{"port", 0, "N[,N]", NULL, set_ports, "ports to serve, or to show"},
+	{"port", 0, "PORT[,PORT]", NULL, set_ports,
+	 "ports to serve, or to show: 25, 192.0.2.1:465"},
 	{"proxy", 0, "PREFIX[,PREFIX]", NULL, set_proxies,
 	 "proxies to believe, or whose connections to show: 192.0.2.7, 2001:db8::/64"},
 	{"client", 0, "PREFIX[,PREFIX]", NULL, set_clients, "clients whose connections to show"},

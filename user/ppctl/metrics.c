@@ -15,6 +15,7 @@
 #include "../common/array.h"
 #include "../common/utf8.h"
 #include "json.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "status.h"
 
@@ -95,26 +96,35 @@ static void print_findings(struct json_object *set)
 
 static const char *const states[] = {"valid", "local", "waiting", "late", "bad", "strangers"};
 
+/* What a metric has for @label: of a port on one address, that too. */
+static const char *label_of(struct json_object *entry, const char *label,
+			    char text[ENDPOINT_TEXT_MAX])
+{
+	return strcmp(label, "port") ? string_of(entry, label) : port_name(entry, text);
+}
+
 static void print_states(const char *metric, struct json_object *set, struct json_object *entry,
 			 const char *label)
 {
+	char text[ENDPOINT_TEXT_MAX];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(states); i++)
-		sample(metric, number_of(entry, states[i]), set, label, string_of(entry, label),
-		       "state", states[i], NULL);
+		sample(metric, number_of(entry, states[i]), set, label,
+		       label_of(entry, label, text), "state", states[i], NULL);
 }
 
 static void print_by(const char *metric, struct json_object *set, const char *by, const char *label)
 {
 	struct json_object *connections = value_of(set, "connections"), *entry, *other;
+	char text[ENDPOINT_TEXT_MAX], text2[ENDPOINT_TEXT_MAX];
 	size_t i, k;
 
 	for (i = 0; i < length_of(connections, by); i++) {
 		entry = entry_of(connections, by, i);
 		for (k = 0; k < i; k++) { /* several cgroups that are gone */
 			other = entry_of(connections, by, k);
-			if (!strcmp(string_of(entry, label), string_of(other, label)))
+			if (!strcmp(label_of(entry, label, text), label_of(other, label, text2)))
 				break;
 		}
 		if (k == i)
@@ -140,17 +150,18 @@ static void print_proxy_cgroups(struct json_object *set)
 static void print_listeners(struct json_object *set)
 {
 	struct json_object *listener, *port;
+	char text[ENDPOINT_TEXT_MAX];
 	size_t i, k;
 	int count;
 
 	for (i = 0; i < length_of(set, "ports"); i++) {
-		port = value_of(entry_of(set, "ports", i), "port");
+		port = entry_of(set, "ports", i);
 		for (k = 0, count = 0; k < length_of(set, "listeners"); k++) {
 			listener = entry_of(set, "listeners", k);
 			if (is_true(listener, "inside"))
-				count += number_of(listener, "port") == json_object_get_int64(port);
+				count += listener_is_of(listener, port);
 		}
-		sample("listeners", count, set, "port", json_object_get_string(port), NULL);
+		sample("listeners", count, set, "port", port_name(port, text), NULL);
 	}
 }
 

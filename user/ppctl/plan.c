@@ -17,6 +17,7 @@
 #include "plan.h"
 #include "drain.h"
 #include "interface.h"
+#include "port_map.h"
 
 /* What is noted in a policy and is not part of it. */
 #define PORT_STATE (PP_PORT_DRAINING | PP_PORT_WAS_SPLIT | PP_PORT_DOWN)
@@ -88,17 +89,19 @@ static void policy_text(const struct pp_port *policy, char text[128])
 		 policy->flags & PP_PORT_DRAINING ? ", draining" : "");
 }
 
-static int plan_port(struct plan *plan, char sign, uint16_t number, const struct pp_port *policy)
+static int plan_port(struct plan *plan, char sign, const struct pp_port_key *port,
+		     const struct pp_port *policy)
 {
+	char text[128], name[ENDPOINT_TEXT_MAX];
 	struct change *change;
-	char text[128];
 
 	policy_text(policy, text);
-	change = sign == '-' ? add_change(plan, sign, CHANGE_PORT, "%u", number)
-			     : add_change(plan, sign, CHANGE_PORT, "%u %s", number, text);
+	port_text(port, name);
+	change = sign == '-' ? add_change(plan, sign, CHANGE_PORT, "%s", name)
+			     : add_change(plan, sign, CHANGE_PORT, "%s %s", name, text);
 	if (!change)
 		return -1;
-	change->port = number;
+	change->port = *port;
 	change->policy = *policy;
 	return 0;
 }
@@ -110,12 +113,13 @@ static int is_same_policy(const struct pp_port *left, const struct pp_port *righ
 	       (left->flags & ~PORT_STATE) == (right->flags & ~PORT_STATE);
 }
 
-static const struct wanted_port *find_port(const struct section *section, uint16_t number)
+static const struct wanted_port *find_wanted(const struct section *section,
+					     const struct pp_port_key *key)
 {
 	size_t i;
 
 	for (i = 0; i < section->port_count; i++) {
-		if (section->ports[i].number == number)
+		if (port_is_same(&section->ports[i].key, key))
 			return &section->ports[i];
 	}
 	return NULL;
@@ -139,11 +143,10 @@ static int plan_wanted_ports(const struct section *wanted, int map, int split, s
 		port = &wanted->ports[i];
 		if ((port->policy.split != PP_SPLIT_NO) != split)
 			continue;
-		there = map >= 0 && !bpf_map_lookup_elem(map, &port->number, &policy) &&
-			is_served(&policy);
+		there = map >= 0 && !port_get(map, &port->key, &policy) && is_served(&policy);
 		if (there && is_same_policy(&policy, &port->policy))
 			continue;
-		if (plan_port(plan, there ? '~' : '+', port->number, &port->policy))
+		if (plan_port(plan, there ? '~' : '+', &port->key, &port->policy))
 			return -1;
 	}
 	return 0;
@@ -152,17 +155,16 @@ static int plan_wanted_ports(const struct section *wanted, int map, int split, s
 static int plan_ports(const struct section *wanted, int exact, struct plan *plan)
 {
 	int map = pin_open("maps", MAP_PORTS), result = 0;
-	uint16_t number, *previous = NULL;
-	size_t occupied = 0;
+	struct pp_port_key keys[PORTS_MAX];
+	size_t count = map >= 0 ? ports_list(map, keys) : 0, occupied = 0, i;
 	struct pp_port policy;
 
-	while (map >= 0 && !result && !bpf_map_get_next_key(map, previous, &number)) {
-		previous = &number;
-		if (bpf_map_lookup_elem(map, &number, &policy))
+	for (i = 0; !result && i < count; i++) {
+		if (port_get(map, &keys[i], &policy) || find_wanted(wanted, &keys[i]))
 			continue;
-		occupied += !find_port(wanted, number) && (!exact || !is_served(&policy));
-		if (exact && is_served(&policy) && !find_port(wanted, number))
-			result = plan_port(plan, '-', number, &policy);
+		occupied += !exact || !is_served(&policy);
+		if (exact && is_served(&policy))
+			result = plan_port(plan, '-', &keys[i], &policy);
 	}
 	if (occupied + wanted->port_count > SET_PORTS_MAX)
 		result = error("%s has room for %d ports: %zu are there or drain, and these are "
@@ -507,7 +509,7 @@ static int delete_port(const struct change *change)
 
 	if (map < 0)
 		return -1;
-	result = drain_port_del(map, change->port);
+	result = drain_port_del(map, &change->port);
 	close(map);
 	return result;
 }
@@ -521,9 +523,9 @@ static int put_port(const struct change *change)
 	if (change->policy.split != PP_SPLIT_NO)
 		result = interfaces_attach();
 	if (!result)
-		result = drain_port_add(map, change->port, &change->policy);
+		result = drain_port_add(map, &change->port, &change->policy);
 	if (result == -2)
-		result = map_update_error(MAP_PORTS, map, change->text, errno);
+		result = port_update_error(map, &change->port, change->text, errno);
 	close(map);
 	return result;
 }
@@ -642,24 +644,21 @@ int plan_add(const struct plan *plan)
 /* As wanted by nobody but the maps. */
 static int read_ports(struct section *section)
 {
-	int map = pin_open("maps", MAP_PORTS), result = 0;
-	uint16_t number, *previous = NULL;
-	struct wanted_port *grown;
+	int map = pin_open("maps", MAP_PORTS);
+	struct pp_port_key keys[PORTS_MAX];
+	size_t count = map >= 0 ? ports_list(map, keys) : 0, i;
 	struct pp_port policy;
+	int result = 0;
 
-	while (map >= 0 && !result && !bpf_map_get_next_key(map, previous, &number)) {
-		previous = &number;
-		if (bpf_map_lookup_elem(map, &number, &policy) || !is_served(&policy))
+	section->ports = calloc(count + 1, sizeof(*section->ports));
+	if (!section->ports)
+		result = error("%s", strerror(ENOMEM));
+	for (i = 0; !result && i < count; i++) {
+		if (port_get(map, &keys[i], &policy) || !is_served(&policy))
 			continue;
 		policy.flags &= ~PORT_STATE;
-		grown = array_grow(section->ports, section->port_count, 1, sizeof(*grown));
-		if (!grown) {
-			result = error("%s", strerror(ENOMEM));
-			break;
-		}
-		section->ports = grown;
-		grown[section->port_count++] =
-			(struct wanted_port){.number = number, .policy = policy};
+		section->ports[section->port_count++] =
+			(struct wanted_port){.key = keys[i], .policy = policy};
 	}
 	if (map >= 0)
 		close(map);

@@ -20,7 +20,7 @@ struct change {
 	char *text; /* what is printed after the kind */
 	struct pp_prefix key;
 	struct pp_proxy proxy;
-	uint16_t port;
+	struct pp_port_key port;
 	struct pp_port policy;
 	char *path;	 /* of a cgroup, NULL: it does not exist now; or name of an interface */
 	uint64_t cgroup; /* its id */

@@ -11,95 +11,64 @@
 
 #include "../common/endpoint.h"
 #include "interface.h"
+#include "json.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "drain.h"
 #include "word.h"
 
-/* Return: the port, or negative. */
-static int port_of(const char *text)
+static int parse(const char *text, struct pp_port_key *key)
 {
 	char why[WHY_MAX];
-	uint16_t port;
 
-	return port_parse(text, &port, why) ? usage_error("%s", why) : port;
+	return port_parse(text, key, why) ? usage_error("%s", why) : 0;
 }
 
 static int port_check(int map, const char *word)
 {
-	int port = port_of(word);
+	struct pp_port_key key;
 
 	(void)map;
 	if (options.interfaces && options.policy.split == PP_SPLIT_NO)
 		return usage_error(
 			"--interface is for ports with a split: --split yes, or --transparent");
-	return port < 0 ? port : 0;
-}
-
-int policy_translates(const struct pp_port *policy)
-{
-	return policy->split != PP_SPLIT_NO || policy->flags & PP_PORT_WAS_SPLIT;
-}
-
-int ports_have_split(int map)
-{
-	uint16_t port, *previous = NULL;
-	struct pp_port policy;
-
-	while (!bpf_map_get_next_key(map, previous, &port)) {
-		if (!bpf_map_lookup_elem(map, &port, &policy) && policy_translates(&policy))
-			return 1;
-		previous = &port;
-	}
-	return 0;
-}
-
-static int by_port(const void *left, const void *right)
-{
-	return *(const uint16_t *)left - *(const uint16_t *)right;
-}
-
-size_t ports_list(int map, uint16_t ports[PORTS_MAX])
-{
-	uint16_t *previous = NULL;
-	size_t count = 0;
-
-	while (count < PORTS_MAX && !bpf_map_get_next_key(map, previous, &ports[count]))
-		previous = &ports[count++];
-	qsort(ports, count, sizeof(ports[0]), by_port);
-	return count;
+	return parse(word, &key);
 }
 
 /* With the policy that the options say. */
 static int port_add(int map, const char *word)
 {
-	int port = port_of(word), result;
+	struct pp_port_key key;
+	int result;
 
-	if (port < 0)
+	if (parse(word, &key))
 		return -1;
 	if (options.policy.split != PP_SPLIT_NO && interfaces_attach())
 		return -1;
-	result = drain_port_add(map, port, &options.policy);
-	return result == -2 ? map_update_error(MAP_PORTS, map, word, errno) : result;
+	result = drain_port_add(map, &key, &options.policy);
+	return result == -2 ? port_update_error(map, &key, word, errno) : result;
 }
 
-static int port_find(int map, const char *word, struct pp_port *policy)
+static int port_is_there(int map, const char *word, struct pp_port *policy)
 {
-	int number = port_of(word);
-	uint16_t port = number;
+	struct pp_port_key key;
+	int failed = parse(word, &key);
 
-	return number < 0 ? number : !bpf_map_lookup_elem(map, &port, policy);
+	return failed ? failed : !port_get(map, &key, policy);
 }
 
 static int port_del(int map, const char *word)
 {
-	int port = port_of(word);
+	struct pp_port_key key;
 
-	return port < 0 ? -1 : drain_port_del(map, port);
+	return parse(word, &key) ? -1 : drain_port_del(map, &key);
 }
 
 static int port_restore(int map, const char *word, const struct pp_port *policy)
 {
-	return drain_port_add(map, port_of(word), policy);
+	struct pp_port_key key;
+
+	return parse(word, &key) ? -1 : drain_port_add(map, &key, policy);
 }
 
 static void add_flag(struct json_object *object, const char *key, const struct pp_port *policy,
@@ -108,11 +77,11 @@ static void add_flag(struct json_object *object, const char *key, const struct p
 	json_object_object_add(object, key, json_object_new_boolean(!!(policy->flags & flag)));
 }
 
-static struct json_object *port_object(uint16_t port, const struct pp_port *policy)
+static struct json_object *port_object(const struct pp_port_key *key, const struct pp_port *policy)
 {
 	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "port", json_object_new_int(port));
+	port_add_key(object, key);
 	json_object_object_add(object, "split",
 			       json_object_new_boolean(policy->split != PP_SPLIT_NO));
 	add_flag(object, "transparent", policy, PP_PORT_TRANSPARENT);
@@ -129,7 +98,7 @@ static struct json_object *port_object(uint16_t port, const struct pp_port *poli
 static struct json_object *ports_read(int map)
 {
 	struct json_object *list = json_object_new_array();
-	uint16_t ports[PORTS_MAX];
+	struct pp_port_key ports[PORTS_MAX];
 	struct translated_list translated = {};
 	struct json_object *object;
 	struct pp_port policy;
@@ -137,9 +106,9 @@ static struct json_object *ports_read(int map)
 	size_t count = ports_list(map, ports), i;
 
 	for (i = 0; i < count; i++) {
-		if (bpf_map_lookup_elem(map, &ports[i], &policy))
+		if (port_get(map, &ports[i], &policy))
 			continue;
-		object = port_object(ports[i], &policy);
+		object = port_object(&ports[i], &policy);
 		json_object_array_add(list, object);
 		if (!(policy.flags & (PP_PORT_DRAINING | PP_PORT_WAS_SPLIT)))
 			continue;
@@ -147,7 +116,7 @@ static struct json_object *ports_read(int map)
 			break;
 		json_object_object_add(
 			object, "left",
-			json_object_new_int64(translated_on(&translated, map, ports[i])));
+			json_object_new_int64(translated_on(&translated, map, &ports[i])));
 	}
 	translated_free(&translated);
 	return list;
@@ -161,7 +130,10 @@ static void print_flag(struct json_object *port, const char *key, const char *te
 
 static void port_print(struct json_object *port)
 {
-	printf("%-5d split %s", json_object_get_int(json_object_object_get(port, "port")),
+	char text[ENDPOINT_TEXT_MAX];
+
+	port_name(port, text);
+	printf("%-5s split %s", text,
 	       json_object_get_boolean(json_object_object_get(port, "split")) ? "yes" : "no");
 	print_flag(port, "transparent", "transparent");
 	print_flag(port, "local", "local");
@@ -188,7 +160,7 @@ const struct list port_list = {
 	.name = "ports",
 	.map = MAP_PORTS,
 	.check = port_check,
-	.find = port_find,
+	.find = port_is_there,
 	.absent = "is not served (ppctl port list)",
 	.add = port_add,
 	.del = port_del,

@@ -19,14 +19,15 @@
 #include "command.h"
 #include "config.h"
 
-#define DEFAULT_PIN "/sys/fs/bpf/pp"
-#define MAP_PROXIES "pp_proxies"
-#define MAP_PORTS   "pp_ports"
-#define MAP_STATS   "pp_stats"
-#define MAP_CONFIG  "pp_config"
-#define MAP_GUARDED "pp_guarded"
-#define MAP_ONLY    "pp_only"
-#define MAP_HOOKED  "pp_hooked"
+#define DEFAULT_PIN   "/sys/fs/bpf/pp"
+#define MAP_PROXIES   "pp_proxies"
+#define MAP_PORTS     "pp_ports"
+#define MAP_ADDRESSES "pp_addresses"
+#define MAP_STATS     "pp_stats"
+#define MAP_CONFIG    "pp_config"
+#define MAP_GUARDED   "pp_guarded"
+#define MAP_ONLY      "pp_only"
+#define MAP_HOOKED    "pp_hooked"
 
 /* Of what print_json() prints: another number when a field is gone, or means something else. */
 #define JSON_SCHEMA 1
@@ -263,15 +264,6 @@ int check_system(void);
 int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
 			 void *context);
 
-#define PORTS_MAX 1024 /* pp_ports has room for fewer */
-
-/* port.c: the ports in pp_ports, sorted. Return: how many. */
-size_t ports_list(int map, uint16_t ports[PORTS_MAX]);
-/* Is there a port with a split in pp_ports, or with what is left of one? */
-int ports_have_split(int map);
-/* Has a port with this policy, or had it, connections that pp_in translates? */
-int policy_translates(const struct pp_port *policy);
-
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */
 struct list {
@@ -308,6 +300,8 @@ int map_update_error(const char *map, int fd, const char *what, int error_number
  * processes of @cgroups. "inside" says whether they are in one of @cgroups, unless there is none.
  * @unseen: receives 1 where there is a namespace that could not be entered. */
 struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen);
+/* Is @listener, of these, one of the port of port_list.read()? */
+int listener_is_of(struct json_object *listener, struct json_object *port);
 void listeners_print(struct json_object *listeners, uint64_t here, int any_split);
 
 /* stats.c */

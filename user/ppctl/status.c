@@ -11,6 +11,7 @@
 #include "drain.h"
 #include "interface.h"
 #include "json.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "status.h"
 
@@ -159,6 +160,7 @@ static void print_first_line(struct json_object *set)
 {
 	size_t i, worse = 0;
 	const char *health = string_of(set, "health"), *first = NULL;
+	char port[ENDPOINT_TEXT_MAX];
 
 	printf("%s: %s", string_of(set, "name"), health);
 	for (i = 0; i < length_of(set, "findings"); i++) {
@@ -173,8 +175,7 @@ static void print_first_line(struct json_object *set)
 	if (worse > 1)
 		printf("; and %zu more", worse - 1);
 	for (i = 0; !first && i < length_of(set, "ports"); i++)
-		printf("%s%lld", i ? ", " : " ports ",
-		       (long long)number_of(entry_of(set, "ports", i), "port"));
+		printf("%s%s", i ? ", " : " ports ", port_name(entry_of(set, "ports", i), port));
 	if (!first)
 		printf(": %lld connections",
 		       (long long)number_of(value_of(set, "connections"), "total"));

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "live.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "translated.h"
 
@@ -37,14 +38,16 @@ void translated_free(struct translated_list *list)
 
 /* A port that is not in the list may be that of a server after DNAT. Then no served port is
  * drained, since its proxy may have connected to any of them. */
-size_t translated_on(const struct translated_list *list, int ports_map, uint16_t port)
+size_t translated_on(const struct translated_list *list, int ports_map,
+		     const struct pp_port_key *port)
 {
-	struct pp_port policy;
+	struct pp_port_key found;
 	size_t i, count = 0;
 
 	for (i = 0; i < list->count; i++) {
-		if (list->sockets[i].local_port == port ||
-		    bpf_map_lookup_elem(ports_map, &list->sockets[i].local_port, &policy))
+		if (!port_find(ports_map, list->sockets[i].local, list->sockets[i].local_port,
+			       &found) ||
+		    port_is_same(&found, port))
 			count++;
 	}
 	return count;

@@ -20,7 +20,8 @@ struct translated_list {
 int translated_read(struct translated_list *list);
 void translated_free(struct translated_list *list);
 /* How many of these keep @port from being drained. */
-size_t translated_on(const struct translated_list *list, int ports_map, uint16_t port);
+size_t translated_on(const struct translated_list *list, int ports_map,
+		     const struct pp_port_key *port);
 /* How many of these no process has any more. */
 size_t translated_orphans(const struct translated_list *list);
 
@@ -29,7 +30,7 @@ size_t translated_orphans(const struct translated_list *list);
 int sockets_destroy(const struct translated_list *list);
 
 /* flow.c: what pp_flows and pp_forwarded have from before @port is served, this time. */
-void flows_forget_port(uint16_t port);
+void flows_forget_port(const struct pp_port_key *port);
 /* Hooks are about to come where there were none. */
 void flows_forget_old(void);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/endpoint.h"
 #include "../common/number.h"
 #include "../common/prefix.h"
 #include "word.h"
@@ -26,14 +27,66 @@ static int fail(char why[WHY_MAX], const char *format, ...)
 	return -1;
 }
 
-int port_parse(const char *word, uint16_t *port, char why[WHY_MAX])
+int port_has_address(const struct pp_port_key *key)
+{
+	static const __u8 any[sizeof(key->address)];
+
+	return memcmp(key->address, any, sizeof(any)) != 0;
+}
+
+int port_is_same(const struct pp_port_key *left, const struct pp_port_key *right)
+{
+	return left->port == right->port &&
+	       !memcmp(left->address, right->address, sizeof(left->address));
+}
+
+const char *port_text(const struct pp_port_key *key, char text[ENDPOINT_TEXT_MAX])
+{
+	struct sockaddr_storage endpoint;
+	struct prefix prefix;
+
+	if (!port_has_address(key)) {
+		snprintf(text, ENDPOINT_TEXT_MAX, "%u", key->port);
+		return text;
+	}
+	prefix_from_mapped(&prefix, key->address, 8 * sizeof(key->address));
+	endpoint_make(&endpoint, prefix.family, prefix.address, key->port);
+	endpoint_text(&endpoint, text);
+	return text;
+}
+
+/* One with an address. */
+static int local_parse(const char *word, struct pp_port_key *key, char why[WHY_MAX])
+{
+	struct sockaddr_storage endpoint;
+	char address[INET6_ADDRSTRLEN];
+	struct prefix prefix;
+	socklen_t len;
+	uint32_t bits;
+
+	if (endpoint_parse(word, 0, &endpoint, &len) || !endpoint_port(&endpoint))
+		return fail(why,
+			    "'%.64s' is not a port: a number from 1 to 65535, alone or as "
+			    "192.0.2.1:25 or [2001:db8::1]:25",
+			    word);
+	endpoint_address(&endpoint, address);
+	if (!strcmp(address, "0.0.0.0") || !strcmp(address, "::"))
+		return fail(why, "'%.64s' is every address: say port %u", word,
+			    endpoint_port(&endpoint));
+	prefix_parse(address, &prefix);
+	prefix_to_mapped(&prefix, key->address, &bits);
+	key->port = endpoint_port(&endpoint);
+	return 0;
+}
+
+int port_parse(const char *word, struct pp_port_key *key, char why[WHY_MAX])
 {
 	uint64_t number;
 
-	if (number_parse(word, 1, 65535, &number))
-		return fail(why, "'%.64s' is not a port: a number from 1 to 65535%s", word,
-			    strchr(word, ':') ? ", which is served on every local address" : "");
-	*port = number;
+	memset(key, 0, sizeof(*key));
+	if (number_parse(word, 1, PORT_MAX, &number))
+		return local_parse(word, key, why);
+	key->port = number;
 	return 0;
 }
 

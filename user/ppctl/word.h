@@ -10,11 +10,18 @@
 
 #include <pp/maps.h>
 
+#include "../common/endpoint.h"
+
 #define WHY_MAX	    256
 #define GATE_MS_MAX 120000
 
-/* Return: 0; or -1, and @why says what is wrong, and what would be right. */
-int port_parse(const char *word, uint16_t *port, char why[WHY_MAX]);
+/* A port on any local address (all 0), or on one. */
+int port_has_address(const struct pp_port_key *key);
+int port_is_same(const struct pp_port_key *left, const struct pp_port_key *right);
+/* "25", "192.0.2.1:25", "[2001:db8::1]:25". Return: @text. */
+const char *port_text(const struct pp_port_key *key, char text[ENDPOINT_TEXT_MAX]);
+/* The parsers return 0; or -1, and @why says what is wrong, and what would be right. */
+int port_parse(const char *word, struct pp_port_key *key, char why[WHY_MAX]);
 int proxy_parse(const char *word, struct pp_prefix *key, struct pp_proxy *proxy, char why[WHY_MAX]);
 /* "3s", "500ms", or a number of milliseconds. */
 int gate_parse(const char *word, uint32_t *ms, char why[WHY_MAX]);
