@@ -205,11 +205,11 @@ static void event_of_first(struct __sk_buff *skb, struct bpf_sock *sk)
 	struct bpf_tcp_sock *tcp;
 	struct pp_work *work;
 
-	if (!listened_to())
-		return;
 	tcp = bpf_tcp_sock(sk);
+	if (!tcp || tcp->bytes_received)
+		return;
 	work = working_memory();
-	if (tcp && work && !tcp->bytes_received && !segment_read(skb, &work->segment, 0))
+	if (work && !segment_read(skb, &work->segment, 0))
 		event_of_stranger(skb, &work->segment);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Events for 'ppctl monitor': what becomes of a connection. They are written only while somebody
- * listens, and nobody waits for them: what finds no room is counted as lost.
+ * listens, and nobody waits for them: what finds no room is counted as lost. The last one of a peer
+ * that was refused is remembered in any case, see peers.h.
  */
 #ifndef PP_EVENTS_H
 #define PP_EVENTS_H
@@ -10,6 +11,7 @@
 #include <pp/decoder.h>
 #include "connection.h"
 #include "maps.h"
+#include "peers.h"
 #include "segment.h"
 
 /* Does anybody listen? A monitor that was killed stops raising the deadline. */
@@ -65,36 +67,45 @@ static __noinline int event_of_segment(struct __sk_buff *skb, const struct segme
 	struct pp_listening *listening = listened_to();
 	struct pp_connection_key key = {};
 
-	if (!listening || !segment)
+	if (!segment)
+		return 0;
+	if (kind == PP_EVENT_REFUSED)
+		peer_note(&pp_refused, segment->source, segment->destination_port, kind, reason);
+	if (!listening)
 		return 0;
 	key.netns_cookie = skb_netns_cookie(skb);
 	connection_of_segment(segment, &key);
 	return event_write(listening, &key, record, kind, reason);
 }
 
-/* What a record that has just become a socket's says. */
-static void event_of_record(const struct pp_connection_key *key, const struct pp_record *record)
+/* What a record that has just become a socket's says: enum pp_event_kind; or 0, nothing yet. */
+static __u32 kind_of_record(const struct pp_record *record)
 {
-	struct pp_listening *listening = listened_to();
-	__u32 kind;
-
-	if (!listening)
-		return;
 	switch (record->state) {
 	case PP_STATE_VALID:
 	case PP_STATE_LOCAL:
-		kind = PP_EVENT_ACCEPTED;
-		break;
+		return PP_EVENT_ACCEPTED;
 	case PP_STATE_BAD:
-		kind = PP_EVENT_REFUSED;
-		break;
+		return PP_EVENT_REFUSED;
 	case PP_STATE_EXPIRED:
-		kind = PP_EVENT_EXPIRED;
-		break;
-	default:
-		return;
+		return PP_EVENT_EXPIRED;
 	}
-	event_write(listening, key, record, kind, record->reason);
+	return 0;
+}
+
+static __noinline int event_of_record(const struct pp_connection_key *key,
+				      const struct pp_record *record)
+{
+	__u32 kind;
+
+	if (!key || !record)
+		return 0;
+	kind = kind_of_record(record);
+	if (!kind)
+		return 0;
+	if (kind != PP_EVENT_ACCEPTED)
+		peer_note(&pp_refused, key->remote, key->local_port, kind, record->reason);
+	return event_write(listened_to(), key, record, kind, record->reason);
 }
 
 /* The same, where @segment has told it. */
@@ -103,12 +114,13 @@ static __noinline int event_of_decoded(struct __sk_buff *skb, const struct segme
 {
 	struct pp_connection_key key = {};
 
-	if (!segment || !record || !listened_to())
+	if (!segment || !record)
+		return 0;
+	if (kind_of_record(record) == PP_EVENT_ACCEPTED && !listened_to())
 		return 0;
 	key.netns_cookie = skb_netns_cookie(skb);
 	connection_of_segment(segment, &key);
-	event_of_record(&key, record);
-	return 0;
+	return event_of_record(&key, record);
 }
 
 /* Does the payload begin as a header does? */
@@ -130,8 +142,9 @@ static int begins_like_header(struct __sk_buff *skb, const struct segment *segme
 /* The first bytes of a peer that is not marked. */
 static __noinline int event_of_stranger(struct __sk_buff *skb, const struct segment *segment)
 {
-	if (!segment || !listened_to() || !begins_like_header(skb, segment))
+	if (!segment || !begins_like_header(skb, segment))
 		return 0;
+	peer_note(&pp_unmarked, segment->source, segment->destination_port, PP_EVENT_UNMARKED, 0);
 	return event_of_segment(skb, segment, NULL, PP_EVENT_UNMARKED, 0);
 }
 

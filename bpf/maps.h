@@ -65,6 +65,23 @@ struct {
 	__type(value, struct pp_socket);
 } pp_origins SEC(".maps");
 
+/* What is left of a hostile crowd in one does not push a proxy out of the other. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+	__uint(max_entries, 512);
+	__type(key, struct pp_peer_key);
+	__type(value, struct pp_peer);
+} pp_refused SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
+	__uint(max_entries, 512);
+	__type(key, struct pp_peer_key);
+	__type(value, struct pp_peer);
+} pp_unmarked SEC(".maps");
+
 /* The bytes of a socket's header: only for headers with TLVs, UNIX addresses or several segments */
 struct pp_extra {
 	__u64 len; /* bytes used */

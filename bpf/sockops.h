@@ -58,10 +58,10 @@ static void event_of_new(struct bpf_sock_ops *ops)
 	struct bpf_sock *sk = ops->sk;
 	struct pp_socket *socket;
 
-	if (!sk || !listened_to())
+	if (!sk)
 		return;
 	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	if (!socket)
+	if (!socket || (kind_of_record(&socket->record) == PP_EVENT_ACCEPTED && !listened_to()))
 		return;
 	connection_of_server(ops, &key);
 	key.netns_cookie = socket->record.netns_cookie;

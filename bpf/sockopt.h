@@ -6,7 +6,9 @@
 #define PP_SOCKOPT_H
 
 #include "kernel.h"
+#include "connection.h"
 #include "context.h"
+#include "events.h"
 #include "policy.h"
 #include "record.h"
 #include "sockopt_answer.h"
@@ -53,12 +55,23 @@ static void record_refresh(struct pp_record *record, const struct pp_socket *soc
 	}
 }
 
-/* A server was told so: for good, and counted once. */
-static void settle_bad(const struct pp_record *record, struct pp_socket *socket)
+/* A server is told that the connection is to be refused. */
+static void count_told(const struct pp_record *record, struct bpf_sock *sk)
+{
+	struct pp_connection_key key = {.netns_cookie = record->netns_cookie};
+
+	record_count(record);
+	connection_of_socket(sk, &key);
+	event_of_record(&key, record);
+}
+
+/* It was told so: for good, and counted once. */
+static void settle_bad(const struct pp_record *record, struct bpf_sock *sk,
+		       struct pp_socket *socket)
 {
 	socket->settled = 1;
 	record_write(&socket->record, record);
-	record_count(record);
+	count_told(record, sk);
 }
 
 static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
@@ -69,7 +82,7 @@ static void remember_absent(const struct pp_record *record, struct bpf_sock *sk)
 	if (policy)
 		socket_set_policy(&socket, policy);
 	bpf_sk_storage_get(&pp_origins, sk, &socket, BPF_SK_STORAGE_GET_F_CREATE);
-	record_count(record);
+	count_told(record, sk);
 }
 
 /* How many bytes at the stream's beginning are header, as far as they have arrived. */
@@ -134,7 +147,7 @@ static int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_soc
 	if (ctx->optname == PP_TAKE) {
 		if (now->state == PP_STATE_BAD &&
 		    (state != PP_STATE_BAD || now->reason != socket->record.reason))
-			settle_bad(now, socket);
+			settle_bad(now, sk, socket);
 		error = record_take(now, socket, &stream);
 		if (error)
 			return error;

@@ -206,6 +206,22 @@ struct pp_event {
 	struct pp_record record; /* 0 where there is none */
 };
 
+/* pp_refused, by the address of a marked proxy, or of a peer that has one or is announced; and
+ * pp_unmarked, of peers that are no proxies and began as a header does. The maps forget the oldest.
+ */
+struct pp_peer_key {
+	__u8 address[16]; /* v4-mapped where it is IPv4 */
+};
+
+struct pp_peer {
+	__u64 last_ns; /* CLOCK_MONOTONIC */
+	__u64 count;   /* connections, or segments that were dropped */
+	__u16 port;    /* to which the last one was */
+	__u8 kind;     /* enum pp_event_kind: PP_EVENT_REFUSED, _EXPIRED or _UNMARKED */
+	__u8 reason;   /* enum pp_reason */
+	__u32 unused;  /* 0 */
+};
+
 /* pp_stats: per-CPU array of __u64. A counter keeps its number, since pp_stats outlives the build
  * that made it ('ppctl upgrade'). A new one takes the next number below PP_STAT_BAD that no counter
  * ever had, whatever its place in this list, and a name in user/ppctl/stats.c and ppctl(8). One
@@ -251,6 +267,7 @@ _Static_assert(sizeof(struct pp_port_key) == 20, "no padding in a port's key");
 _Static_assert(sizeof(struct pp_connection_key) == 48, "no padding in a key");
 _Static_assert(sizeof(struct pp_outgoing) == 104, "no padding in an entry");
 _Static_assert(sizeof(struct pp_event) == sizeof(struct pp_record) + 56, "no padding in an event");
+_Static_assert(sizeof(struct pp_peer) == 24, "no padding in a peer's entry");
 _Static_assert(sizeof(struct pp_live) == sizeof(struct pp_record) + 88,
 	       "no padding in a socket's entry");
 _Static_assert(PP_STAT_BAD + PP_REASON_COUNT <= PP_STAT_COUNT, "a counter for each reason");

@@ -10,11 +10,11 @@
 #include "../lib/netns.h"
 #include "../lib/proxy.h"
 
-#define PPCTL	"build/bin/ppctl "
-#define HERE	2560
-#define SECOND	"127.0.0.8"
-#define THIRD	"127.0.0.9"
-#define ALONE	"127.0.0.10"
+#define PPCTL  "build/bin/ppctl "
+#define HERE   2560
+#define SECOND "127.0.0.8"
+#define THIRD  "127.0.0.9"
+#define ALONE  "127.0.0.10"
 
 static int listeners[4];
 static const char *const addresses[4] = {SERVER, SECOND, THIRD, SERVER6};

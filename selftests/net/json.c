@@ -247,6 +247,20 @@ static void lookup_of_a_senders(int listener)
 	answers("proxy-cgroup", "proxy-cgroup del $LAB_OUTSIDE");
 }
 
+/* One that is refused, and one that is not marked. */
+static void other_peers(void)
+{
+	int client = connect_to(OTHER, SERVER, SPLIT);
+
+	send_text(client, LINE);
+	await_acknowledged(client);
+	close(client);
+	client = connect_to(PROXY, SERVER, SPLIT);
+	send_text(client, "EHLO x\r\n");
+	await_acknowledged(client);
+	close(client);
+}
+
 /* Hooks in another network namespace, and a connection that keeps a port and the set. */
 static void status_of_a_split(void)
 {
@@ -267,6 +281,7 @@ static void status_of_a_split(void)
 	send_text(client, LINE);
 	server = accept_within(listener, SOON_MS);
 	assert_true(server >= 0);
+	other_peers();
 	look_at_status();
 	answers("port", "port del %d", SPLIT);
 	answers("port", "port add 127.0.0.7:%d", SPLIT);

@@ -303,6 +303,55 @@ static void judge_counters(struct json_object *set)
 	}
 }
 
+/* Peers of the last hour, some of each kind. What a stranger can bring about leaves the set as
+ * healthy as it is. */
+#define PEERS_RECENT_S 3600
+#define PEERS_TOLD     3
+
+static void judge_refused(struct json_object *set)
+{
+	struct json_object *peer;
+	char when[PEER_WHEN_MAX];
+	size_t i;
+
+	for (i = 0; i < length_of(set, "refused") && i < PEERS_TOLD; i++) {
+		peer = entry_of(set, "refused", i);
+		if (number_of(peer, "ago_s") > PEERS_RECENT_S)
+			break;
+		peer_when(peer, when);
+		if (strcmp(string_of(peer, "reason"), "expired")) {
+			add_finding(set, NOTE, "peer-refused",
+				    "'ppctl monitor' shows each; see ppctl(8) for the reason",
+				    "%s was refused %s: %s", string_of(peer, "peer"), when,
+				    string_of(peer, "meaning"));
+			continue;
+		}
+		add_finding(set, NOTE, "peer-late",
+			    "have it send PROXY headers, or take it from the list of proxies",
+			    "the proxy %s sent no header in time %s", string_of(peer, "peer"),
+			    when);
+	}
+}
+
+static void judge_unmarked(struct json_object *set)
+{
+	struct json_object *peer;
+	char when[PEER_WHEN_MAX], remedy[128];
+	size_t i;
+
+	for (i = 0; i < length_of(set, "unmarked") && i < PEERS_TOLD; i++) {
+		peer = entry_of(set, "unmarked", i);
+		if (number_of(peer, "ago_s") > PEERS_RECENT_S)
+			break;
+		snprintf(remedy, sizeof(remedy), "'ppctl proxy add %s', if it is a proxy of yours",
+			 string_of(peer, "peer"));
+		add_finding(set, NOTE, "peer-unmarked", remedy,
+			    "%s sends PROXY headers to port %lld and is not marked: %s",
+			    string_of(peer, "peer"), (long long)number_of(peer, "port"),
+			    peer_when(peer, when));
+	}
+}
+
 static enum health level_of(struct json_object *finding)
 {
 	size_t i;
@@ -344,6 +393,8 @@ enum health health_judge(struct json_object *set)
 	if (is_true(set, "unseen_namespaces"))
 		add_finding(set, NOTE, "namespaces-unseen", "call ppctl as root",
 			    "not all network namespaces of the cgroup could be looked at");
+	judge_refused(set);
+	judge_unmarked(set);
 	judge_counters(set);
 	return conclude(set);
 }

@@ -79,9 +79,13 @@ static int read_set(struct json_object *set, const int maps[NEEDED])
 	json_object_object_add(set, "interfaces", interfaces);
 	json_object_object_add(set, "connections", figures_read(&live, ports, proxies, senders));
 	live_free(&live);
+	json_object_object_add(set, "refused", peers_read("pp_refused"));
+	json_object_object_add(set, "unmarked", peers_read("pp_unmarked"));
 	json_object_object_add(set, "counters", stats_read(maps[STATS]));
 	return 0;
 }
+
+#define PEERS_SHOWN 10
 
 struct states {
 	struct json_object *sets;
@@ -219,6 +223,24 @@ static void print_list(struct json_object *set, const char *title, const struct 
 	}
 }
 
+/* Those of the last time; -v: all that are remembered. */
+static void print_refused(struct json_object *set)
+{
+	size_t count = length_of(set, "refused"), i;
+	struct json_object *peer;
+	char when[PEER_WHEN_MAX];
+
+	if (count)
+		printf("refused\n");
+	for (i = 0; i < count && (options.verbose || i < PEERS_SHOWN); i++) {
+		peer = entry_of(set, "refused", i);
+		printf("  %s: %s: %s\n", string_of(peer, "peer"), peer_when(peer, when),
+		       string_of(peer, "reason"));
+	}
+	if (i < count)
+		printf("  and %zu more (-v)\n", count - i);
+}
+
 static int has_split(struct json_object *set)
 {
 	size_t i;
@@ -249,6 +271,7 @@ static void print_set(struct json_object *set)
 	print_list(set, "ports", &port_list, "by_port");
 	print_list(set, "proxies", &proxy_list, "by_proxy");
 	print_list(set, "proxy cgroups", &proxy_cgroup_list, "by_proxy_cgroup");
+	print_refused(set);
 	if (length_of(set, "ports"))
 		listeners_print(value_of(set, "listeners"),
 				json_object_get_uint64(value_of(interfaces, "netns_cookie")),

@@ -39,6 +39,12 @@ enum health health_judge(struct json_object *set);
 enum health health_set(struct json_object *set, enum health health, const char *finding,
 		       const char *why, const char *remedy);
 
+/* peers.c: pp_refused or pp_unmarked, the latest first */
+struct json_object *peers_read(const char *map);
+/* "12 times, the last 3 s ago, on port 25". Return: @text. */
+#define PEER_WHEN_MAX 96
+const char *peer_when(struct json_object *peer, char text[PEER_WHEN_MAX]);
+
 /* A server that means to ask for the origin of a connection has done so after this time. */
 #define UNASKED_S 5
 

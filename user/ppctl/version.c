@@ -29,6 +29,8 @@ static const struct {
 	{MAP_GUARDED, sizeof(struct pp_interface), sizeof(uint64_t)},
 	{MAP_ONLY, sizeof(struct pp_interface_name), sizeof(uint32_t)},
 	{MAP_HOOKED, sizeof(uint64_t), sizeof(uint32_t)},
+	{"pp_refused", sizeof(struct pp_peer_key), sizeof(struct pp_peer)},
+	{"pp_unmarked", sizeof(struct pp_peer_key), sizeof(struct pp_peer)},
 	{"pp_flows", sizeof(struct pp_connection_key), sizeof(struct pp_flow)},
 	{"pp_forwarded", sizeof(struct pp_connection_key), sizeof(struct pp_forward)},
 	{MAP_VERSION, sizeof(uint32_t), sizeof(struct pp_version)},
