@@ -96,7 +96,8 @@ static void a_proxy_that_sends_none(void **state)
 
 static void one_that_closes_before_it(void **state)
 {
-	int client = connect_to(PROXY, SERVER, OPEN), server = accept_within(open_listener, SOON_MS);
+	int client = connect_to(PROXY, SERVER, OPEN),
+	    server = accept_within(open_listener, SOON_MS);
 	struct pp_origin origin;
 
 	(void)state;

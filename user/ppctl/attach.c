@@ -271,6 +271,28 @@ int cgroup_programs_detach(uint64_t cgroup)
 	return cgroup == CGROUP_ALL ? 0 : pass_plain_on();
 }
 
+/* What nftw() has no room for. */
+static struct {
+	__u32 own_ports, found;
+	uint32_t flags;
+	int unknown; /* 1: there is a program that may be a gate, for all that can be seen */
+	char where[PATH_MAX];
+} look;
+
+static int is_own_gate(__u32 id)
+{
+	struct cgroup_links links;
+	int found = 0;
+	size_t i;
+
+	if (!cgroup_links_read(&links)) {
+		for (i = 0; i < links.count; i++)
+			found |= links.link[i].program_id == id;
+	}
+	cgroup_links_free(&links);
+	return found;
+}
+
 /* Is the program the gate of another set than this one? */
 static int is_foreign_gate(__u32 id, __u32 own_ports)
 {
@@ -278,8 +300,10 @@ static int is_foreign_gate(__u32 id, __u32 own_ports)
 	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)maps};
 	int fd = bpf_prog_get_fd_by_id(id), own = 0;
 
-	if (fd < 0)
+	if (fd < 0) {
+		look.unknown |= errno == EPERM && !is_own_gate(id);
 		return 0;
+	}
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		info.name[0] = 0;
 	close(fd);
@@ -287,13 +311,6 @@ static int is_foreign_gate(__u32 id, __u32 own_ports)
 		own |= maps[i] == own_ports;
 	return !own && !strcmp(info.name, programs[0]);
 }
-
-/* What nftw() has no room for. */
-static struct {
-	__u32 own_ports, found;
-	uint32_t flags;
-	char where[PATH_MAX];
-} look;
 
 static int look_at_cgroup(const char *path)
 {
@@ -330,6 +347,10 @@ uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX])
 		look.flags = 0;
 		nftw(cgroup, look_below, 16, FTW_PHYS);
 	}
+	if (!look.found && look.unknown)
+		warn("%s: other programs are attached there, above or below; without "
+		     "CAP_SYS_ADMIN it cannot be seen whether they are another set's",
+		     cgroup);
 	snprintf(where, PATH_MAX, "%s", look.where);
 	return look.found;
 }

@@ -24,36 +24,106 @@
 #define SYSTEMD_FIREWALL  "sd_fw_" /* src/core/bpf-firewall.c */
 #define KERNFS_HANDLE	  0xfe	   /* FILEID_KERNFS, include/linux/exportfs.h */
 
-/* Field 5 of /proc/self/mountinfo is the mount point; the type follows " - ". */
-int cgroup_find_mount(char path[PATH_MAX])
+/* Characters of a mount point that mountinfo(5) has as \\ and three octal digits. */
+static void unescape(char *path)
 {
-	char line[PATH_MAX + 512], *type;
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	int found = 0;
+	char *to = path;
+	unsigned int byte;
 
-	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
-		type = strstr(line, " - cgroup2 ");
-		found = type && sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1;
+	while (*path) {
+		if (*path == '\\' && sscanf(path + 1, "%3o", &byte) == 1 && strlen(path) > 3) {
+			*to++ = byte;
+			path += 4;
+		} else {
+			*to++ = *path++;
+		}
+	}
+	*to = 0;
+}
+
+/* Calls @each with every place where cgroup2 is mounted, until it says 1. A container may have two:
+ * its own view, and the host's. */
+static int each_mount(int (*each)(const char *mount, void *context), void *context)
+{
+	char line[PATH_MAX + 512], mount[PATH_MAX];
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	int done = 0;
+
+	while (mounts && !done && fgets(line, sizeof(line), mounts)) {
+		/* field 5 is the mount point; the type follows " - " */
+		if (!strstr(line, " - cgroup2 ") ||
+		    sscanf(line, "%*s %*s %*s %*s %4095s", mount) != 1)
+			continue;
+		unescape(mount);
+		done = each(mount, context);
 	}
 	if (mounts)
 		fclose(mounts);
-	return found;
+	return done;
+}
+
+/* Does the mount show all cgroups? */
+static int is_whole(const char *mount)
+{
+	struct stat st;
+
+	return !stat(mount, &st) && st.st_ino == ROOT_CGROUP_INODE;
+}
+
+/* The first one, unless there is one that shows all. */
+static int take_mount(const char *mount, void *context)
+{
+	char *path = context;
+
+	if (!path[0] || is_whole(mount))
+		snprintf(path, PATH_MAX, "%s", mount);
+	return is_whole(path);
+}
+
+int cgroup_find_mount(char path[PATH_MAX])
+{
+	path[0] = 0;
+	each_mount(take_mount, path);
+	return path[0] != 0;
+}
+
+/* What each_mount() looks for. */
+struct wanted_name {
+	const char *name;
+	char *path; /* receives it */
+};
+
+static int has_name(const char *mount, void *context)
+{
+	char joined[2 * PATH_MAX];
+	struct wanted_name *wanted = context;
+
+	snprintf(joined, sizeof(joined), "%s/%s", mount, wanted->name);
+	return realpath(joined, wanted->path) != NULL;
 }
 
 int cgroup_find(const char *name, char path[PATH_MAX])
 {
-	char mount[PATH_MAX], joined[2 * PATH_MAX];
+	struct wanted_name wanted = {.name = name, .path = path};
+	char mount[PATH_MAX];
 	struct statfs fs;
 	struct stat st;
+	int found;
 
 	if (!cgroup_find_mount(mount))
 		return CGROUP_NOT_MOUNTED;
 	if (name[0] == '/')
-		snprintf(joined, sizeof(joined), "%s", name);
+		found = realpath(name, path) != NULL;
 	else
-		snprintf(joined, sizeof(joined), "%s/%s", mount, name);
-	if (!realpath(joined, path) || stat(path, &st) || statfs(path, &fs)) {
-		snprintf(path, PATH_MAX, "%.*s", PATH_MAX - 1, joined);
+		found = has_name(mount, &wanted) || each_mount(has_name, &wanted);
+	if (!found || stat(path, &st) || statfs(path, &fs)) {
+		found = errno;
+		if (name[0] == '/')
+			snprintf(path, PATH_MAX, "%s", name);
+		else
+			snprintf(path, PATH_MAX, "%.*s/%.*s", PATH_MAX / 2, mount, PATH_MAX / 2 - 2,
+				 name);
+		errno = found;
 		return CGROUP_MISSING;
 	}
 	if (!S_ISDIR(st.st_mode) || fs.f_type != CGROUP2_SUPER_MAGIC)
@@ -114,46 +184,67 @@ static int find_inode(char path[PATH_MAX], uint64_t id)
 	return found;
 }
 
-/* Without CAP_DAC_READ_SEARCH, which the handle takes: all cgroups are looked at. */
-static int search_path_of_id(uint64_t id, const char *mount, char path[PATH_MAX])
-{
-	struct stat st;
+/* What each_mount() looks for, by its id. */
+struct wanted_id {
+	uint64_t id;
+	char *path; /* receives it */
+	int gone;   /* 1: the kernel says so, or all cgroups were looked at */
+};
 
-	snprintf(path, PATH_MAX, "%s", mount);
-	if ((!stat(mount, &st) && st.st_ino == id) || find_inode(path, id))
-		return 0;
-	errno = ESTALE;
-	return -1;
+static int is_at(const char *path, uint64_t id)
+{
+	return cgroup_id_of_path(path) == id;
 }
 
-int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
+/* Without CAP_DAC_READ_SEARCH, which the handle takes: all cgroups are looked at. */
+static int search(const char *mount, struct wanted_id *wanted)
 {
+	snprintf(wanted->path, PATH_MAX, "%s", mount);
+	if (is_at(mount, wanted->id) || find_inode(wanted->path, wanted->id))
+		return 1;
+	wanted->gone |= is_whole(mount);
+	return 0;
+}
+
+static int has_id(const char *mount, void *context)
+{
+	struct wanted_id *wanted = context;
 	struct {
 		struct file_handle head;
 		uint64_t id;
-	} handle = {.head = {.handle_bytes = sizeof(id), .handle_type = KERNFS_HANDLE}};
-	char mount[PATH_MAX], proc[64];
-	int root, fd, failed;
+	} handle = {.head = {.handle_bytes = sizeof(wanted->id), .handle_type = KERNFS_HANDLE}};
+	int root = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, failed;
+	char proc[64];
 	ssize_t len;
 
-	memcpy(handle.head.f_handle, &id, sizeof(id));
-	if (!cgroup_find_mount(mount))
-		return -1;
-	root = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	memcpy(handle.head.f_handle, &wanted->id, sizeof(wanted->id));
 	fd = open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
 	failed = errno;
 	if (root >= 0)
 		close(root);
-	errno = failed;
-	if (fd < 0)
-		return errno == EPERM ? search_path_of_id(id, mount, path) : -1;
+	if (fd < 0) {
+		wanted->gone |= failed == ESTALE;
+		return failed == EPERM ? search(mount, wanted) : 0;
+	}
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	len = readlink(proc, path, PATH_MAX - 1);
+	len = readlink(proc, wanted->path, PATH_MAX - 1);
 	close(fd);
 	if (len < 0)
-		return -1;
-	path[len] = 0;
-	return 0;
+		return 0;
+	wanted->path[len] = 0;
+	/* a cgroup that is not below this mount has a path that leads nowhere, or elsewhere */
+	return is_at(wanted->path, wanted->id);
+}
+
+int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
+{
+	struct wanted_id wanted = {.id = id, .path = path};
+
+	if (id && each_mount(has_id, &wanted))
+		return 0;
+	snprintf(path, PATH_MAX, "(cgroup %llu)", (unsigned long long)id);
+	errno = !id || wanted.gone ? ESTALE : EXDEV;
+	return -1;
 }
 
 int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
@@ -170,7 +261,7 @@ int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
 		return -1;
 	failed = bpf_obj_get_info_by_fd(link, &info, &len);
 	close(link);
-	if (!failed && cgroup_path_of_id(info.cgroup.cgroup_id, cgroup))
+	if (!failed && cgroup_path_of_id(info.cgroup.cgroup_id, cgroup) && errno == ESTALE)
 		cgroup[0] = 0;
 	return failed ? -1 : 0;
 }

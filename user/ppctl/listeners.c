@@ -4,6 +4,7 @@
  * listener was created: one made elsewhere (socket activation, a start script) is not served, and
  * nothing but this shows it.
  */
+#include <errno.h>
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static void listener_add(const struct listening *listening, const struct inet_di
 		if ((attribute->rta_type & NLA_TYPE_MASK) == INET_DIAG_ULP_INFO)
 			mptcp = is_mptcp(attribute);
 	}
-	if (cgroup_path_of_id(cgroup_id, path))
+	if (cgroup_path_of_id(cgroup_id, path) && errno == ESTALE)
 		path[0] = 0;
 	inside = is_inside(path, listening->cgroups);
 	if (listening->elsewhere && !inside) /* another container's own business */

@@ -361,7 +361,6 @@ static int plan_unwanted(const struct words *wanted, enum change_kind kind, uint
 	if (cgroup_path_of_id(id, path)) {
 		if (errno == ESTALE) /* it is gone, and the kernel will see that soon */
 			return 0;
-		snprintf(path, sizeof(path), "(number %llu)", (unsigned long long)id);
 	}
 	return plan_cgroup(plan, '-', kind, path, path, id);
 }

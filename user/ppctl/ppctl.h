@@ -161,7 +161,8 @@ void pin_remove_all(void);
  * Return: 0; or -1: it has errors. */
 int config_load(const char *file, struct config *config, int with_warnings);
 
-/* cgroup.c: where cgroup2 is mounted. Return: 1, or 0: nowhere. */
+/* cgroup.c: where cgroup2 is mounted; where that is more than one place, one that shows all
+ * cgroups. Return: 1, or 0: nowhere. */
 int cgroup_find_mount(char path[PATH_MAX]);
 /* A path that is absolute, or below where cgroup2 is mounted. CGROUP_MISSING comes with
  * errno, and @path is what was looked for. */
@@ -176,6 +177,8 @@ int cgroup_find(const char *name, char path[PATH_MAX]);
 uint64_t cgroup_id_of_path(const char *path); /* 0: it is gone */
 /* The same with an error for all that is not found. @option: for the error. */
 int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX]);
+/* Return: 0; or -1 with errno: ESTALE: there is no such cgroup any more; else it is there, and no
+ * mount shows it: @path is a word for it. */
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX]);
 /* The path of the cgroup that the pinned link @name is on, or "" when that is gone. Return: 0, or
  * -1. */

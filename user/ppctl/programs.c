@@ -2,6 +2,7 @@
 /*
  * What 'ppctl status' says of programs and maps: what is pinned, and what it is attached to.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,9 @@ static struct json_object *program_read(const char *name, const char *pin)
 	add_string(object, "name", name);
 	add_number(object, "link_id", link.id);
 	add_number(object, "prog_id", link.prog_id);
-	add_string(object, "cgroup",
-		   cgroup_path_of_id(link.cgroup.cgroup_id, cgroup) ? "" : cgroup);
+	if (cgroup_path_of_id(link.cgroup.cgroup_id, cgroup) && errno == ESTALE)
+		cgroup[0] = 0;
+	add_string(object, "cgroup", cgroup);
 	add_program_info(object, link.prog_id);
 	return object;
 }

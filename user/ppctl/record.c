@@ -3,6 +3,7 @@
  * A record as JSON and as text, wherever it comes from: a socket of a process, or the list of those
  * that live.
  */
+#include <errno.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +105,7 @@ static void add_sender(struct json_object *object, const struct pp_record *recor
 	struct json_object *sender = json_object_new_object();
 	char path[PATH_MAX];
 
-	if (cgroup_path_of_id(record->sender_cgroup, path))
+	if (cgroup_path_of_id(record->sender_cgroup, path) && errno == ESTALE)
 		snprintf(path, sizeof(path), "gone");
 	json_object_object_add(sender, "cgroup", json_object_new_string(path));
 	if (record->path == PP_PATH_SENDER)

@@ -13,6 +13,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 
 #include "../common/array.h"
@@ -39,13 +40,60 @@ static const struct {
 	{BPF_PROG_TYPE_SK_MSG, BPF_FUNC_sk_storage_get, "bpf_sk_storage_get", "5.9"},
 };
 
+/* What loading and attaching the programs takes (capabilities(7)). CAP_SYS_ADMIN has the first two
+ * in it. */
+static const struct {
+	unsigned int number;
+	const char *name;
+	int in_sys_admin;
+} capabilities[] = {
+	{CAP_BPF, "CAP_BPF", 1},
+	{CAP_PERFMON, "CAP_PERFMON", 1},
+	{CAP_NET_ADMIN, "CAP_NET_ADMIN", 0},
+};
+
+/* Those in effect, a bit for each; or all, where that cannot be read. */
+static uint64_t own_capabilities(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	unsigned long long effective = ~0ULL;
+	char line[256];
+
+	while (status && fgets(line, sizeof(line), status)) {
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	}
+	if (status)
+		fclose(status);
+	return effective;
+}
+
+static int check_capabilities(void)
+{
+	uint64_t own = own_capabilities();
+	char missing[128] = "";
+	size_t i, len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++) {
+		if (own >> capabilities[i].number & 1 ||
+		    (capabilities[i].in_sys_admin && own >> CAP_SYS_ADMIN & 1))
+			continue;
+		len += snprintf(missing + len, sizeof(missing) - len, "%s%s", len ? ", " : "",
+				capabilities[i].name);
+	}
+	if (!len)
+		return 0;
+	return error("needs root: to load and attach BPF programs, this process lacks %s (in a "
+		     "container: --cap-add, and a seccomp profile that allows bpf())",
+		     missing);
+}
+
 static int check_kernel(void)
 {
 	size_t i;
 
-	if (geteuid() != 0)
-		return error("needs root: loading and attaching BPF programs takes CAP_BPF, "
-			     "CAP_NET_ADMIN and CAP_SYS_ADMIN");
+	if (check_capabilities())
+		return -1;
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return error("this kernel has no type information (/sys/kernel/btf/vmlinux): it "
 			     "needs CONFIG_DEBUG_INFO_BTF=y, as Debian's kernels have it");
@@ -218,7 +266,7 @@ static int check_cgroup(const char *path, int *was_on)
 	result = cgroup_links_read(&links);
 	for (i = 0; !result && i < links.count; i++) {
 		if (!links.link[i].cgroup || links.link[i].cgroup == id ||
-		    cgroup_path_of_id(links.link[i].cgroup, other))
+		    (cgroup_path_of_id(links.link[i].cgroup, other) && errno == ESTALE))
 			continue;
 		result = error("already up on %s: 'ppctl down' first, or another directory "
 			       "with --pin for another set",
