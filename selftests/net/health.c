@@ -364,6 +364,85 @@ static void listeners_of_the_cgroups_other_network_namespaces_are_found(void **s
 	close_both(here, other);
 }
 
+/* A process @name that listens, in the network namespace @netns, and in the cgroup that @join
+ * enters.
+ */
+static pid_t serve_as(const char *name, int netns, void (*join)(void))
+{
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		join();
+		netns_enter(netns);
+		run(0, "ip link set lo up");
+		prctl(PR_SET_NAME, name);
+		listen_here();
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close_both(ready[0], ready[1]);
+	return child;
+}
+
+static void stop(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static void listeners_of_container_engines_are_told_from_servers(void **state)
+{
+	static const char *const relays[] = {"docker-proxy", "rootlessport", "pasta"};
+	int here = netns_here();
+	pid_t child;
+	size_t i;
+
+	(void)state;
+	run(0, UP);
+	for (i = 0; i < 3; i++) {
+		child = serve_as(relays[i], here, become_server);
+		assert_says(run(1, PLAIN "status"), "the listener 127.0.0.1:2525 is ");
+		assert_says(run(1, PLAIN "status"), ", a relay: it eats the header");
+		stop(child);
+		child = serve_as(relays[i], here, become_bystander);
+		assert_says(run(1, PLAIN "status"), "pp: degraded: nothing listens on port 2525\n");
+		assert_null(strstr(run(1, PLAIN "status"), "NOT SERVED"));
+		stop(child);
+	}
+	child = serve_as("conmon", here, become_server);
+	assert_says(run(1, PLAIN "status"), "pp: degraded: nothing listens on port 2525\n");
+	assert_says(run(1, PLAIN "status"), "127.0.0.1:2525  conmon's, of a published port\n");
+	stop(child);
+	close(here);
+}
+
+/* A proxy on the host has the port number that the container's server has, too. */
+static void another_server_of_a_namespace_without_the_set(void **state)
+{
+	int here = netns_here(), other = netns_make();
+	pid_t proxy, server;
+
+	(void)state;
+	run(0, UP);
+	proxy = serve_as("haproxy", here, become_bystander);
+	assert_says(run(1, PLAIN "status"), "NOT SERVED");
+	become_bystander();
+	server = serve_as("master", other, become_server);
+	assert_says(run(0, PLAIN "status"), "127.0.0.1:2525  another server's\n");
+	stop(server);
+	become_server();
+	assert_says(run(1, PLAIN "status"), "NOT SERVED");
+	stop(proxy);
+	close_both(here, other);
+}
+
 static void the_exit_status_is_that_of_the_worst_set(void **state)
 {
 	const char *text;
@@ -393,6 +472,9 @@ int main(void)
 			cgroups_are_found_without_the_capability_to_open_them_by_number, down),
 		cmocka_unit_test_teardown(
 			listeners_of_the_cgroups_other_network_namespaces_are_found, down),
+		cmocka_unit_test_teardown(listeners_of_container_engines_are_told_from_servers,
+					  down),
+		cmocka_unit_test_teardown(another_server_of_a_namespace_without_the_set, down),
 		cmocka_unit_test_teardown(the_exit_status_is_that_of_the_worst_set, down),
 	};
 

@@ -7,12 +7,15 @@
 #include "../lib/listeners.h"
 #include "../lib/map.h"
 #include "../lib/net.h"
+#include "../lib/netns.h"
 #include "../lib/proxy.h"
 
-#define PPCTL "build/bin/ppctl "
-#define SPLIT 2570 /* split, a bad header is dropped */
-#define TELLS 2571 /* split, the server is told */
-#define BAD   "PROXY TCP4 192.0.2.7 198.51.100.256 4711 25\r\n"
+#define PPCTL	     "build/bin/ppctl "
+#define SPLIT	     2570 /* split, a bad header is dropped */
+#define TELLS	     2571 /* split, the server is told */
+#define NEAR_ADDRESS "10.9.2.1"
+#define FAR_ADDRESS  "10.9.2.2"
+#define BAD	     "PROXY TCP4 192.0.2.7 198.51.100.256 4711 25\r\n"
 
 /* Test set-up: nobody is remembered. */
 static int forget(void **state)
@@ -121,7 +124,7 @@ static void one_that_is_not_marked(void **state)
 			 OTHER " sends PROXY headers to port %u and is not marked: once, ",
 			 ports[i]);
 		assert_says(status_text(""), wanted);
-		assert_says(status_text(""), "'ppctl proxy add " OTHER "'");
+		assert_says(status_text(""), "'ppctl proxy-cgroup add', if it is a proxy of yours");
 		assert_null(strstr(status_text(""), OTHER " was refused"));
 	}
 	forget(state);
@@ -138,6 +141,33 @@ static void one_that_is_not_marked_beside_a_proxy_cgroup(void **state)
 	says(OTHER, OPEN, LINE);
 	run(0, PPCTL "proxy-cgroup del $LAB_OUTSIDE");
 	assert_says(status_text(""), OTHER " sends PROXY headers to port 2526");
+}
+
+/* A container engine's relay connects from an address of the host. */
+static void one_on_another_host_and_one_that_relays(void **state)
+{
+	int here = netns_here(), far = netns_make(), client;
+
+	(void)state;
+	netns_connect("v0", here, NEAR_ADDRESS, far, FAR_ADDRESS);
+	close(open_listener);
+	open_listener = listen_on("0.0.0.0", OPEN);
+	netns_enter(far);
+	client = connect_to(FAR_ADDRESS, NEAR_ADDRESS, OPEN);
+	netns_enter(here);
+	send_text(client, LINE);
+	await_acknowledged(client);
+	assert_says(status_text(""), "'ppctl proxy add " FAR_ADDRESS "', if it is");
+	reset(client);
+	forget(state);
+	client = connect_to(NEAR_ADDRESS, NEAR_ADDRESS, OPEN);
+	send_text(client, LINE);
+	await_acknowledged(client);
+	assert_says(status_text(""), "engine's relay has to go, and is never to be marked");
+	reset(client);
+	close(open_listener);
+	open_listener = listen_on(SERVER, OPEN);
+	close_both(here, far);
 }
 
 /* What strangers do does not change what a monitoring plugin says. */
@@ -162,6 +192,7 @@ int main(void)
 		TEST(one_that_closes_before_it),
 		TEST(one_that_is_not_marked),
 		TEST(one_that_is_not_marked_beside_a_proxy_cgroup),
+		TEST(one_on_another_host_and_one_that_relays),
 		TEST(strangers_do_not_change_the_health),
 	};
 

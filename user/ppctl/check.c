@@ -15,6 +15,7 @@
 
 #include "../common/array.h"
 #include "../common/prefix.h"
+#include "netlink.h"
 #include "ppctl.h"
 #include "word.h"
 
@@ -122,41 +123,6 @@ static void check_cgroup(const struct word *word, const char *key, struct proble
 			    "cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
 		break;
 	}
-}
-
-/* The type of the route to an address (RTN_*); or -1: none, or -2: the kernel cannot say. */
-static int route_type(const struct prefix *prefix)
-{
-	unsigned int len = prefix->family == AF_INET ? 4 : 16;
-	struct {
-		struct nlmsghdr head;
-		struct rtmsg route;
-		struct rtattr attribute;
-		uint8_t address[16];
-	} message = {
-		.head = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_LENGTH(len),
-			 .nlmsg_type = RTM_GETROUTE,
-			 .nlmsg_flags = NLM_F_REQUEST},
-		.route = {.rtm_family = prefix->family, .rtm_dst_len = len * 8},
-		.attribute = {.rta_len = RTA_LENGTH(len), .rta_type = RTA_DST},
-	};
-	_Alignas(struct nlmsghdr) char buf[4096];
-	const struct nlmsghdr *head = (void *)buf;
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), type = -2;
-	ssize_t got = -1;
-
-	memcpy(message.address, prefix->address, len);
-	if (fd >= 0 && send(fd, &message, message.head.nlmsg_len, 0) >= 0)
-		got = recv(fd, buf, sizeof(buf), 0);
-	if (got > 0 && NLMSG_OK(head, (unsigned int)got)) {
-		if (head->nlmsg_type == RTM_NEWROUTE)
-			type = ((const struct rtmsg *)NLMSG_DATA(head))->rtm_type;
-		else if (head->nlmsg_type == NLMSG_ERROR)
-			type = -1;
-	}
-	if (fd >= 0)
-		close(fd);
-	return type;
 }
 
 static void check_proxy(const struct section *section, const struct wanted_proxy *proxy,

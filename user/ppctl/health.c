@@ -171,11 +171,21 @@ static void judge_lists(struct json_object *set)
 			    "it is going down, when its connections with a split are gone");
 }
 
+static void judge_relay(struct json_object *set, struct json_object *listener)
+{
+	add_finding(set, HEALTH_DEGRADED, "listener-relay",
+		    "publish the port by DNAT, or use the host's network (docs/containers.md)",
+		    "the listener %s is %s, a relay: it eats the header, and the server behind it "
+		    "gets no origin",
+		    string_of(listener, "address"), string_of(listener, "process"));
+}
+
 /* Is there a listener of @port? @outside: receives one that is not served. */
 static int has_listener(struct json_object *set, struct json_object *port,
 			struct json_object **outside)
 {
 	struct json_object *listener;
+	const char *standing;
 	int found = 0;
 	size_t i;
 
@@ -184,9 +194,12 @@ static int has_listener(struct json_object *set, struct json_object *port,
 		listener = entry_of(set, "listeners", i);
 		if (!listener_is_of(listener, port))
 			continue;
-		if (value_of(listener, "inside") && !is_true(listener, "inside"))
+		standing = string_of(listener, "standing");
+		if (!strcmp(standing, "outside"))
 			*outside = listener;
-		else
+		else if (!strcmp(standing, "relay"))
+			judge_relay(set, listener);
+		else if (!strcmp(standing, "served"))
 			found = 1;
 		if (is_true(listener, "mptcp"))
 			add_finding(set, NOTE, "listener-mptcp",
@@ -333,18 +346,34 @@ static void judge_refused(struct json_object *set)
 	}
 }
 
+/* An address of this host is that of a proxy here, or of whatever relays to a container. */
+static void unmarked_remedy(struct json_object *peer, char remedy[192])
+{
+	const char *address = string_of(peer, "peer");
+
+	if (is_true(peer, "own") && (!strncmp(address, "127.", 4) || !strcmp(address, "::1")))
+		snprintf(remedy, 192, "'ppctl proxy-cgroup add', if it is a proxy of yours");
+	else if (is_true(peer, "own"))
+		snprintf(
+			remedy, 192,
+			"'ppctl proxy-cgroup add' for a proxy of yours on this host; a container "
+			"engine's relay has to go, and is never to be marked (docs/containers.md)");
+	else
+		snprintf(remedy, 192, "'ppctl proxy add %s', if it is a proxy of yours",
+			 string_of(peer, "peer"));
+}
+
 static void judge_unmarked(struct json_object *set)
 {
 	struct json_object *peer;
-	char when[PEER_WHEN_MAX], remedy[128];
+	char when[PEER_WHEN_MAX], remedy[192];
 	size_t i;
 
 	for (i = 0; i < length_of(set, "unmarked") && i < PEERS_TOLD; i++) {
 		peer = entry_of(set, "unmarked", i);
 		if (number_of(peer, "ago_s") > PEERS_RECENT_S)
 			break;
-		snprintf(remedy, sizeof(remedy), "'ppctl proxy add %s', if it is a proxy of yours",
-			 string_of(peer, "peer"));
+		unmarked_remedy(peer, remedy);
 		add_finding(set, NOTE, "peer-unmarked", remedy,
 			    "%s sends PROXY headers to port %lld and is not marked: %s",
 			    string_of(peer, "peer"), (long long)number_of(peer, "port"),

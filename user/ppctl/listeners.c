@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -23,6 +24,7 @@
 #include "netlink.h"
 #include "port_map.h"
 #include "ppctl.h"
+#include "process.h"
 
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
 
@@ -62,17 +64,20 @@ static int is_inside(const char *path, struct json_object *cgroups)
 /* What listeners_read() is about. */
 struct listening {
 	struct json_object *list, *cgroups;
+	struct owner *owners; /* in the list's order */
+	size_t count;
 	int ports_map;
 	uint64_t netns_cookie; /* the namespace that is looked at */
 	int elsewhere;	       /* it is another than ppctl's */
 };
 
-static void listener_add(const struct listening *listening, const struct inet_diag_msg *socket,
+static void listener_add(struct listening *listening, const struct inet_diag_msg *socket,
 			 const struct rtattr *attribute, int len)
 {
 	char text[ENDPOINT_TEXT_MAX], path[PATH_MAX] = "";
 	struct sockaddr_storage endpoint;
 	struct json_object *object;
+	struct owner *owners;
 	uint64_t cgroup_id = 0;
 	int mptcp = 0, inside;
 
@@ -100,6 +105,11 @@ static void listener_add(const struct listening *listening, const struct inet_di
 	json_object_object_add(object, "netns_cookie",
 			       json_object_new_uint64(listening->netns_cookie));
 	json_object_array_add(listening->list, object);
+	owners = array_grow(listening->owners, listening->count, 1, sizeof(*owners));
+	if (!owners)
+		return;
+	listening->owners = owners;
+	owners[listening->count++] = (struct owner){.inode = socket->idiag_inode};
 }
 
 /* v4-mapped where it is IPv4, and all 0 where it is any. */
@@ -120,7 +130,7 @@ static void own_address(const struct inet_diag_msg *socket, uint8_t address[16])
 static void see_listener(const struct nlmsghdr *message, void *context)
 {
 	const struct inet_diag_msg *socket = NLMSG_DATA(message);
-	const struct listening *listening = context;
+	struct listening *listening = context;
 	uint16_t port = ntohs(socket->id.idiag_sport);
 	uint8_t address[16];
 
@@ -173,21 +183,71 @@ static void read_other(uint64_t cookie, void *context)
 	read_namespace(listening);
 }
 
+/* Of container engines: what holds a published port that DNAT forwards, and what relays it. A relay
+ * eats the header, and the server sees an address of the host for its client. */
+static const struct {
+	const char *process;
+	int relays;
+} engines[] = {
+	{"conmon", 0},		{"docker-proxy", 1}, {"rootlessport", 1},
+	{"rootlessport-ch", 1}, {"slirp4netns", 1},  {"pasta", 1},
+	{"pasta.avx2", 1},	{"passt", 1},	     {"passt.avx2", 1},
+};
+
+static const char *standing_of(struct json_object *listener, const char *process, int elsewhere)
+{
+	int inside = is_true(listener, "inside");
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(engines); i++) {
+		if (!strcmp(process, engines[i].process))
+			return inside && engines[i].relays ? "relay" : "placeholder";
+	}
+	if (inside || !value_of(listener, "inside"))
+		return "served";
+	return elsewhere ? "other" : "outside";
+}
+
+/* @apart: all processes of the cgroups are in other network namespaces, so that a listener here
+ * that is in none of the cgroups is another server's. */
+static void add_standings(struct listening *listening, uint64_t here, int apart)
+{
+	struct json_object *listener;
+	const char *process;
+	size_t i;
+
+	owners_find(listening->owners, listening->count);
+	for (i = 0; i < json_object_array_length(listening->list); i++) {
+		listener = json_object_array_get_idx(listening->list, i);
+		process = i < listening->count ? listening->owners[i].name : "";
+		add_string(listener, "process", process);
+		add_string(listener, "standing",
+			   standing_of(listener, process,
+				       apart && json_object_get_uint64(value_of(
+							listener, "netns_cookie")) == here));
+	}
+	free(listening->owners);
+}
+
 struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen)
 {
 	struct listening listening = {
 		.list = json_object_new_array(), .cgroups = cgroups, .ports_map = ports_map};
+	uint64_t own = 0;
+	int here = 0;
 	size_t i;
 
-	netns_cookie(&listening.netns_cookie);
+	netns_cookie(&own);
+	listening.netns_cookie = own;
 	read_namespace(&listening);
 	*unseen = 0;
 	for (i = 0; i < json_object_array_length(cgroups); i++) {
 		if (netns_each_of_cgroup(
 			    json_object_get_string(json_object_array_get_idx(cgroups, i)),
-			    read_other, &listening))
+			    read_other, &listening, &here))
 			*unseen = 1;
 	}
+	add_standings(&listening, own, !here && listening.netns_cookie != own);
 	return listening.list;
 }
 
@@ -206,14 +266,21 @@ int listener_is_of(struct json_object *listener, struct json_object *port)
 static void listener_print(struct json_object *listener, uint64_t here)
 {
 	uint64_t cookie = json_object_get_uint64(value_of(listener, "netns_cookie"));
+	const char *standing = string_of(listener, "standing");
 
 	printf("  %s", string_of(listener, "address"));
 	if (cookie != here)
 		printf("  in the network namespace %llu", (unsigned long long)cookie);
 	if (is_true(listener, "mptcp"))
 		printf("  MPTCP");
-	if (value_of(listener, "inside") && !is_true(listener, "inside"))
+	if (!strcmp(standing, "outside"))
 		printf("  NOT SERVED: made outside of the cgroup");
+	else if (!strcmp(standing, "relay"))
+		printf("  RELAY: %s", string_of(listener, "process"));
+	else if (!strcmp(standing, "placeholder"))
+		printf("  %s's, of a published port", string_of(listener, "process"));
+	else if (!strcmp(standing, "other"))
+		printf("  another server's");
 	printf("\n");
 }
 
@@ -227,7 +294,7 @@ void listeners_print(struct json_object *listeners, uint64_t here, int any_split
 	for (i = 0; i < json_object_array_length(listeners); i++) {
 		listener = json_object_array_get_idx(listeners, i);
 		any_mptcp |= is_true(listener, "mptcp");
-		any_outside |= value_of(listener, "inside") && !is_true(listener, "inside");
+		any_outside |= !strcmp(string_of(listener, "standing"), "outside");
 		listener_print(listener, here);
 	}
 	if (!json_object_array_length(listeners))

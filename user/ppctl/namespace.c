@@ -129,8 +129,17 @@ struct walk {
 	void (*act)(uint64_t cookie, void *context);
 	void *context;
 	int home;
+	ino_t home_inode;
+	int here;   /* 1: one is in the own namespace */
 	int unseen; /* 1: one could not be entered */
 };
+
+static int is_home(struct walk *walk, int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_ino == walk->home_inode;
+}
 
 static void visit(struct walk *walk, const char *pid)
 {
@@ -144,7 +153,9 @@ static void visit(struct walk *walk, const char *pid)
 		walk->unseen |= errno != ENOENT && errno != ESRCH;
 		return;
 	}
-	if (try_once(&walk->tried, fd)) {
+	if (is_home(walk, fd)) {
+		walk->here = 1;
+	} else if (try_once(&walk->tried, fd)) {
 		if (setns(fd, CLONE_NEWNET) || read_cookie(&cookie))
 			walk->unseen = 1;
 		else
@@ -183,22 +194,25 @@ static void walk_cgroup(struct walk *walk, char path[PATH_MAX])
 }
 
 int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
-			 void *context)
+			 void *context, int *here)
 {
 	struct walk walk = {.act = act,
 			    .context = context,
 			    .home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
 	char path[PATH_MAX];
+	struct stat st;
 	int result;
 
 	if (walk.home < 0)
 		return -1;
+	if (!fstat(walk.home, &st))
+		walk.home_inode = st.st_ino;
 	snprintf(path, sizeof(path), "%s", cgroup);
-	try_once(&walk.tried, walk.home); /* this one is not visited */
 	walk_cgroup(&walk, path);
 	free(walk.tried.inode);
+	*here |= walk.here;
 	result = walk.unseen ? -1 : 0;
-	if (setns(walk.home, CLONE_NEWNET) && walk.tried.count > 1)
+	if (walk.tried.count && setns(walk.home, CLONE_NEWNET))
 		result = error("back to the own network namespace: %s", strerror(errno));
 	close(walk.home);
 	return result;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What rtnetlink says of this network namespace: its interfaces, which of them have an address, and
- * what there is of clsact. getifaddrs() would give an address' label for its interface.
+ * What rtnetlink says of this network namespace: its interfaces, which of them have an address,
+ * what there is of clsact, and where an address leads. getifaddrs() would give an address' label
+ * for its interface.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "../common/array.h"
+#include "../common/prefix.h"
 #include "netlink.h"
 #include "ppctl.h"
 
@@ -234,4 +236,38 @@ int has_ingress_qdisc(unsigned int index)
 
 	dump_tc(RTM_GETQDISC, index, 0, see_qdisc, &scan);
 	return scan.found;
+}
+
+int route_type(const struct prefix *prefix)
+{
+	unsigned int len = prefix->family == AF_INET ? 4 : 16;
+	struct {
+		struct nlmsghdr head;
+		struct rtmsg route;
+		struct rtattr attribute;
+		uint8_t address[16];
+	} message = {
+		.head = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_LENGTH(len),
+			 .nlmsg_type = RTM_GETROUTE,
+			 .nlmsg_flags = NLM_F_REQUEST},
+		.route = {.rtm_family = prefix->family, .rtm_dst_len = len * 8},
+		.attribute = {.rta_len = RTA_LENGTH(len), .rta_type = RTA_DST},
+	};
+	_Alignas(struct nlmsghdr) char buf[4096];
+	const struct nlmsghdr *head = (void *)buf;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), type = -2;
+	ssize_t got = -1;
+
+	memcpy(message.address, prefix->address, len);
+	if (fd >= 0 && send(fd, &message, message.head.nlmsg_len, 0) >= 0)
+		got = recv(fd, buf, sizeof(buf), 0);
+	if (got > 0 && NLMSG_OK(head, (unsigned int)got)) {
+		if (head->nlmsg_type == RTM_NEWROUTE)
+			type = ((const struct rtmsg *)NLMSG_DATA(head))->rtm_type;
+		else if (head->nlmsg_type == NLMSG_ERROR)
+			type = -1;
+	}
+	if (fd >= 0)
+		close(fd);
+	return type;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 struct nlmsghdr;
+struct prefix;
 
 typedef void netlink_answer(const struct nlmsghdr *message, void *context);
 
@@ -39,5 +40,8 @@ int interfaces_list(struct interfaces *list);
 int clsact_has_filters(unsigned int index);
 /* Does the interface have an ingress qdisc in the place of clsact? */
 int has_ingress_qdisc(unsigned int index);
+
+/* The type of the route to an address (RTN_*); or -1: none, or -2: the kernel cannot say. */
+int route_type(const struct prefix *prefix);
 
 #endif

@@ -9,10 +9,13 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <linux/rtnetlink.h>
 
 #include "../common/clock.h"
+#include "../common/prefix.h"
 #include "json.h"
 #include "live.h"
+#include "netlink.h"
 #include "ppctl.h"
 #include "status.h"
 
@@ -58,11 +61,14 @@ static struct json_object *peer_object(const struct noted *noted)
 	int64_t ago_ms = clock_ms() - (int64_t)(noted->peer.last_ns / 1000000);
 	struct sockaddr_storage endpoint;
 	char text[INET6_ADDRSTRLEN];
+	struct prefix prefix;
 	const char *name, *meaning;
 
 	mapped_endpoint(&endpoint, noted->key.address, 0);
 	endpoint_address(&endpoint, text);
 	add_string(object, "peer", text);
+	prefix_from_mapped(&prefix, noted->key.address, 8 * sizeof(noted->key.address));
+	add_boolean(object, "own", route_type(&prefix) == RTN_LOCAL);
 	add_number(object, "port", noted->peer.port);
 	json_object_object_add(object, "count", json_object_new_uint64(noted->peer.count));
 	add_number(object, "ago_s", ago_ms > 0 ? ago_ms / 1000 : 0);

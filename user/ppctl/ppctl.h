@@ -262,10 +262,10 @@ int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 /* up.c: can this kernel, and the place of options.pin, have a set at all? */
 int check_system(void);
 
-/* Calls @act in each other network namespace that a process of @cgroup is in, once. Return: 0; or
- * -1: one could not be entered. */
+/* Calls @act in each other network namespace that a process of @cgroup is in, once. @here: set to 1
+ * where one is in ppctl's own. Return: 0; or -1: one could not be entered. */
 int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
-			 void *context);
+			 void *context, int *here);
 
 /* list.c: a list that is kept in a pinned map, one entry for each word. The functions get the map's
  * descriptor. */
@@ -300,7 +300,8 @@ int list_command_list(const struct list *list);
 int map_update_error(const char *map, int fd, const char *what, int error_number);
 
 /* listeners.c: listening sockets on served ports, in this network namespace and in those of the
- * processes of @cgroups. "inside" says whether they are in one of @cgroups, unless there is none.
+ * processes of @cgroups. "inside" says whether they are in one of @cgroups, unless there is none;
+ * "standing" what else they are.
  * @unseen: receives 1 where there is a namespace that could not be entered. */
 struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen);
 /* Is @listener, of these, one of the port of port_list.read()? */
