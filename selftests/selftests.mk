@@ -8,11 +8,12 @@ TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard
 TEST_BIN := $(BUILD)/selftests
 UNIT_TESTS := $(UNIT_NAMES:%=$(TEST_BIN)/unit/%) $(UNIT_NAMES:%=$(TEST_BIN)/unit/%-asan)
 NET_TESTS := $(NET_NAMES:%=$(TEST_BIN)/net/%)
+NEXT := $(TEST_BIN)/next/newer/ppctl
 TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt,--wrap=getpeername,--wrap=getsockname
 
-tests: tools $(PPMTA) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o
+tests: tools $(PPMTA) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o $(NEXT)
 tools: $(TOOLS)
 
 
@@ -58,6 +59,11 @@ $(TEST_BIN)/net/json: NET_LIBS := -ljson-c
 $(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h) $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+# ppctl of later versions
+$(NEXT): $(wildcard selftests/next/*) Makefile $(VERSION_H) vmlinux.h $(wildcard bpf/* include/pp/* user/ppctl/*.[ch] \
+		user/common/*.[ch] user/lib/*.[ch])
+	$(call say,NEXT,$(TEST_BIN)/next)selftests/next/make $(TEST_BIN)/next
 
 $(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h $(FLAGS)
 	@mkdir -p $(@D)

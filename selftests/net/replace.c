@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <signal.h>
 
@@ -16,7 +15,6 @@
 
 #define ROUNDS	    20
 #define ROUNDS_SLOW 5 /* in the guests of `make check`, where the verifier takes seconds */
-#define CLSACT	    "pp_clsact_"
 
 static int teardown(void **state)
 {
@@ -24,58 +22,6 @@ static int teardown(void **state)
 	close(served_listener);
 	run(0, "build/bin/ppctl down --now");
 	return 0;
-}
-
-static int program_id(const char *link)
-{
-	struct bpf_link_info info = {};
-	__u32 len = sizeof(info);
-	char path[256];
-	int fd;
-
-	snprintf(path, sizeof(path), PIN "/links/%s", link);
-	fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	if (strncmp(link, CLSACT, strlen(CLSACT))) {
-		assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
-		close(fd);
-		return info.prog_id;
-	}
-	{
-		struct bpf_prog_info program = {};
-
-		len = sizeof(program);
-		assert_int_equal(bpf_obj_get_info_by_fd(fd, &program, &len), 0);
-		close(fd);
-		return program.id;
-	}
-}
-
-/* The program ids of all hooks, by name. */
-static void ids_of_hooks(char *text, size_t size)
-{
-	struct dirent **entries;
-	int count = scandir(PIN "/links", &entries, NULL, alphasort), i;
-	size_t len = 0;
-
-	text[0] = 0;
-	for (i = 0; i < count; i++) {
-		if (entries[i]->d_name[0] != '.')
-			len += snprintf(text + len, size - len, "%s %d\n", entries[i]->d_name,
-					program_id(entries[i]->d_name));
-		free(entries[i]);
-	}
-	free(entries);
-}
-
-static void assert_all_replaced(char *before, const char *after)
-{
-	char *line, *rest;
-
-	for (line = strtok_r(before, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (strstr(after, line))
-			fail_msg("not replaced: %s", line);
-	}
 }
 
 static void replaced_20_times_under_load_nothing_is_lost(void **state)
@@ -89,11 +35,11 @@ static void replaced_20_times_under_load_nothing_is_lost(void **state)
 	open_transparent(&link);
 	bulk = bulk_begin(link.client, link.server);
 	for (i = 0; i < rounds; i++) {
-		ids_of_hooks(before, sizeof(before));
+		hooks_ids(PIN, before, sizeof(before));
 		run(0, "build/bin/ppctl upgrade");
-		ids_of_hooks(after, sizeof(after));
+		hooks_ids(PIN, after, sizeof(after));
 		assert_true(strlen(before) > 0);
-		assert_all_replaced(before, after);
+		assert_hooks_replaced(before, after);
 		bulk_go_on(bulk, SOME);
 		assert_served();
 	}
@@ -199,7 +145,7 @@ static void a_map_that_does_not_fit_is_refused_by_name(void **state)
 	(void)state;
 	open_transparent(&link);
 	bulk = bulk_begin(link.client, link.server);
-	ids_of_hooks(before, sizeof(before));
+	hooks_ids(PIN, before, sizeof(before));
 	map = bpf_map_create(BPF_MAP_TYPE_HASH, "pp_handovers", 28, 4, 1, NULL);
 	assert_true(map >= 0);
 	run(0, "mv " PIN "/maps/pp_handovers " PIN "/pp_kept");
@@ -207,7 +153,7 @@ static void a_map_that_does_not_fit_is_refused_by_name(void **state)
 	close(map);
 	if (!strstr(run(1, "build/bin/ppctl upgrade"), "pp_handovers"))
 		fail_msg("the map is not named");
-	ids_of_hooks(after, sizeof(after));
+	hooks_ids(PIN, after, sizeof(after));
 	assert_string_equal(before, after);
 	run(0, "mv " PIN "/pp_kept " PIN "/maps/pp_handovers");
 	run(0, "build/bin/ppctl upgrade");
