@@ -104,7 +104,10 @@ static void ports_are_added_listed_and_deleted(void **state)
 	run(0, PPCTL "port del 587");
 	assert_says(run(1, PPCTL "port del 587"), "587 is not served");
 	assert_says(run(2, PPCTL "port add 0"), "'0' is not a port");
-	assert_says(run(2, PPCTL "port add 25 --gate x"), "--gate: 'x' is not a number");
+	assert_says(run(2, PPCTL "port add 25 --gate x"), "--gate: 'x' is not a time");
+	run(0, PPCTL "port add 588 --gate 2s");
+	assert_says(run(0, PPCTL "port list --json"), "\"gate_ms\":2000");
+	run(0, PPCTL "port del 588");
 	assert_says(run(2, PPCTL "port add 25 --on-bad x"), "neither tell nor drop");
 }
 
@@ -123,7 +126,7 @@ static void split_and_transparency_go_together(void **state)
 		    "28    split yes, transparent, gate 3000 ms, on bad header drop\n");
 	assert_says(run(0, PPCTL "port list --json"), "\"transparent\":true");
 	assert_says(run(2, PPCTL "port add 29 --split no --transparent"), "needs a split");
-	assert_says(run(2, PPCTL "port add 29 --local"), "--local needs --transparent");
+	assert_says(run(2, PPCTL "port add 29 --local"), "local needs transparent");
 	assert_says(run(2, PPCTL "up --cgroup $LAB_CGROUP --transparent"),
 		    "name the port with --port");
 	assert_says(run(2, PPCTL "port add 29 --split x"), "neither yes nor no");

@@ -199,7 +199,7 @@ static const struct mistake {
 	{GOOD "gate = 5m\n", 5, "'5m' is not a time"},
 	{GOOD "gate = 121s\n", 5, "'121s' is longer than 120 s"},
 	{GOOD "on-bad = reject\n", 5, "'reject' is neither tell nor drop"},
-	{GOOD "local = yes\n", 3, "port 25: local goes with transparent"},
+	{GOOD "local = yes\n", 3, "port 25: local needs transparent"},
 	{GOOD "transparent = yes\nsplit = no\n", 3, "port 25: transparent needs a split"},
 	{GOOD "port = 26 transparent=yes on-bad=tell\n", 5, "transparent goes with on-bad drop"},
 	{GOOD "proxy = haproxy.example.net\n", 5, "'haproxy.example.net' is not an address prefix"},

@@ -16,7 +16,6 @@
 #include "../common/array.h"
 #include "../common/name.h"
 #include "config.h"
-#include "word.h"
 
 #define LINE_LEN_MAX 190 /* libinih's buffer has 200 */
 #define NAME_LEN_MAX 48	 /* and 50 for the name of a section or a key */
@@ -275,6 +274,12 @@ static const struct policy_name {
 	[POLICY_V1_MIXED] = {"v1-mixed", yes_no_parse},
 };
 
+int policy_give(struct policy *policy, enum policy_key key, const char *word, char why[WHY_MAX])
+{
+	policy->given |= 1u << key;
+	return policy_names[key].parse(word, &policy->value[key], why);
+}
+
 static void policy_set(struct policy *policy, enum policy_key key, const char *value,
 		       unsigned int line, struct problems *problems)
 {
@@ -286,9 +291,8 @@ static void policy_set(struct policy *policy, enum policy_key key, const char *v
 			    policy->line[key] == line ? "twice" : "before already");
 		return;
 	}
-	policy->given |= 1u << key;
 	policy->line[key] = line;
-	if (policy_names[key].parse(value, &policy->value[key], why))
+	if (policy_give(policy, key, value, why))
 		problem_add(problems, line, 0, "%s: %s", name, why);
 }
 
@@ -406,7 +410,7 @@ int policy_make(const struct policy *given, const struct policy *defaults, struc
 	}
 	*why = NULL;
 	if (value[POLICY_LOCAL] && !value[POLICY_TRANSPARENT])
-		*why = "local goes with transparent: say transparent = yes, or leave local out";
+		*why = "local needs transparent: leave local out, or make the port transparent";
 	else if (value[POLICY_TRANSPARENT] && known & 1u << POLICY_SPLIT && !value[POLICY_SPLIT])
 		*why = "transparent needs a split: a server that is not told of the header must "
 		       "not find it in its stream";

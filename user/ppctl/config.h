@@ -11,6 +11,8 @@
 
 #include <pp/maps.h>
 
+#include "word.h"
+
 #define DEFAULT_CONFIG	"/etc/ppsplit.conf"
 #define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */
 #define SET_NAME_MAX	32
@@ -109,6 +111,8 @@ void section_add_proxies(struct section *section, const char *value, unsigned in
 /* "[ADDRESS:]N[,...]", and options NAME=VALUE after that. */
 void section_add_ports(struct section *section, const char *value, unsigned int line,
 		       struct problems *problems);
+/* Gives @key the value that @word says. Return: 0; or -1, and @why says what is wrong with it. */
+int policy_give(struct policy *policy, enum policy_key key, const char *word, char why[WHY_MAX]);
 /* @given, with what it does not give from @defaults (may be NULL), and from what ppctl has for the
  * rest. Return: 0; or -1, and @why says which do not go together. */
 int policy_make(const struct policy *given, const struct policy *defaults, struct pp_port *policy,

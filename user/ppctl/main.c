@@ -17,10 +17,7 @@
 #include "command.h"
 #include "ppctl.h"
 
-struct options options = {
-	.pin = DEFAULT_PIN,
-	.policy = {.gate_ms = DEFAULT_GATE_MS},
-};
+struct options options = {.pin = DEFAULT_PIN};
 
 static int help_wanted, version_wanted;
 
@@ -91,36 +88,27 @@ static int set_senders(const char *value)
 	return 0;
 }
 
+static int set_policy(enum policy_key key, const char *option, const char *value)
+{
+	char why[WHY_MAX];
+
+	options.policy_given = option;
+	return policy_give(&options.given, key, value, why) ? error("%s: %s", option, why) : 0;
+}
+
 static int set_gate(const char *value)
 {
-	options.policy_given = "--gate";
-	return set_number("--gate", value, 120000, &options.policy.gate_ms);
+	return set_policy(POLICY_GATE, "--gate", value);
 }
 
 static int set_on_bad(const char *value)
 {
-	if (!strcmp(value, "tell"))
-		options.policy.on_bad = PP_ON_BAD_TELL;
-	else if (!strcmp(value, "drop"))
-		options.policy.on_bad = PP_ON_BAD_DROP;
-	else
-		return error("--on-bad: '%s' is neither tell nor drop", value);
-	options.on_bad_given = 1;
-	options.policy_given = "--on-bad";
-	return 0;
+	return set_policy(POLICY_ON_BAD, "--on-bad", value);
 }
 
 static int set_split(const char *value)
 {
-	if (!strcmp(value, "no"))
-		options.policy.split = PP_SPLIT_NO;
-	else if (!strcmp(value, "yes"))
-		options.policy.split = PP_SPLIT_YES;
-	else
-		return error("--split: '%s' is neither yes nor no", value);
-	options.split_given = 1;
-	options.policy_given = "--split";
-	return 0;
+	return set_policy(POLICY_SPLIT, "--split", value);
 }
 
 /* May be given several times. */
@@ -139,44 +127,19 @@ static int set_interfaces(const char *value)
 static int set_transparent(const char *value)
 {
 	(void)value;
-	options.policy.flags |= PP_PORT_TRANSPARENT;
-	options.policy_given = "--transparent";
-	return 0;
+	return set_policy(POLICY_TRANSPARENT, "--transparent", "yes");
 }
 
 static int set_local(const char *value)
 {
 	(void)value;
-	options.policy.flags |= PP_PORT_LOCAL;
-	options.policy_given = "--local";
-	return 0;
-}
-
-/* What goes together, once all options are known. */
-static int complete_policy(void)
-{
-	if (options.policy.flags & PP_PORT_LOCAL && !(options.policy.flags & PP_PORT_TRANSPARENT))
-		return error("--local needs --transparent");
-	if (!(options.policy.flags & PP_PORT_TRANSPARENT))
-		return 0;
-	if (options.split_given && options.policy.split == PP_SPLIT_NO)
-		return error("--transparent needs a split: a server that is not told of the header "
-			     "must not find it in its stream");
-	if (options.on_bad_given && options.policy.on_bad == PP_ON_BAD_TELL)
-		return error(
-			"--transparent goes with --on-bad drop: a server that is not told of the "
-			"header has no use for a bad one");
-	options.policy.on_bad = PP_ON_BAD_DROP;
-	options.policy.split = PP_SPLIT_YES;
-	return 0;
+	return set_policy(POLICY_LOCAL, "--local", "yes");
 }
 
 static int set_v1_mixed(const char *value)
 {
 	(void)value;
-	options.policy.flags |= PP_PORT_V1_MIXED;
-	options.policy_given = "--v1-mixed";
-	return 0;
+	return set_policy(POLICY_V1_MIXED, "--v1-mixed", "yes");
 }
 
 static int set_allow_root_cgroup(const char *value)
@@ -253,8 +216,8 @@ const struct option_entry option_entries[] = {
 	{"transparent", 0, NULL, NULL, set_transparent,
 	 "accept(), getpeername() answer with the origin"},
 	{"local", 0, NULL, NULL, set_local, "getsockname() answers with the header's destination"},
-	{"gate", 0, "MS", NULL, set_gate,
-	 "hold the handshake back for a header, at most so long; 0: not at all (3000)"},
+	{"gate", 0, "TIME", NULL, set_gate,
+	 "hold the handshake back for a header, at most so long; 0: not at all (3s)"},
 	{"on-bad", 0, "tell|drop", "tell drop", set_on_bad,
 	 "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", 0, NULL, NULL, set_v1_mixed,
@@ -487,6 +450,7 @@ static int parse_options(int argc, char **argv, char given[ARRAY_SIZE(option_ent
 {
 	struct option long_options[ARRAY_SIZE(option_entries) + 1] = {0};
 	char letters[ARRAY_SIZE(option_entries) + 2];
+	const char *why;
 	int i, chosen;
 
 	for (i = 1; i < argc; i++) /* so that errors in what follows are JSON already */
@@ -496,7 +460,9 @@ static int parse_options(int argc, char **argv, char given[ARRAY_SIZE(option_ent
 	for (;;) {
 		i = getopt_long(argc, argv, letters, long_options, &chosen);
 		if (i == -1)
-			return complete_policy();
+			return policy_make(&options.given, NULL, &options.policy, &why)
+				       ? error("%s", why)
+				       : 0;
 		if (i == ':')
 			return usage_error("%s needs a value", argv[optind - 1]);
 		if (i == '?')

@@ -33,22 +33,21 @@
 #define JSON_SCHEMA 1
 
 struct options {
-	const char *pin;	/* directory of the pinned maps and links of the set */
-	int pin_given;		/* --pin */
-	const char *set;	/* --set, NULL if not given */
-	const char *sets;	/* with --set: the directory that its sets are in */
-	const char *cgroup;	/* --cgroup, NULL if not given */
-	const char *ports;	/* --port */
-	const char *proxies;	/* --proxy */
-	const char *senders;	/* --proxy-cgroup */
-	const char *clients;	/* --client */
-	const char *states;	/* --state */
-	const char *output;	/* --output */
-	const char *interfaces; /* --interface, NULL if not given */
-	struct pp_port policy;
-	const char *policy_given; /* the last option of it, NULL if none is given */
-	int split_given;	  /* --split */
-	int on_bad_given;	  /* --on-bad */
+	const char *pin;	  /* directory of the pinned maps and links of the set */
+	int pin_given;		  /* --pin */
+	const char *set;	  /* --set, NULL if not given */
+	const char *sets;	  /* with --set: the directory that its sets are in */
+	const char *cgroup;	  /* --cgroup, NULL if not given */
+	const char *ports;	  /* --port */
+	const char *proxies;	  /* --proxy */
+	const char *senders;	  /* --proxy-cgroup */
+	const char *clients;	  /* --client */
+	const char *states;	  /* --state */
+	const char *output;	  /* --output */
+	const char *interfaces;	  /* --interface, NULL if not given */
+	struct policy given;	  /* the policy's options, as they are given */
+	struct pp_port policy;	  /* what they come to */
+	const char *policy_given; /* the last one of them, NULL if none is given */
 	int json;
 	int dry_run;	 /* --dry-run */
 	int names_later; /* 'ppctl apply': what does not exist now may come */
@@ -236,6 +235,7 @@ int configured_write(const struct words *cgroups, const struct words *senders);
 void configured_free(struct configured *configured);
 /* A list of {"kind": "cgroup" or "proxy-cgroup", "name"}: those that do not exist now. */
 struct json_object *configured_missing(void);
+struct json_object *names_missing(const struct words *cgroups, const struct words *senders);
 
 /* Lists the sockets that have a record. */
 #define COUNT_PROGRAM "pp_count"
