@@ -86,6 +86,7 @@ difference() {
 	sort >"$tap_work/expected" <<-SAYS
 		- set two
 		- port 2501 (one)
+		- hooks on lo (one)
 		- proxy 2001:db8::/64 (one)
 		~ port 2502 split no, gate 3000 ms, on-bad tell (one)
 		+ port 2503 split no, gate 500 ms, on-bad tell (one)

@@ -3,6 +3,7 @@
  * ppctl apply: makes the sets below the pin directory what ppsplit.conf says.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,6 @@ struct application {
 	struct words gone; /* of these: no section names them */
 	struct job *jobs;
 	struct json_object *changes;
-	int draining;
 };
 
 static int has_word(const struct words *words, const char *text)
@@ -70,13 +70,52 @@ static int find_sets(struct application *application)
 	return result;
 }
 
-static void list_line(struct application *application, char sign, const char *what, const char *set)
+static void list_line(struct application *application, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void list_line(struct application *application, const char *format, ...)
 {
+	va_list arguments;
 	char line[256];
 
-	snprintf(line, sizeof(line), "%c %s%s%s%s", sign, what, sign == '~' ? " (" : " ", set,
-		 sign == '~' ? ")" : "");
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
 	json_object_array_add(application->changes, json_object_new_string(line));
+}
+
+/* What becomes of the set as a whole. */
+static void list_state(struct application *application, const struct job *job)
+{
+	const char *name = job->wanted->name;
+
+	if (job->state == SET_REST || job->state == SET_LOST)
+		list_line(application, "- what is left of the set %s", name);
+	if (job->state != SET_THERE)
+		list_line(application, "+ set %s", name);
+	if (job->going_down)
+		list_line(application, "~ going down no more (%s)", name);
+	if (job->broken)
+		list_line(application, "~ a change that was broken off (%s)", name);
+	if (job->of_another)
+		list_line(application, "~ programs of another build (%s)", name);
+	else if (job->unpinned)
+		list_line(application, "~ programs that are not pinned any more (%s)", name);
+}
+
+static int plan_gone(struct application *application, const char *pin)
+{
+	const char *name = set_name(application, pin);
+	size_t left;
+
+	options.pin = pin;
+	if (pin_check() || version_check() || drain_left(&left))
+		return -1;
+	if (left)
+		list_line(application, "- set %s, which waits for connections: %zu", name, left);
+	else
+		list_line(application, "- set %s", name);
+	return 0;
 }
 
 static int plan_all(struct application *application)
@@ -95,9 +134,7 @@ static int plan_all(struct application *application)
 		section_add_words(&others, application->pins.word[i].text, 0, "", &problems);
 	for (i = 0; i < application->gone.count; i++) {
 		section_add_words(&others, application->gone.word[i].text, 0, "", &problems);
-		options.pin = application->gone.word[i].text;
-		result |= pin_check() || version_check();
-		list_line(application, '-', "set", set_name(application, options.pin));
+		result |= plan_gone(application, application->gone.word[i].text);
 	}
 	for (i = 0; i < application->config.count && !result; i++) {
 		job = &application->jobs[i];
@@ -107,10 +144,7 @@ static int plan_all(struct application *application)
 		result = engine_plan(job, &others);
 		if (result)
 			break;
-		if (job->state != SET_THERE)
-			list_line(application, '+', "set", job->wanted->name);
-		else if (!build_is_same())
-			list_line(application, '~', "programs of another build", job->wanted->name);
+		list_state(application, job);
 		plan_list(&job->plan, job->wanted->name, application->changes);
 	}
 	problems_free(&problems);
@@ -129,34 +163,27 @@ static int remove_gone(struct application *application)
 		result = drain_remove();
 		if (result < 0)
 			return -1;
-		application->draining |= result;
 	}
 	return 0;
 }
 
-static void say_missing(struct application *application, struct json_object *all)
+static void say_missing(const struct section *section, struct json_object *all)
 {
-	struct json_object *list, *one;
-	size_t i, k;
+	struct json_object *list = names_missing(&section->cgroups, &section->senders), *one;
+	size_t i;
 
-	for (i = 0; i < application->config.count; i++) {
-		options.pin = application->pins.word[i].text;
-		list = configured_missing();
-		for (k = 0; k < json_object_array_length(list); k++) {
-			one = json_object_array_get_idx(list, k);
-			json_object_object_add(
-				one, "set",
-				json_object_new_string(application->config.sections[i].name));
-			json_object_array_add(all, json_object_get(one));
-			if (!options.json)
-				warn("[serve %s]: %s %s does not exist: 'ppctl apply' again when "
-				     "it does, as in ExecStartPre= of its unit",
-				     application->config.sections[i].name,
-				     json_object_get_string(json_object_object_get(one, "kind")),
-				     json_object_get_string(json_object_object_get(one, "name")));
-		}
-		json_object_put(list);
+	for (i = 0; i < json_object_array_length(list); i++) {
+		one = json_object_array_get_idx(list, i);
+		json_object_object_add(one, "set", json_object_new_string(section->name));
+		json_object_array_add(all, json_object_get(one));
+		if (!options.json)
+			warn("[serve %s]: %s %s does not exist: 'ppctl apply' again when it does, "
+			     "as in ExecStartPre= of its unit",
+			     section->name,
+			     json_object_get_string(json_object_object_get(one, "kind")),
+			     json_object_get_string(json_object_object_get(one, "name")));
 	}
+	json_object_put(list);
 }
 
 static void report(struct application *application)
@@ -167,8 +194,8 @@ static void report(struct application *application)
 	for (i = 0; !options.json && i < json_object_array_length(application->changes); i++)
 		printf("%s\n",
 		       json_object_get_string(json_object_array_get_idx(application->changes, i)));
-	if (!options.dry_run)
-		say_missing(application, missing);
+	for (i = 0; i < application->config.count; i++)
+		say_missing(&application->config.sections[i], missing);
 	json_object_object_add(object, "dry_run", json_object_new_boolean(options.dry_run));
 	json_object_object_add(object, "changes", json_object_get(application->changes));
 	json_object_object_add(object, "missing", missing);

@@ -106,15 +106,24 @@ static void add_missing(struct json_object *list, const char *kind, const struct
 	}
 }
 
-struct json_object *configured_missing(void)
+struct json_object *names_missing(const struct words *cgroups, const struct words *senders)
 {
 	struct json_object *list = json_object_new_array();
-	struct configured configured;
 
-	if (!configured_read(&configured)) {
-		add_missing(list, KIND_CGROUP, &configured.cgroups);
-		add_missing(list, KIND_SENDER, &configured.senders);
-	}
+	add_missing(list, KIND_CGROUP, cgroups);
+	add_missing(list, KIND_SENDER, senders);
+	return list;
+}
+
+struct json_object *configured_missing(void)
+{
+	struct configured configured;
+	struct json_object *list;
+
+	if (configured_read(&configured))
+		list = json_object_new_array();
+	else
+		list = names_missing(&configured.cgroups, &configured.senders);
 	configured_free(&configured);
 	return list;
 }

@@ -216,13 +216,15 @@ int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port
 	return 0;
 }
 
-int drain_port_del(int map, const struct pp_port_key *port)
+int drain_port_del(int map, const struct pp_port_key *port, size_t *waits_for)
 {
 	struct translated_list list;
 	char text[ENDPOINT_TEXT_MAX];
 	struct pp_port policy;
 	size_t left;
 
+	if (waits_for)
+		*waits_for = 0;
 	port_text(port, text);
 	if (port_get(map, port, &policy))
 		return error("port %s is not served (ppctl port list)", text);
@@ -236,12 +238,10 @@ int drain_port_del(int map, const struct pp_port_key *port)
 	if (translated_read(&list))
 		return -1;
 	left = translated_on(&list, map, port);
-	if (left)
-		say("port %s drains: connections left whose header was taken out: %zu (ppctl "
-		    "status)",
-		    text, left);
-	else
+	if (!left)
 		finish_port(map, port, &policy, &list);
+	if (waits_for)
+		*waits_for = left;
 	translated_free(&list);
 	detach_unneeded(map);
 	return 0;

@@ -24,8 +24,11 @@ int drain_take_back(int *taken);
 int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port *wanted);
 /* down.c: removes the set at options.pin. Return: 0; 1: when its connections are gone; or -1. */
 int drain_remove(void);
-/* Removes @port, at once or when it has drained. */
-int drain_port_del(int map, const struct pp_port_key *port);
+/* How many connections keep it from being removed at once. Changes nothing. Return: 0, or -1. */
+int drain_left(size_t *left);
+/* Removes @port, at once or when it has drained. @left: receives how many connections it waits for;
+ * or NULL. */
+int drain_port_del(int map, const struct pp_port_key *port, size_t *left);
 
 /* Sets the whole set going down: all ports drain. @list: receives the connections that are left; a
  * header that was on its way meanwhile has its socket after that. After 0, free it. Return: 0, or

@@ -137,6 +137,30 @@ static int check_cgroups_that_go(const struct plan *plan)
 		     cgroup, left);
 }
 
+static int programs_are_pinned(void)
+{
+	size_t i;
+
+	for (i = 0; cgroup_program(i); i++) {
+		if (!pin_exists("progs", cgroup_program(i)))
+			return 0;
+	}
+	return 1;
+}
+
+/* What is left of a set is removed first: all that is wanted is to come. */
+static int plan_from_nothing(struct job *job)
+{
+	char nowhere[PATH_MAX];
+	int result;
+
+	snprintf(nowhere, sizeof(nowhere), "%s/none", job->pin);
+	options.pin = nowhere;
+	result = plan_make(job->wanted, job->exact, &job->plan);
+	options.pin = job->pin;
+	return result;
+}
+
 int engine_plan(struct job *job, const struct words *ignored)
 {
 	options.pin = job->pin;
@@ -147,11 +171,17 @@ int engine_plan(struct job *job, const struct words *ignored)
 		return error("a list of the set at %s is gone from %s/maps: 'ppctl down' removes "
 			     "the rest, then 'ppctl up' with all options makes it anew",
 			     options.pin, options.pin);
-	job->broken = job->state == SET_THERE && set_is_broken();
-	if (check_other_sets(job->wanted, ignored) || section_of_set(&job->before) ||
-	    plan_make(job->wanted, job->exact, &job->plan))
+	if (check_other_sets(job->wanted, ignored) || section_of_set(&job->before))
 		return -1;
-	return job->state == SET_THERE ? check_cgroups_that_go(&job->plan) : 0;
+	if (job->state != SET_THERE)
+		return plan_from_nothing(job);
+	job->broken = set_is_broken();
+	job->going_down = drain_is_down();
+	job->of_another = !build_is_same();
+	job->unpinned = !programs_are_pinned();
+	return plan_make(job->wanted, job->exact, &job->plan) || check_cgroups_that_go(&job->plan)
+		       ? -1
+		       : 0;
 }
 
 static int set_flag(__u32 flag, int on)
@@ -187,22 +217,11 @@ static int note_names(const struct section *wanted, int exact)
 	return result;
 }
 
-static int programs_are_pinned(void)
-{
-	size_t i;
-
-	for (i = 0; cgroup_program(i); i++) {
-		if (!pin_exists("progs", cgroup_program(i)))
-			return 0;
-	}
-	return 1;
-}
-
 /* Is there anything to do? Hooks that are missing are looked for in any case. */
 static int is_due(const struct job *job)
 {
-	return job->plan.count || job->state != SET_THERE || job->broken || drain_is_down() ||
-	       !build_is_same() || !programs_are_pinned();
+	return plan_first(&job->plan) || job->state != SET_THERE || job->broken ||
+	       job->going_down || job->of_another || job->unpinned;
 }
 
 /* A set of this build, marked, and not going down. */
@@ -247,7 +266,7 @@ static int add(struct job *job)
 	return job->opened ? plan_add(&job->plan) : 0;
 }
 
-/* Interfaces may have come, and hooks may have gone. */
+/* Interfaces may have come, and hooks may have gone; or the last port with a split has. */
 static int look_at_interfaces(void)
 {
 	int map = pin_open_map(MAP_PORTS), result = 0;
@@ -256,6 +275,8 @@ static int look_at_interfaces(void)
 		return -1;
 	if (ports_have_split(map))
 		result = interfaces_attach();
+	else
+		interfaces_detach();
 	close(map);
 	return result;
 }
@@ -274,19 +295,16 @@ static int follow_senders(void)
 /* Is the set what it was to be? */
 static int verify(const struct job *job)
 {
-	struct json_object *list;
+	const struct change *first;
 	struct plan left;
 	int result = 0;
 
 	if (plan_make(job->wanted, job->exact, &left))
 		return -1;
-	if (left.count) {
-		list = json_object_new_array();
-		plan_list(&left, "", list);
-		result = error("the set at %s is not what it was to be: %s", options.pin,
-			       json_object_get_string(json_object_array_get_idx(list, 0)));
-		json_object_put(list);
-	}
+	first = plan_first(&left);
+	if (first)
+		result = error("the set at %s is not what it was to be: %c %s", options.pin,
+			       first->sign, first->text);
 	plan_free(&left);
 	return result;
 }

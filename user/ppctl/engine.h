@@ -30,7 +30,11 @@ struct job {
 	struct plan plan;
 	struct section before;
 	enum set_state state;
-	int opened, broken, again, taken_back, replaced;
+	int broken;	/* an earlier change was broken off */
+	int going_down; /* 'ppctl down' waits for connections */
+	int of_another; /* its programs are of another build */
+	int unpinned;	/* pins of its programs are gone */
+	int opened, taken_back, replaced;
 };
 
 /* Finds what is to be changed, and what stands against it. Changes nothing. @ignored: sets that

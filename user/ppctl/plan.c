@@ -24,7 +24,7 @@
 
 static const char *const kind_names[] = {
 	[CHANGE_PROXY] = "proxy",   [CHANGE_SENDER] = "proxy-cgroup", [CHANGE_PORT] = "port",
-	[CHANGE_CGROUP] = "cgroup", [CHANGE_INTERFACE] = "interface",
+	[CHANGE_CGROUP] = "cgroup", [CHANGE_INTERFACE] = "interface", [CHANGE_HOOKS] = "hooks",
 };
 
 void plan_free(struct plan *plan)
@@ -39,12 +39,8 @@ void plan_free(struct plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-/* Return: the new change; or NULL after an error. */
-static struct change *add_change(struct plan *plan, char sign, enum change_kind kind,
-				 const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static struct change *add_change(struct plan *plan, char sign, enum change_kind kind,
-				 const char *format, ...)
+struct change *plan_add_change(struct plan *plan, char sign, enum change_kind kind,
+			       const char *format, ...)
 {
 	struct change *grown = array_grow(plan->change, plan->count, 1, sizeof(*grown)), *change;
 	va_list arguments;
@@ -97,8 +93,33 @@ static int plan_port(struct plan *plan, char sign, const struct pp_port_key *por
 
 	policy_text(policy, text);
 	port_text(port, name);
-	change = sign == '-' ? add_change(plan, sign, CHANGE_PORT, "%s", name)
-			     : add_change(plan, sign, CHANGE_PORT, "%s %s", name, text);
+	change = plan_add_change(plan, sign, CHANGE_PORT, "%s %s", name, text);
+	if (!change)
+		return -1;
+	change->port = *port;
+	change->policy = *policy;
+	return 0;
+}
+
+/* One that drains goes when its connections are gone. */
+static int plan_port_away(struct plan *plan, int map, const struct pp_port_key *port,
+			  const struct pp_port *policy)
+{
+	struct translated_list list = {};
+	char name[ENDPOINT_TEXT_MAX];
+	struct change *change;
+	size_t left = 0;
+
+	if (policy_translates(policy)) {
+		if (translated_read(&list))
+			return -1;
+		left = translated_on(&list, map, port);
+		translated_free(&list);
+	}
+	port_text(port, name);
+	change = left ? plan_add_change(plan, '-', CHANGE_PORT,
+					"%s, which waits for connections: %zu", name, left)
+		      : plan_add_change(plan, '-', CHANGE_PORT, "%s", name);
 	if (!change)
 		return -1;
 	change->port = *port;
@@ -164,7 +185,7 @@ static int plan_ports(const struct section *wanted, int exact, struct plan *plan
 			continue;
 		occupied += !exact || !is_served(&policy);
 		if (exact && is_served(&policy))
-			result = plan_port(plan, '-', &keys[i], &policy);
+			result = plan_port_away(plan, map, &keys[i], &policy);
 	}
 	if (occupied + wanted->port_count > SET_PORTS_MAX)
 		result = error("%s has room for %d ports: %zu are there or drain, and these are "
@@ -188,7 +209,7 @@ static int plan_proxy(struct plan *plan, char sign, const struct pp_prefix *key,
 
 	prefix_from_mapped(&prefix, key->address, key->length);
 	prefix_text(&prefix, text);
-	change = add_change(plan, sign, CHANGE_PROXY, "%s", text);
+	change = plan_add_change(plan, sign, CHANGE_PROXY, "%s", text);
 	if (!change)
 		return -1;
 	change->key = *key;
@@ -266,8 +287,8 @@ static int has_cgroup(const struct words *words, uint64_t id)
 static int plan_cgroup(struct plan *plan, char sign, enum change_kind kind, const char *name,
 		       const char *path, uint64_t id)
 {
-	struct change *change = add_change(plan, sign, kind, "%s%s", name,
-					   path || sign == '-' ? "" : ", when it exists");
+	struct change *change = plan_add_change(plan, sign, kind, "%s%s", name,
+						path || sign == '-' ? "" : ", when it exists");
 
 	if (!change)
 		return -1;
@@ -413,7 +434,7 @@ static int plan_cgroups(const struct section *wanted, int exact, struct plan *pl
 
 static int plan_interface(struct plan *plan, char sign, const char *name)
 {
-	struct change *change = add_change(plan, sign, CHANGE_INTERFACE, "%s", name);
+	struct change *change = plan_add_change(plan, sign, CHANGE_INTERFACE, "%s", name);
 
 	return change ? set_path(change, name) : -1;
 }
@@ -455,11 +476,23 @@ int plan_make(const struct section *wanted, int exact, struct plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
 	if (plan_interfaces(wanted, exact, plan) || plan_ports(wanted, exact, plan) ||
-	    plan_cgroups(wanted, exact, plan) || plan_proxies(wanted, exact, plan)) {
+	    plan_cgroups(wanted, exact, plan) || plan_proxies(wanted, exact, plan) ||
+	    (exact && plan_hooks(wanted, plan))) {
 		plan_free(plan);
 		return -1;
 	}
 	return 0;
+}
+
+const struct change *plan_first(const struct plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < plan->count; i++) {
+		if (plan->change[i].kind != CHANGE_HOOKS)
+			return &plan->change[i];
+	}
+	return NULL;
 }
 
 void plan_list(const struct plan *plan, const char *set, struct json_object *list)
@@ -508,7 +541,7 @@ static int delete_port(const struct change *change)
 
 	if (map < 0)
 		return -1;
-	result = drain_port_del(map, &change->port);
+	result = drain_port_del(map, &change->port, NULL);
 	close(map);
 	return result;
 }
@@ -574,8 +607,9 @@ static int take_away(const struct change *change)
 		return delete_port(change);
 	case CHANGE_CGROUP:
 		return change->cgroup ? cgroup_programs_detach(change->cgroup) : 0;
-	case CHANGE_INTERFACE:
-		break; /* with those that come */
+	case CHANGE_INTERFACE: /* with those that come */
+	case CHANGE_HOOKS:
+		break;
 	}
 	return 0;
 }
@@ -593,6 +627,8 @@ static int put(const struct change *change)
 		return change->path ? cgroup_programs_attach(change->path) : 0;
 	case CHANGE_INTERFACE:
 		return put_interface(change);
+	case CHANGE_HOOKS:
+		break;
 	}
 	return 0;
 }

@@ -59,9 +59,17 @@ static int port_is_there(int map, const char *word, struct pp_port *policy)
 
 static int port_del(int map, const char *word)
 {
+	char text[ENDPOINT_TEXT_MAX];
 	struct pp_port_key key;
+	size_t left;
 
-	return parse(word, &key) ? -1 : drain_port_del(map, &key);
+	if (parse(word, &key) || drain_port_del(map, &key, &left))
+		return -1;
+	if (left)
+		say("port %s drains: connections left whose header was taken out: %zu (ppctl "
+		    "status)",
+		    port_text(&key, text), left);
+	return 0;
 }
 
 static int port_restore(int map, const char *word, const struct pp_port *policy)
