@@ -223,7 +223,8 @@ static int gate_unrecorded(struct __sk_buff *skb, struct bpf_sock *sk)
 
 	if (!policy)
 		return PASS;
-	event_of_first(skb, sk);
+	if (!(policy->flags & PP_PORT_DRAINING)) /* where nobody is believed */
+		event_of_first(skb, sk);
 	/* On a port that drains it is a new connection, which is not served; but what pp_in has
 	 * translated is of one that got no record for want of memory. */
 	if (!has_translated(policy) || (!splits(policy) && !went_in(skb)))

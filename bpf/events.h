@@ -12,6 +12,7 @@
 #include "connection.h"
 #include "maps.h"
 #include "peers.h"
+#include "policy.h"
 #include "segment.h"
 
 /* Does anybody listen? A monitor that was killed stops raising the deadline. */
@@ -139,10 +140,11 @@ static int begins_like_header(struct __sk_buff *skb, const struct segment *segme
 	return is_v1 || is_v2;
 }
 
-/* The first bytes of a peer that is not marked. */
+/* The first bytes of a connection that is no proxy's. A marked peer has such ones, too: they are
+ * older than its mark, or than the programs. */
 static __noinline int event_of_stranger(struct __sk_buff *skb, const struct segment *segment)
 {
-	if (!segment || !begins_like_header(skb, segment))
+	if (!segment || !begins_like_header(skb, segment) || is_marked(segment->source))
 		return 0;
 	peer_note(&pp_unmarked, segment->source, segment->destination_port, PP_EVENT_UNMARKED, 0);
 	return event_of_segment(skb, segment, NULL, PP_EVENT_UNMARKED, 0);

@@ -442,8 +442,10 @@ int pp_getsockopt(struct bpf_sockopt *ctx)
 	switch (option) {
 	case PP_ORIGIN:
 	case PP_TAKE:
-		if (socket)
+		if (socket && !socket->asked) {
 			socket->asked = 1;
+			count(PP_STAT_ASKED);
+		}
 		return answer_record(ctx, sk, socket);
 	case PP_TLVS:
 		return answer_header(ctx, sk, socket, 1, 0);

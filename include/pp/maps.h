@@ -256,6 +256,7 @@ enum pp_stat {
 	PP_STAT_UNCONFIRMED = 25, /* connections of proxy cgroups to ports that are not served */
 	PP_STAT_FORWARDED_FULL = 26, /* split: no room in pp_forwarded, refused */
 	PP_STAT_UNSERVED = 27,	     /* split: to listeners outside of the cgroup, reset */
+	PP_STAT_ASKED = 28,	     /* connections whose origin somebody has asked for */
 	PP_STAT_BAD = 32,	     /* PP_STAT_BAD + enum pp_reason: bad headers by reason */
 	PP_STAT_COUNT = 64,
 };

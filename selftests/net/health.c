@@ -189,6 +189,37 @@ static void origin_asked(void)
 	assert_origin(split_link.server, LINE_ORIGIN);
 }
 
+static void peek_connection(void)
+{
+	all_is_well();
+	split_link.client = connect_to(PROXY, SERVER, 2525);
+	send_text(split_link.client, LINE);
+	split_link.server = accept_within(listener, SOON_MS);
+	assert_true(split_link.server >= 0);
+}
+
+static void peek_unasked(void)
+{
+	peek_connection();
+	sleep(7);
+}
+
+/* Servers that do not understand the header close soon. */
+static void peek_never_asked(void)
+{
+	peek_connection();
+	close_link(&split_link);
+	split_link.client = -1;
+}
+
+static void peek_asked(void)
+{
+	peek_connection();
+	assert_origin(split_link.server, LINE_ORIGIN);
+	close_link(&split_link);
+	split_link.client = -1;
+}
+
 static void port_draining(void)
 {
 	split_connection();
@@ -264,6 +295,13 @@ static const struct situation {
 	 "  the server on port 2525 asks for no origin, and takes the proxy for its client: "
 	 "'ppctl port add 2525 --transparent'"},
 	{"origin_asked", origin_asked, 0, "pp: serving ports 2525: 1 connections\n", NULL},
+	{"peek_unasked", peek_unasked, 1,
+	 "pp: degraded: the server on port 2525 asks for no origin",
+	 "  the server on port 2525 asks for no origin, and finds the header in its stream: "
+	 "'ppctl port add 2525 --transparent'"},
+	{"peek_never_asked", peek_never_asked, 1, "pp: degraded: no server has asked for an origin",
+	 "  no server has asked for an origin, of 1 connections with a header: 'ppctl port add"},
+	{"peek_asked", peek_asked, 0, "pp: serving ports 2525: ", NULL},
 	{"port_draining", port_draining, 0, "pp: serving ports 2525, 2526: 1 connections\n",
 	 "  port 2525 is served no more, and 1 connections with a split are left: wait, or"},
 	{"going_down", going_down, 2, "pp: down: it is going down",

@@ -144,6 +144,43 @@ static void outsiders_and_strangers_are_told_where_there_is_a_proxy_cgroup(void 
 	run(0, PPCTL "proxy-cgroup del $LAB_OUTSIDE");
 }
 
+/* @source begins with a header, and no line names it. A stranger's, after it, does. */
+static void tells_nothing_of(const char *source, int client, int listener)
+{
+	send_text(client, LINE);
+	await_acknowledged(client);
+	tells(OTHER, PORT, LINE, "unmarked", "127.0.0.3 sends PROXY headers to port ");
+	run(0, "! grep ' %s:' " SAID, source);
+	close_both(client, listener);
+}
+
+static void a_marked_proxy_is_not_called_unmarked(void **state)
+{
+	int listener = listen_on(SERVER, OPEN), client = connect_to("127.0.0.4", SERVER, OPEN);
+	struct link link;
+	pid_t child;
+
+	(void)state;
+	/* a connection that is older than the mark */
+	run(0, PPCTL "proxy add 127.0.0.4");
+	child = monitor(NULL);
+	tells_nothing_of("127.0.0.4", client, listener);
+	stop(child);
+	run(0, PPCTL "proxy del 127.0.0.4");
+
+	/* a port that drains */
+	listener = listen_on(SERVER, SPLIT);
+	link.client = connect_to(PROXY, SERVER, SPLIT);
+	link.server = accept_line(listener, link.client);
+	run(0, PPCTL "port del %d", SPLIT);
+	child = monitor(NULL);
+	client = connect_to(PROXY, SERVER, SPLIT);
+	tells_nothing_of(PROXY, client, listener);
+	stop(child);
+	close_link(&link);
+	run(0, PPCTL "port add %d --split yes --on-bad drop --gate 900", SPLIT);
+}
+
 static void json_is_one_object_a_line(void **state)
 {
 	int listener = listen_on(SERVER, OPEN), client;
@@ -243,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_becomes_of_a_connection_is_told),
 		cmocka_unit_test(outsiders_and_strangers_are_told_where_there_is_a_proxy_cgroup),
+		cmocka_unit_test(a_marked_proxy_is_not_called_unmarked),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(two_at_once_are_refused_by_name),
 		cmocka_unit_test(a_killed_monitor_costs_nothing_after_two_seconds),

@@ -209,6 +209,8 @@ static int has_listener(struct json_object *set, struct json_object *port,
 	return found;
 }
 
+#define UNASKED "origin-unasked"
+
 static void judge_unasked(struct json_object *set, struct json_object *port)
 {
 	struct json_object *figures = NULL;
@@ -225,14 +227,49 @@ static void judge_unasked(struct json_object *set, struct json_object *port)
 		figures = NULL;
 	}
 	unasked = figures ? number_of(figures, "unasked") : 0;
-	if (!unasked || number_of(figures, "asked") || !is_true(port, "split") ||
-	    is_true(port, "transparent"))
+	if (!unasked || number_of(figures, "asked") || is_true(port, "transparent"))
 		return;
 	snprintf(remedy, sizeof(remedy),
 		 "'ppctl port add %s --transparent', unless it is to call pp_lookup()", name);
-	add_finding(set, HEALTH_DEGRADED, "origin-unasked", remedy,
-		    "the server on port %s asks for no origin, and takes the proxy for its client",
-		    name);
+	add_finding(set, HEALTH_DEGRADED, UNASKED, remedy,
+		    "the server on port %s asks for no origin, and %s", name,
+		    is_true(port, "split") ? "takes the proxy for its client"
+					   : "finds the header in its stream");
+}
+
+static int has_finding(struct json_object *set, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < length_of(set, "findings"); i++) {
+		if (!strcmp(string_of(entry_of(set, "findings", i), "finding"), name))
+			return 1;
+	}
+	return 0;
+}
+
+/* The same of connections that did not live for long. Of those that live a server may ask still. */
+static void judge_never_asked(struct json_object *set)
+{
+	struct json_object *counters = value_of(set, "counters");
+	int64_t accepted = number_of(counters, "v1") + number_of(counters, "v2") -
+			   number_of(counters, "local");
+	size_t i;
+
+	if (number_of(counters, "asked") || has_finding(set, UNASKED))
+		return;
+	for (i = 0; i < length_of(value_of(set, "connections"), "by_port"); i++)
+		accepted -=
+			number_of(entry_of(value_of(set, "connections"), "by_port", i), "valid");
+	for (i = 0; i < length_of(set, "ports"); i++) {
+		if (is_true(entry_of(set, "ports", i), "transparent"))
+			return;
+	}
+	if (accepted > 0)
+		add_finding(set, HEALTH_DEGRADED, UNASKED,
+			    "'ppctl port add PORT --transparent', unless it is to call pp_lookup()",
+			    "no server has asked for an origin, of %lld connections with a header",
+			    (long long)accepted);
 }
 
 static void judge_port(struct json_object *set, struct json_object *port)
@@ -418,6 +455,7 @@ enum health health_judge(struct json_object *set)
 	judge_senders(set);
 	for (i = 0; i < length_of(set, "ports"); i++)
 		judge_port(set, entry_of(set, "ports", i));
+	judge_never_asked(set);
 	judge_interfaces(set);
 	if (is_true(set, "unseen_namespaces"))
 		add_finding(set, NOTE, "namespaces-unseen", "call ppctl as root",

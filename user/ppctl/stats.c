@@ -40,6 +40,7 @@ static const struct counter_name {
 	 "forwarded connections reset: no room in pp_forwarded"},
 	{PP_STAT_FOREIGN, "foreign", "addresses that do not fit their socket: 192.0.0.8"},
 	{PP_STAT_FROM_SENDER, "from_sender", "records that came from the sending side"},
+	{PP_STAT_ASKED, "asked", "connections whose origin a server has asked for"},
 	{PP_STAT_OUTSIDERS, "outsiders", "segments of processes outside of the proxies' cgroups"},
 	{PP_STAT_NO_MEMORY, "no_memory", "records that could not be stored"},
 	{PP_STAT_SENDERS, "senders", "sending side: connections of proxy cgroups"},
