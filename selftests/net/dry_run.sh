@@ -28,7 +28,7 @@ base() {
 state() {
 	{
 		find "$LAB_BPFFS" | sort
-		$ppctl --pin "$pin" status -v --json | sed '/"counters":{/,/}/d; /"run_\(count\|time_ns\)"/d'
+		$ppctl --pin "$pin" status -v --json | sed '/"counters":{/,/}/d; /"run_\(count\|time_ns\)"/d; /"unasked":/d'
 		for one in "$pin"/*; do
 			[ -d "$one" ] && $ppctl --pin "$one" proxy list --json 2>&1
 		done
