@@ -155,7 +155,7 @@ INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
 	$(call files,644,$(BASH_COMPLETIONS),user/ppctl/completion/ppctl) \
 	$(call files,644,$(ZSH_COMPLETIONS),user/ppctl/completion/_ppctl) \
 	$(call files,644,$(PREFIX)/share/doc/ppsplit,CHANGELOG.md docs/ppsplit.conf \
-		docs/alerts.yml $(wildcard docs/*.md))
+		docs/alerts.yml docs/dashboard.json $(wildcard docs/*.md))
 INSTALLED_PPMTA = $(call files,755,$(PREFIX)/sbin,$(PPMTA)) \
 	$(call files,644,$(UNITDIR),$(PPMTA_UNITS)) \
 	$(call man,$(PPMTA_PAGES))
@@ -196,9 +196,9 @@ uninstall:
 deb:
 	$(Q)scripts/deb $(BUILD)/deb
 
-## clean: remove what was built (what was downloaded stays: build/vm, build/servers, build/roots)
+## clean: remove what was built (what was downloaded stays: build/vm, servers, programs, roots)
 clean:
-	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name servers ! -name roots -exec rm -rf {} + 2>/dev/null || true
+	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name servers ! -name programs ! -name roots -exec rm -rf {} + 2>/dev/null || true
 
 ## help: this list
 help:

@@ -49,7 +49,7 @@ check the_checker_finds_mistakes checker
 
 # prometheus_agrees FILE
 prometheus_agrees() {
-	promtool check metrics <"$1"
+	$promtool check metrics <"$1"
 }
 
 nothing_up() {
@@ -78,9 +78,24 @@ one_set() {
 	$ppctl metrics --set other >"$said" && well_formed "$said" && ! grep -q 'set="pp"' "$said"
 }
 check one_set_alone one_set
-if command -v promtool >/dev/null; then
+promtool=build/programs/usr/bin/promtool
+[ -x $promtool ] || promtool=$(command -v promtool)
+# what Grafana would ask, as rules; of its variables it puts in the values
+dashboard() {
+	perl -MJSON::PP -0777 -ne 'print "groups:\n- name: dashboard\n  rules:\n";
+		for my $panel (@{decode_json($_)->{panels}}) {
+			for (map { $_->{expr} } @{$panel->{targets}}) {
+				s/\$__rate_interval/5m/g;
+				print "  - record: one\n    expr: ", JSON::PP->new->allow_nonref->encode($_), "\n";
+			}
+		}' docs/dashboard.json >"$tap_work/dashboard.yml" &&
+		[ "$(grep -c expr "$tap_work/dashboard.yml")" -gt 20 ] && $promtool check rules "$tap_work/dashboard.yml"
+}
+if [ -n "$promtool" ]; then
 	check promtool_finds_no_mistake prometheus_agrees "$said"
-	check promtool_takes_the_alerts promtool check rules docs/alerts.yml
+	check promtool_takes_the_alerts $promtool check rules docs/alerts.yml
+	check each_alert_fires_when_it_is_to $promtool test rules selftests/programs/alerts.yml
+	check promtool_takes_the_dashboards_expressions dashboard
 else
 	echo "ok - promtool_finds_no_mistake # SKIP there is no promtool (Debian: prometheus)"
 fi
@@ -101,13 +116,14 @@ check every_counter_is_there every_counter
 alerts_and_page() {
 	$ppctl metrics >"$said"
 	sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' "$said" | sort >"$tap_work/names"
-	grep -oh 'ppsplit_[a-z0-9_]*' docs/alerts.yml docs/dashboard.json 2>/dev/null | sort -u >"$tap_work/used"
-	[ "$(wc -l <"$tap_work/used")" -gt 5 ] || return 1
-	comm -13 "$tap_work/names" "$tap_work/used" | grep . && return 1
+	for file in docs/alerts.yml docs/dashboard.json; do
+		grep -oh 'ppsplit_[a-z0-9_]*' $file | sort -u >"$tap_work/used"
+		[ "$(wc -l <"$tap_work/used")" -gt 5 ] && ! comm -13 "$tap_work/names" "$tap_work/used" | grep . || return 1
+	done
 	grep -o '^| `ppsplit_[a-z_]*`' docs/metrics.md | tr -d '|` ' | sort >"$tap_work/page"
 	! comm -13 "$tap_work/names" "$tap_work/page" | grep .
 }
-[ ! -e docs/alerts.yml ] || check alerts_and_the_page_name_metrics_that_there_are alerts_and_page
+check alerts_dashboard_and_page_name_metrics_that_there_are alerts_and_page
 
 file() {
 	file=$tap_work/ppsplit.prom
