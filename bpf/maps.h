@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only *
+ * Sizes are those for 16,384 connections at once, and ppctl changes those that depend on that
+ * number (build.c): most of a set's memory is in pp_flows.
+ */
 /*
  * The maps, which ppctl, or bpftool's pinmaps, pins under /sys/fs/bpf/pp/maps/. Keys and values
  * that ppctl knows are in include/pp/maps.h, the others here. Two are elsewhere, with their values:
@@ -143,7 +146,7 @@ struct {
  * which have no storage, and headers in pieces, before there is a socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, struct pp_connection_key);
 	__type(value, struct pp_flow);
 } pp_flows SEC(".maps");
@@ -168,7 +171,7 @@ struct pp_split_note {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 2048);
 	__type(key, struct pp_split_note_key);
 	__type(value, struct pp_split_note);
 } pp_handovers SEC(".maps");
@@ -180,7 +183,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
-	__uint(max_entries, 2048);
+	__uint(max_entries, 512);
 	__type(key, struct pp_connection_key);
 	__type(value, struct pp_extra);
 } pp_pieces SEC(".maps");
@@ -188,7 +191,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(map_flags, BPF_F_NO_COMMON_LRU);
-	__uint(max_entries, 256);
+	__uint(max_entries, 64);
 	__type(key, struct pp_connection_key);
 	__type(value, struct pp_large);
 } pp_large_pieces SEC(".maps");
@@ -220,7 +223,7 @@ struct pp_syn_key {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 2048);
 	__type(key, struct pp_syn_key);
 	__type(value, __u64);
 } pp_syns SEC(".maps");
@@ -234,7 +237,7 @@ struct pp_synack {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 2048);
 	__type(key, struct pp_connection_key);
 	__type(value, struct pp_synack);
 } pp_synacks SEC(".maps");
@@ -285,7 +288,7 @@ struct {
  * 6.18.14 and others). */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__type(key, __u64);
 	__type(value, __u64);
 } pp_senders SEC(".maps");

@@ -129,4 +129,24 @@ full() {
 	$up && unchanged $up --port 2800 --proxy "${many#,}" && says "$tap_work/said" 'pp_proxies is full' && $ppctl down
 }
 check an_up_that_finds_a_list_full_is_undone full
+entries() {
+	bpftool -j map show pinned "$pin/maps/$1" | sed 's/.*"max_entries":\([0-9]*\).*/\1/'
+}
+
+# each map that has a size of its own is in its place
+maps_are_made_for_so_many_connections() {
+	for number in 256 16384 100000; do
+		$up --connections $number || return 1
+		[ "$(entries pp_senders)" = $number ] && [ "$(entries pp_outgoing)" = $((number * 2)) ] &&
+			[ "$(entries pp_forwarded)" = $((number * 4)) ] && [ "$(entries pp_flows)" -ge $number ] || return 1
+		$up --connections 512 2>"$tap_work/said" || return 1
+		says "$tap_work/said" "connections 512: the set at $pin is made for $number, and stays so" || return 1
+		$up 2>"$tap_work/said" || return 1
+		[ ! -s "$tap_work/said" ] || return 1
+		$ppctl down || return 1
+	done
+	$up || return 1
+	[ "$(entries pp_senders)" = 16384 ] && $ppctl down
+}
+check maps_are_made_for_so_many_connections maps_are_made_for_so_many_connections
 tap_end

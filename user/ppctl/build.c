@@ -119,6 +119,36 @@ struct pp_bpf *build_open(void)
 	return build;
 }
 
+/* Maps whose sizes are for DEFAULT_CONNECTIONS, and how many entries a CPU needs in any case: the
+ * kernel divides those of an LRU map among them. */
+static const struct {
+	const char *name;
+	unsigned int of_a_cpu;
+} sized_maps[] = {
+	{"pp_flows", 128},   {"pp_handovers", 256}, {"pp_syns", 256},
+	{"pp_synacks", 256}, {"pp_pieces", 64},	    {"pp_large_pieces", 8},
+	{"pp_senders", 0},   {"pp_outgoing", 0},    {"pp_forwarded", 0},
+};
+
+int build_set_connections(struct pp_bpf *build, uint32_t connections)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t entries, least;
+	struct bpf_map *map;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sized_maps); i++) {
+		map = bpf_object__find_map_by_name(build->obj, sized_maps[i].name);
+		if (!map)
+			return error("the BPF object has no map %s", sized_maps[i].name);
+		entries = (uint64_t)bpf_map__max_entries(map) * connections / DEFAULT_CONNECTIONS;
+		least = (uint64_t)sized_maps[i].of_a_cpu * (cpus > 0 ? cpus : 1);
+		if (bpf_map__set_max_entries(map, entries > least ? entries : least))
+			return error("%s: %s", sized_maps[i].name, strerror(errno));
+	}
+	return 0;
+}
+
 struct pp_bpf *build_open_tc(uint64_t cookie)
 {
 	struct bpf_program *program;

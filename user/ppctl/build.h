@@ -19,6 +19,8 @@ struct pp_bpf; /* of pp.skel.h */
 struct pp_bpf *build_open(void);
 /* The same with the tc programs alone, for the network namespace with this cookie. */
 struct pp_bpf *build_open_tc(uint64_t cookie);
+/* Before it is loaded: the sizes of its maps are for so many connections at once. */
+int build_set_connections(struct pp_bpf *build, uint32_t connections);
 /* The object of @build, for libbpf's functions. */
 struct bpf_object *build_object(struct pp_bpf *build);
 /* Before it is loaded: takes the pinned maps in place of new ones. Without @all a map may be

@@ -457,6 +457,21 @@ static void set_proxy(struct reader *reader, const char *value)
 	section_add_proxies(reader->section, value, reader->line, reader->problems);
 }
 
+static void set_connections(struct reader *reader, const char *value)
+{
+	char why[WHY_MAX];
+
+	if (reader->section->connections_line) {
+		problem_add(reader->problems, reader->line, 0,
+			    "connections is in line %u already: remove one of them",
+			    reader->section->connections_line);
+		return;
+	}
+	reader->section->connections_line = reader->line;
+	if (connections_parse(value, &reader->section->connections, why))
+		problem_add(reader->problems, reader->line, 0, "connections: %s", why);
+}
+
 static const struct key {
 	const char *name;
 	void (*set)(struct reader *reader, const char *value); /* NULL: of the policy */
@@ -467,6 +482,7 @@ static const struct key {
 	{"proxy", set_proxy, 0},
 	{"proxy-cgroup", set_sender, 0},
 	{"interface", set_interface, 0},
+	{"connections", set_connections, 0},
 	{"transparent", NULL, POLICY_TRANSPARENT},
 	{"split", NULL, POLICY_SPLIT},
 	{"local", NULL, POLICY_LOCAL},

@@ -13,13 +13,16 @@
 
 #include "word.h"
 
-#define DEFAULT_CONFIG	"/etc/ppsplit.conf"
-#define DEFAULT_GATE_MS 3000 /* one TCP retransmission, as the protocol asks for at least */
-#define SET_NAME_MAX	32
-#define CGROUP_NAME_MAX 1024
-#define SET_PORTS_MAX	256 /* max_entries of the maps */
-#define SET_PROXIES_MAX 1024
-#define INTERFACE_MAX	15 /* IFNAMSIZ - 1 */
+#define DEFAULT_CONFIG	    "/etc/ppsplit.conf"
+#define DEFAULT_GATE_MS	    3000 /* one TCP retransmission, as the protocol asks for at least */
+#define DEFAULT_CONNECTIONS 16384
+#define CONNECTIONS_LEAST   256
+#define CONNECTIONS_MOST    1048576
+#define SET_NAME_MAX	    32
+#define CGROUP_NAME_MAX	    1024
+#define SET_PORTS_MAX	    256 /* max_entries of the maps */
+#define SET_PROXIES_MAX	    1024
+#define INTERFACE_MAX	    15 /* IFNAMSIZ - 1 */
 
 /* What is wrong, or cannot work, and where. */
 struct problem {
@@ -85,6 +88,8 @@ struct section {
 	unsigned int line;
 	struct words cgroups, senders, interfaces;
 	struct policy policy;
+	uint32_t connections; /* that the set's maps are made for; 0: not given */
+	unsigned int connections_line;
 	struct wanted_port *ports;
 	size_t port_count;
 	struct wanted_proxy *proxies;

@@ -161,6 +161,23 @@ static int plan_from_nothing(struct job *job)
 	return result;
 }
 
+/* The maps of a set keep their size: another one would lose what its connections have. */
+static void say_connections(const struct section *wanted)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int map = pin_open("maps", "pp_senders"); /* as many entries as connections */
+
+	if (map < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(map, &info, &len) && wanted->connections &&
+	    info.max_entries != wanted->connections)
+		warn("connections %u: the set at %s is made for %u, and stays so until 'ppctl "
+		     "down'",
+		     wanted->connections, options.pin, info.max_entries);
+	close(map);
+}
+
 int engine_plan(struct job *job, const struct words *ignored)
 {
 	options.pin = job->pin;
@@ -175,6 +192,7 @@ int engine_plan(struct job *job, const struct words *ignored)
 		return -1;
 	if (job->state != SET_THERE)
 		return plan_from_nothing(job);
+	say_connections(job->wanted);
 	job->broken = set_is_broken();
 	job->going_down = drain_is_down();
 	job->of_another = !build_is_same();
@@ -234,7 +252,7 @@ static int open_set(struct job *job)
 	if (job->state != SET_THERE) {
 		if (job->state != SET_NONE)
 			pin_remove_all();
-		if (pin_make_directories() || set_make())
+		if (pin_make_directories() || set_make(job->wanted->connections))
 			return -1;
 		/* some of it may have been part of the rest */
 		plan_free(&job->plan);

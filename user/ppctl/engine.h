@@ -18,7 +18,7 @@ enum set_state {
 /* set.c: the set at options.pin */
 enum set_state set_state(void);
 /* An empty one, marked as one that is being changed. */
-int set_make(void);
+int set_make(uint32_t connections);
 /* Sets below @dir, @dir itself where one is pinned in it: a list of paths. */
 int sets_list(const char *dir, struct words *paths);
 

@@ -16,6 +16,7 @@
 #include "../common/number.h"
 #include "command.h"
 #include "ppctl.h"
+#include "word.h"
 
 struct options options = {.pin = DEFAULT_PIN};
 
@@ -162,6 +163,14 @@ static int set_wait(const char *value)
 	return value ? set_number("--wait", value, 31536000, &options.wait_s) : 0;
 }
 
+static int set_connections(const char *value)
+{
+	char why[WHY_MAX];
+
+	return connections_parse(value, &options.connections, why) ? error("--connections: %s", why)
+								   : 0;
+}
+
 static int set_dry_run(const char *value)
 {
 	(void)value;
@@ -222,6 +231,8 @@ const struct option_entry option_entries[] = {
 	 "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", 0, NULL, NULL, set_v1_mixed,
 	 "accept a v1 line with addresses of two families (nginx)"},
+	{"connections", 0, "N", NULL, set_connections,
+	 "make the maps of a new set for so many connections at once (16384)"},
 	{"dry-run", 'n', NULL, NULL, set_dry_run, "only print what would be changed"},
 	{"wait", 0, "[=SECONDS]", NULL, set_wait, "wait for the last connection, at most so long"},
 	{"now", 0, NULL, NULL, set_now, "reset the connections that are left"},
@@ -242,8 +253,8 @@ const size_t option_count = ARRAY_SIZE(option_entries);
 
 const struct command commands[] = {
 	{"up", command_up, "", 0, 0, NULL, "cgroup",
-	 "cgroup port proxy proxy-cgroup " OF_PORTS " allow-root-cgroup " OF_A_SET, FOR_THE_PIN,
-	 "load the programs and attach them to a cgroup",
+	 "cgroup port proxy proxy-cgroup " OF_PORTS " connections allow-root-cgroup " OF_A_SET,
+	 FOR_THE_PIN, "load the programs and attach them to a cgroup",
 	 "up --cgroup system.slice/exim4.service --port 25 --transparent --proxy 192.0.2.7"},
 	{"check", command_check, "[FILE]", 0, 1, VALUES_FILE, NULL, "json", FOR_NO_SET,
 	 "say what is wrong with a configuration (" DEFAULT_CONFIG "), and what cannot work",

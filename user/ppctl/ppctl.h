@@ -49,12 +49,13 @@ struct options {
 	struct pp_port policy;	  /* what they come to */
 	const char *policy_given; /* the last one of them, NULL if none is given */
 	int json;
-	int dry_run;	 /* --dry-run */
-	int names_later; /* 'ppctl apply': what does not exist now may come */
-	int verbose;	 /* --verbose */
-	int now;	 /* --now */
-	int wait;	 /* --wait */
-	uint32_t wait_s; /* 0: for ever */
+	int dry_run;	      /* --dry-run */
+	int names_later;      /* 'ppctl apply': what does not exist now may come */
+	int verbose;	      /* --verbose */
+	int now;	      /* --now */
+	int wait;	      /* --wait */
+	uint32_t wait_s;      /* 0: for ever */
+	uint32_t connections; /* --connections, 0 if not given */
 	int allow_root_cgroup;
 };
 

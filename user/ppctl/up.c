@@ -192,14 +192,16 @@ static int load_and_pin(struct pp_bpf *build)
 	return build_write();
 }
 
-int set_make(void)
+int set_make(uint32_t connections)
 {
 	struct pp_bpf *build = build_open();
 	int result;
 
 	if (!build)
 		return -1;
-	result = load_and_pin(build);
+	result = build_set_connections(build, connections ? connections : DEFAULT_CONNECTIONS);
+	if (!result)
+		result = load_and_pin(build);
 	build_close(build);
 	return result;
 }
@@ -223,6 +225,7 @@ static int section_of_options(struct section *section)
 	if (options.interfaces)
 		section_add_words(&section->interfaces, options.interfaces, 0, "--interface",
 				  &problems);
+	section->connections = options.connections;
 	for (i = 0; i < section->port_count; i++)
 		section->ports[i].policy = options.policy;
 	result = problems.errors ? usage_error("%s", problems.count ? problems.problem[0].text

@@ -10,6 +10,7 @@
 #include "../common/endpoint.h"
 #include "../common/number.h"
 #include "../common/prefix.h"
+#include "config.h"
 #include "word.h"
 
 #define MAPPED_BITS 96
@@ -160,6 +161,17 @@ int gate_parse(const char *word, uint32_t *ms, char why[WHY_MAX])
 		return fail(why, "'%.64s' is not a time: 3s, 500ms or a number of milliseconds",
 			    word);
 	*ms = number;
+	return 0;
+}
+
+int connections_parse(const char *word, uint32_t *connections, char why[WHY_MAX])
+{
+	uint64_t number;
+
+	if (number_parse(word, CONNECTIONS_LEAST, CONNECTIONS_MOST, &number))
+		return fail(why, "'%.64s' is not a number of connections, from %d to %d", word,
+			    CONNECTIONS_LEAST, CONNECTIONS_MOST);
+	*connections = number;
 	return 0;
 }
 

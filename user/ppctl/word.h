@@ -25,6 +25,7 @@ int port_parse(const char *word, struct pp_port_key *key, char why[WHY_MAX]);
 int proxy_parse(const char *word, struct pp_prefix *key, struct pp_proxy *proxy, char why[WHY_MAX]);
 /* "3s", "500ms", or a number of milliseconds. */
 int gate_parse(const char *word, uint32_t *ms, char why[WHY_MAX]);
+int connections_parse(const char *word, uint32_t *connections, char why[WHY_MAX]);
 int yes_no_parse(const char *word, uint32_t *yes, char why[WHY_MAX]);
 int on_bad_parse(const char *word, uint32_t *on_bad, char why[WHY_MAX]);
 
