@@ -8,7 +8,7 @@
 #include "kernel.h"
 #include "connection.h"
 #include "context.h"
-#include "events.h"
+#include "peers.h"
 #include "policy.h"
 #include "record.h"
 #include "sockopt_answer.h"
@@ -55,14 +55,15 @@ static void record_refresh(struct pp_record *record, const struct pp_socket *soc
 	}
 }
 
-/* A server is told that the connection is to be refused. */
+/* A server is told that the connection is to be refused. No event: 6.1 has no stack for it here. */
 static void count_told(const struct pp_record *record, struct bpf_sock *sk)
 {
-	struct pp_connection_key key = {.netns_cookie = record->netns_cookie};
+	__u32 peer[4] = {};
 
 	record_count(record);
-	connection_of_socket(sk, &key);
-	event_of_record(&key, record);
+	peer_of_socket(sk, (__u8 *)peer);
+	peer_note(&pp_refused, (__u8 *)peer, CONTEXT_FIELD(sk->src_port), PP_EVENT_REFUSED,
+		  record->reason);
 }
 
 /* It was told so: for good, and counted once. */
