@@ -161,7 +161,8 @@ INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
 	$(call files,644,$(BASH_COMPLETIONS),user/ppctl/completion/ppctl) \
 	$(call files,644,$(ZSH_COMPLETIONS),user/ppctl/completion/_ppctl) \
 	$(call files,644,$(PREFIX)/share/doc/ppsplit,CHANGELOG.md docs/ppsplit.conf \
-		docs/alerts.yml docs/dashboard.json $(wildcard docs/*.md))
+		docs/alerts.yml docs/dashboard.json $(wildcard docs/*.md)) \
+	$(call files,644,$(PREFIX)/share/doc/ppsplit/examples,$(wildcard docs/examples/*))
 INSTALLED_PPMTA = $(call files,755,$(PREFIX)/sbin,$(PPMTA)) \
 	$(call files,644,$(UNITDIR),$(PPMTA_UNITS)) \
 	$(call man,$(PPMTA_PAGES))
@@ -169,7 +170,7 @@ PPMTA_PAGES := docs/man/ppmta.8 docs/man/ppmta.conf.5
 man = $(foreach page,$(1),$(call files,644,$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))),$(page)))
 HEADERS := include/pp/pp.h include/pp/abi.h include/pp/version.h
 # Folders that are ppsplit's alone
-OWN_FOLDERS = $(LIBDIR)/ppsplit $(PREFIX)/share/doc/ppsplit $(PREFIX)/include/pp
+OWN_FOLDERS = $(LIBDIR)/ppsplit $(PREFIX)/share/doc/ppsplit/examples $(PREFIX)/share/doc/ppsplit $(PREFIX)/include/pp
 
 # $(call put,LIST)
 put = set -e; for entry in $(1); do \

@@ -22,9 +22,8 @@ void open_transparent(struct link *link);
 /* And such a one from its beginning to its end. */
 void assert_served(void);
 
-#define CLSACT                                                                            \
-	"pp_clsact_" /* what a pin below links begins with that is a program, and no link \
-		      */
+/* What a pin below links begins with that is a program, and no link. */
+#define CLSACT "pp_clsact_"
 
 /* A line for each pin below @pin/links, with the id of its program. */
 void hooks_ids(const char *pin, char *text, size_t size);
