@@ -1,10 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The packages themselves: lintian, the same bytes from another folder, hardening, what a program needs to be built with
-# the library; and a cross build for arm64. That needs gcc-aarch64-linux-gnu, and in build/roots/arm64 a root file
-# system with the libraries:
-#   mmdebstrap --variant=extract --architectures=arm64 \
-#     --include=libc6-dev,libbpf-dev,libelf-dev,zlib1g-dev,libjson-c-dev,libinih-dev bookworm build/roots/arm64
+# the library; and a cross build for arm64, with the libraries in build/roots/arm64 (make-root).
 . selftests/lib/tap.sh
 unset MAKEFLAGS MFLAGS MAKELEVEL CFLAGS CPPFLAGS LDFLAGS
 
@@ -59,11 +56,11 @@ check each_function_has_its_page pages
 
 if ! command -v aarch64-linux-gnu-gcc >/dev/null; then
 	echo "ok - a_cross_build_for_arm64 # SKIP no aarch64-linux-gnu-gcc (Debian: gcc-aarch64-linux-gnu)"
-elif [ ! -d build/roots/arm64/usr/include ]; then
-	echo "ok - a_cross_build_for_arm64 # SKIP no build/roots/arm64, see selftests/packages/build.sh"
+elif [ ! -d build/roots/arm64/base/usr/include ]; then
+	echo "ok - a_cross_build_for_arm64 # SKIP no build/roots/arm64 (selftests/packages/make-root arm64)"
 else
 	cross() {
-		make -s BUILD="$tap_work/arm64" CC="aarch64-linux-gnu-gcc --sysroot=$PWD/build/roots/arm64" all || return 1
+		make -s BUILD="$tap_work/arm64" CC="aarch64-linux-gnu-gcc --sysroot=$PWD/build/roots/arm64/base" all || return 1
 		for file in bin/ppctl lib/libpp.so.0*; do
 			readelf -h "$tap_work"/arm64/$file | grep 'Machine: *AArch64' || return 1
 		done

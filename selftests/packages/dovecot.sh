@@ -7,6 +7,7 @@
 . selftests/packages/scene.sh
 page=docs/dovecot.md layer=dovecot unit=dovecot port=143 process=dovecot talk='a_LOGIN_you_secret b_LOGOUT'
 log='cat /var/log/dovecot.log'
+[ "$suite" = bookworm ] || variant=2.4
 prepare() {
 	certificate /etc/dovecot
 	install -d -o 9000 -g 9000 "$machine/var/mail/you"

@@ -2,6 +2,7 @@
 # What every mail server has to survive in a machine of machine.sh: HAProxy, the server as Debian has it, the packages,
 # and the files of the server's page, of which not a letter is changed. Sourced after machine.sh. The test sets
 #   page layer   docs/NAME.md; the layer that the server is in
+#   variant      of the page's blocks, see page_files; or not set
 #   unit port    what is restarted, and the port that HAProxy connects to
 #   process      a pattern for pkill: the server's main process
 #   talk         the two lines that a client says, with _ for a blank; none where the server only says something
@@ -201,7 +202,7 @@ scene() {
 	check the_packages_install install_debs ppsplit
 	[ $tap_failed -eq 0 ] || tap_end
 	haproxy_files
-	page_files "$page" "$machine"
+	page_files "$page" "$machine" "${variant-}"
 	prepare
 	check origin_after_the_first_start first_start
 	check origin_after_a_restart after systemctl restart "$unit"
