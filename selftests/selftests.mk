@@ -19,7 +19,8 @@ tools: $(TOOLS)
 
 $(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 
-$(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: user/ppctl/config.c user/ppctl/word.c user/ppctl/config.h user/ppctl/word.h
+$(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: user/ppctl/config.c user/ppctl/word.c user/ppctl/config.h user/ppctl/word.h \
+		selftests/lib/mistakes.c selftests/lib/mistakes.h
 $(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: UNIT_LDFLAGS := -linih
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)

@@ -306,37 +306,6 @@ lost() {
 }
 check a_list_is_never_lost_in_silence lost
 
-warnings() {
-	mkdir -p /run/systemd/system 2>/dev/null
-	config <<-CONF
-		[serve one]
-		cgroup = $side/nowhere.slice
-		port = 2599 transparent=yes
-		proxy = 192.0.2.1
-		proxy = 0.0.0.0/0
-		proxy = ::/0
-		proxy = 127.0.0.1
-		proxy-cgroup =
-		interface = eth99
-		[serve two]
-		cgroup = $side/b
-		port = 2501
-	CONF
-	! $ppctl check "$conf" >"$out" 2>&1 && says "$out" "$conf:8: proxy-cgroup has no value" || return 1
-	sed -i '/^proxy-cgroup/d' "$conf"
-	$ppctl check "$conf" >"$out" 2>&1 || return 1
-	says "$out" "$conf:2: warning: cgroup $side/nowhere.slice does not exist" &&
-		says "$out" "$conf:3: warning: port 2599 has no listener" &&
-		says "$out" "$conf:4: warning: proxy 192.0.2.1/32: there is no route to it" &&
-		says "$out" "$conf:5: warning: proxy 0.0.0.0/0 is every IPv4 address" &&
-		says "$out" "$conf:6: warning: proxy ::/0 is every IPv6 address" &&
-		says "$out" "$conf:7: warning: proxy 127.0.0.1/32 is this host: .* proxy-cgroup" &&
-		says "$out" "$conf:8: warning: interface eth99 does not exist" &&
-		says "$out" "$conf:9: warning: \\[serve two\\] has neither proxy nor proxy-cgroup" || return 1
-	$ppctl check --json "$conf" >"$out" && says "$out" '"level":"warning"' && says "$out" '"line":9' || return 1
-	! $ppctl check "$tap_work/nowhere" >"$out" 2>&1 && says "$out" 'No such file'
-}
-check check_warns_of_what_cannot_work warnings
 
 example() {
 	$ppctl check docs/ppsplit.conf >"$out" 2>&1 && ! grep -v ': warning: ' "$out" | grep -v 'no error$'

@@ -13,6 +13,7 @@
 
 #include "../lib/address.h"
 #include "../lib/interfaces.h"
+#include "../lib/mistakes.h"
 #include "../lib/netns.h"
 #include "../lib/proxy.h"
 
@@ -234,6 +235,13 @@ static void going_down(void)
 	run(3, PLAIN "down");
 }
 
+/* As a killed 'ppctl apply' leaves it: PP_CONFIG_CHANGING, 8, among pp_config's flags. */
+static void broken_off(void)
+{
+	all_is_well();
+	run(0, "bpftool map update pinned $LAB_BPFFS/pp/maps/pp_config key 0 0 0 0 value 8 0 0 0");
+}
+
 static void dropped_without_hooks(void)
 {
 	home = netns_here();
@@ -306,6 +314,8 @@ static const struct situation {
 	 "  port 2525 is served no more, and 1 connections with a split are left: wait, or"},
 	{"going_down", going_down, 2, "pp: down: it is going down",
 	 "  it is going down, when its connections with a split are gone: "},
+	{"broken_off", broken_off, 1, "pp: degraded: a change of the set is being made, or was",
+	 "  a change of the set is being made, or was broken off: 'ppctl apply'"},
 	{"dropped_without_hooks", dropped_without_hooks, 1,
 	 "pp: degraded: proxies' segments come by the interface " LINK,
 	 "  proxies' segments come by the interface " LINK ", which has no hooks: "},
@@ -344,6 +354,23 @@ static void each_situation_has_its_first_line_finding_and_exit_status(void **sta
 		there = -1;
 		down(state);
 	}
+}
+
+static int is_a_situation(const char *words)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(situations) / sizeof(situations[0]); i++) {
+		if (situations[i].finding && strstr(situations[i].finding, words))
+			return 1;
+	}
+	return 0;
+}
+
+static void each_mistake_of_the_page_is_one_of_these(void **state)
+{
+	(void)state;
+	assert_mistakes_are_said("When it runs", 20, is_a_situation);
 }
 
 /* Runs ppctl status without CAP_DAC_READ_SEARCH, which the lookup of a cgroup by its number takes.
@@ -506,6 +533,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(each_situation_has_its_first_line_finding_and_exit_status,
 					  down),
+		cmocka_unit_test(each_mistake_of_the_page_is_one_of_these),
 		cmocka_unit_test_teardown(
 			cgroups_are_found_without_the_capability_to_open_them_by_number, down),
 		cmocka_unit_test_teardown(

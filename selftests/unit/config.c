@@ -15,6 +15,7 @@
 #include "../../user/common/array.h"
 #include "../../user/ppctl/config.h"
 #include "../../user/ppctl/word.h"
+#include "../lib/mistakes.h"
 
 static void read_text(struct config *config, const char *text, struct problems *problems)
 {
@@ -157,7 +158,7 @@ static const struct mistake {
 	unsigned int line;
 	const char *says;
 } mistakes[] = {
-	{"[server mail]\ncgroup = a\n", 1, "no section [server] (did you mean serve?)"},
+	{"[server mail]\ncgroup = a\n", 1, "there is no section [server] (did you mean serve?)"},
 	{"[serve]\n", 1, "'' is no name for a set"},
 	{"[serve a/b]\n", 1, "'a/b' is no name for a set"},
 	{"[serve links]\n", 1, "'links' is no name for a set"},
@@ -165,7 +166,7 @@ static const struct mistake {
 	{"[serve x123456789012345678901234567890123]\n", 1, "up to 32 letters"},
 	{GOOD "[serve mail]\n", 5, "[serve mail] begins in line 1 already"},
 	{"port = 25\n", 1, "port stands before the first section"},
-	{GOOD "prot = 25\n", 5, "no key 'prot' (did you mean port?)"},
+	{GOOD "prot = 25\n", 5, "there is no key 'prot' (did you mean port?)"},
 	{GOOD "proxies = 192.0.2.1\n", 5, "no key 'proxies' (did you mean proxy?)"},
 	{GOOD "on_bad = tell\n", 5, "no key 'on_bad' (did you mean on-bad?)"},
 	{GOOD "port 26\n", 5, "'port 26' is neither [serve NAME] nor KEY = VALUE"},
@@ -188,10 +189,10 @@ static const struct mistake {
 	{GOOD "port = [2001:db8::1]:26 local=yes\n", 5,
 	 "port [2001:db8::1]:26: local needs transparent"},
 	{GOOD "port = 25\n", 5, "port 25 is in line 3 already"},
-	{GOOD "port = 26 on-bat=tell\n", 5, "no option 'on-bat' (did you mean on-bad?)"},
+	{GOOD "port = 26 on-bat=tell\n", 5, "there is no option 'on-bat' (did you mean on-bad?)"},
 	{GOOD "port = 26 transparent\n", 5, "transparent needs a value: transparent=VALUE"},
 	{GOOD "port = 26 gate=1s gate=2s\n", 5, "gate is given twice"},
-	{GOOD "port = 26 27\n", 5, "no option '27'"},
+	{GOOD "port = 26 27\n", 5, "there is no option '27'"},
 	{GOOD "transparent = true\n", 5, "'true' is neither yes nor no"},
 	{GOOD "transparent = no\ntransparent = no\n", 6, "transparent is given before already"},
 	{GOOD "gate = soon\n", 5, "'soon' is not a time: 3s, 500ms"},
@@ -233,6 +234,23 @@ static const struct mistake {
 	      "192.0.2.16, 192.0.2.17, 192.0.2.18, 192.0.2.19\n",
 	 5, "a line of more than 190 characters"},
 };
+
+static int is_a_case(const char *words)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(mistakes); i++) {
+		if (strstr(mistakes[i].says, words))
+			return 1;
+	}
+	return 0;
+}
+
+static void each_mistake_of_the_page_is_one_of_these(void **state)
+{
+	(void)state;
+	assert_mistakes_are_said("In the file", 20, is_a_case);
+}
 
 static int is_said(const struct problems *problems, const struct mistake *mistake)
 {
@@ -337,6 +355,7 @@ int main(void)
 		cmocka_unit_test(prefixes_that_cover_ipv4_are_for_ipv6_alone),
 		cmocka_unit_test(a_port_has_an_address_or_any),
 		cmocka_unit_test(each_mistake_is_named_with_its_line),
+		cmocka_unit_test(each_mistake_of_the_page_is_one_of_these),
 		cmocka_unit_test(all_mistakes_are_said_at_once),
 		cmocka_unit_test(an_empty_file_serves_nothing_and_is_no_error),
 		cmocka_unit_test(no_text_is_too_odd),
