@@ -9,11 +9,12 @@ TEST_BIN := $(BUILD)/selftests
 UNIT_TESTS := $(UNIT_NAMES:%=$(TEST_BIN)/unit/%) $(UNIT_NAMES:%=$(TEST_BIN)/unit/%-asan)
 NET_TESTS := $(NET_NAMES:%=$(TEST_BIN)/net/%)
 NEXT := $(TEST_BIN)/next/newer/ppctl
+EXAMPLES := $(patsubst docs/examples/%.c,$(TEST_BIN)/examples/%,$(wildcard docs/examples/*.c))
 TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt,--wrap=getpeername,--wrap=getsockname
 
-tests: tools $(PPMTA) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o $(NEXT)
+tests: tools $(PPMTA) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o $(NEXT) $(EXAMPLES)
 tools: $(TOOLS)
 
 
@@ -60,6 +61,10 @@ $(TEST_BIN)/net/json: NET_LIBS := -ljson-c
 $(TEST_BIN)/%.bpf.o: selftests/lib/%.bpf.c $(wildcard selftests/lib/*.h) $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(TEST_BIN)/examples/%: docs/examples/%.c $(BUILD)/lib/libpp.a $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) -o $@ -lssl -lcrypto -lpthread
 
 # ppctl of later versions
 $(NEXT): $(wildcard selftests/next/*) Makefile $(VERSION_H) vmlinux.h $(wildcard bpf/* include/pp/* user/ppctl/*.[ch] \

@@ -10,8 +10,8 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,11 +22,12 @@
 
 static void *serve(void *argument)
 {
-	int fd = (intptr_t)argument, error;
+	int fd = *(int *)argument, error;
 	char client[PP_ORIGIN_PRINT_MAX] = "ordinary client", line[1024];
 	struct pp_origin origin;
 	ssize_t len;
 
+	free(argument);
 	/* waits for a marked proxy's header alone; nothing reads from fd before it */
 	error = pp_lookup_wait(fd, &origin, HEADER_MS);
 	if (!error) {
@@ -48,7 +49,7 @@ static void *serve(void *argument)
 int main(void)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, fd;
+	int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, *fd;
 	pthread_t thread;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -58,12 +59,16 @@ int main(void)
 		return 1;
 	}
 	for (;;) {
-		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd))
-			close(fd);
-		else
+		fd = malloc(sizeof(*fd));
+		if (!fd)
+			return 1;
+		*fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (*fd >= 0 && !pthread_create(&thread, NULL, serve, fd)) {
 			pthread_detach(thread);
+			continue;
+		}
+		if (*fd >= 0)
+			close(*fd);
+		free(fd);
 	}
 }

@@ -6,7 +6,7 @@
 ppctl=build/bin/ppctl
 tools=build/selftests/tools
 said=$tap_work/said
-flags='-Wall -Wextra -Werror -Iinclude'
+examples=build/selftests/examples
 
 # v1, and v2 with a TLV, of one origin
 header='PROXY TCP4 192.0.2.7 198.51.100.1 4711 25'
@@ -86,10 +86,8 @@ by_getsockopt() {
 	greets '192\.0\.2\.7 port 4711' '192\.0\.2\.7 port 4711' '127\.0\.0\.9 port ' 'no origin: state 5, reason 5' "$@"
 }
 
-check threads_compile cc $flags docs/examples/threads.c build/lib/libpp.a -o "$tap_work/threads" -lpthread
-check threads_tell_the_origin by_libpp "$tap_work/threads"
+check threads_tell_the_origin by_libpp $examples/threads
 
-check openssl_compiles cc $flags docs/examples/tls.c build/lib/libpp.a -o "$tap_work/tls" -lssl -lcrypto
 certificate() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail.example.net \
 		-keyout "$tap_work/key.pem" -out "$tap_work/cert.pem"
@@ -100,11 +98,11 @@ CLIENT
 tells_by_tls() {
 	certificate || return 1
 	for policy in '--gate 0' '--gate 3s' '--split yes'; do
-		start "$policy" "$tap_work/tls" "$tap_work/cert.pem" "$tap_work/key.pem" &&
+		start "$policy" $examples/tls "$tap_work/cert.pem" "$tap_work/key.pem" &&
 			through_relay '^220 hello, PROXY v1 TCP 127.0.0.1:' sh "$tap_work/tls-client" 127.0.0.1:2600
 		stop $? || return 1
 	done
-	start '--gate 0' "$tap_work/tls" "$tap_work/cert.pem" "$tap_work/key.pem" || return 1
+	start '--gate 0' $examples/tls "$tap_work/cert.pem" "$tap_work/key.pem" || return 1
 	timeout 60 sh "$tap_work/tls-client" 127.0.0.1:2525 >"$said" 2>&1
 	says "$said" '^220 hello, ordinary client' && says "$said" '^PING one two'
 	stop $?
