@@ -27,9 +27,11 @@ static int peek_listener;
 
 static int setup_with(const char *ppctl)
 {
+	/* what waits for a header waits while a slow machine replaces programs */
+	sysctl_set("net/ipv4/tcp_synack_retries", "10");
 	run(0,
-	    "printf '[serve mail]\\ncgroup = %%s\\nport = %d gate=30s\\nport = %d transparent=yes "
-	    "gate=30s\\nproxy = %s\\n' $LAB_CGROUP >" CONF,
+	    "printf '[serve mail]\\ncgroup = %%s\\nport = %d gate=120s\\nport = %d transparent=yes "
+	    "gate=120s\\nproxy = %s\\n' $LAB_CGROUP >" CONF,
 	    PORT, TRANSPARENT, PROXY);
 	run(0, "%s apply " CONF, ppctl);
 	served_listener = listen_on(SERVER, TRANSPARENT);
