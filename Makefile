@@ -214,4 +214,4 @@ help:
 .PHONY: all ppmta deps demo check check-all check-packages vm-matrix soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
--include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/bpf/*.d)
+-include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/user/*/*/*.d $(BUILD)/bpf/*.d)

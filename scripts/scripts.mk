@@ -25,7 +25,7 @@ abi: $(LIBPP_SO)
 	$(Q)LIBPP=$(LIBPP_SO) scripts/lint write-abi
 
 ## compile_commands.json: the database for clangd and clang-tidy
-compile_commands.json: scripts/compile-commands Makefile $(wildcard */*.mk user/*/*.c bpf/*.c selftests/*/*.c)
+compile_commands.json: scripts/compile-commands Makefile $(wildcard */*.mk user/*/*.c user/*/*/*.c bpf/*.c selftests/*/*.c)
 	$(call say,GEN,$@)$(MAKE) --no-print-directory -nB V=1 all tests benches $(FUZZ)/parse $(FUZZ)/corpus/000 | \
 		scripts/compile-commands >$@.new
 	$(Q)mv $@.new $@

@@ -7,7 +7,7 @@ COMMON_SOURCES := $(wildcard user/common/*.c)
 COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/%.o)
 COMMON := $(BUILD)/user/common.a
 PPCTL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppctl/*.c))
-PPMTA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppmta/*.c))
+PPMTA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppmta/*.c user/ppmta/*/*.c))
 
 LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
 LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc

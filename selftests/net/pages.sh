@@ -138,7 +138,7 @@ each_pointer_leads_somewhere() {
 	grep -oE '`[a-z_0-9]+\(\)`' HACKING.md | tr -d '`()' | sort -u >"$tap_work/functions"
 	[ "$(wc -l <"$tap_work/files")" -ge 50 ] && [ "$(wc -l <"$tap_work/functions")" -ge 5 ] || return 1
 	while read -r file; do
-		set -- $file bpf/$file include/$file include/pp/$file user/*/$file
+		set -- $file bpf/$file include/$file include/pp/$file user/*/$file user/*/*/$file
 		while [ $# -gt 0 ] && [ ! -e "$1" ]; do shift; done
 		[ $# -gt 0 ] || {
 			echo "HACKING.md or a comment in bpf/ names $file, which is not there"

@@ -42,7 +42,7 @@ flags() {
 	[ -s "$tap_work/commands" ] && ! grep -v -e "$1" "$tap_work/commands"
 }
 all_again() {
-	flags ' -O1 ' ' -c user/' && [ "$(wc -l <"$tap_work/commands")" -eq "$(ls user/*/*.c | wc -l)" ]
+	flags ' -O1 ' ' -c user/' && [ "$(wc -l <"$tap_work/commands")" -eq "$(ls user/*/*.c user/*/*/*.c | wc -l)" ]
 }
 check changed_cflags_build_each_object_again all_again
 check cppflags_are_in_each_compilation flags ' -DFROM_HERE ' '\.c '
@@ -125,7 +125,7 @@ database() {
 			print "$_ has no entry\n";
 			$missing = 1;
 		}
-		exit $missing' user/*/*.c bpf/*.c bpf/*.h selftests/*/*.c <compile_commands.json)
+		exit $missing' user/*/*.c user/*/*/*.c bpf/*.c bpf/*.h selftests/*/*.c <compile_commands.json)
 }
 check compile_commands_names_each_source database
 tap_end

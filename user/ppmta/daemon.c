@@ -258,7 +258,7 @@ static void reload(void)
 	struct config *before = current, *config;
 	char *error;
 
-	config = load_config(&error);
+	config = setup_load(&error);
 	if (!config) {
 		log_line("SIGHUP received: configuration not changed: %s", error);
 		return;

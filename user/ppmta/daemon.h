@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef DAEMON_H
-#define DAEMON_H
+/*
+ * The parts of ppmta that run once.
+ */
+#ifndef PPMTA_DAEMON_H
+#define PPMTA_DAEMON_H
 
-#include "ppmta.h"
+#include "smtp/smtp.h"
 
-/* Listens, gives up its privileges, and starts a thread for each connection, until SIGTERM. Return:
- * an error; does not return if it could start. */
+/* daemon.c: listens, gives up its privileges, and starts a thread for each connection, until
+ * SIGTERM. Return: an error; does not return if it could start. */
 char *daemon_run(struct config *config);
 
-/* main.c: reads the configuration again. Return: NULL with @error set. */
-struct config *load_config(char **error);
+/* ---- setup.c ---- */
+
+extern const char *setup_file; /* -C; NULL: none */
+/* An option that the command line sets. */
+void setup_set(const char *name, const char *value);
+/* What the command line says of option @name, or NULL. */
+const char *setup_setting(const char *name);
+/* Reads the configuration, the first time or again. Return: NULL with @error set. */
+struct config *setup_load(char **error);
 
 #endif

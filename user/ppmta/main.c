@@ -23,20 +23,14 @@
 #include "../common/name.h"
 #include "../common/number.h"
 #include "daemon.h"
-#include "ppmta.h"
 
 #define PUMP_BYTES 4096
 
 static struct {
-	const char *file;
 	char mode; /* 'V', 'P', 'e', 'h', or 'd' */
 	const char *argument;
 	struct pool pool;
-	struct setting {
-		struct setting *next;
-		const char *name, *value;
-	} * settings, **end; /* from the command line, set after the file is read */
-} command_line = {.mode = 'd', .end = &command_line.settings};
+} command_line = {.mode = 'd'};
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -50,28 +44,6 @@ static void fail(const char *format, ...)
 	fprintf(stderr, "\n");
 	va_end(arguments);
 	exit(1);
-}
-
-static void add_setting(const char *name, const char *value)
-{
-	struct setting *setting = pool_alloc(&command_line.pool, sizeof(*setting));
-
-	setting->name = name;
-	setting->value = value;
-	*command_line.end = setting;
-	command_line.end = &setting->next;
-}
-
-static const char *find_setting(const char *name)
-{
-	const struct setting *setting;
-	const char *value = NULL;
-
-	for (setting = command_line.settings; setting; setting = setting->next) {
-		if (!strcmp(setting->name, name))
-			value = setting->value;
-	}
-	return value;
 }
 
 /* Options of the command line that stand for one of the configuration's. */
@@ -124,7 +96,7 @@ static void print_help(void)
 static void set_shorthand(const struct shorthand *shorthand, const char *value)
 {
 	struct pool *pool = &command_line.pool;
-	const char *before = find_setting(shorthand->option);
+	const char *before = setup_setting(shorthand->option);
 	uint64_t ms;
 
 	switch (shorthand->kind) {
@@ -148,7 +120,7 @@ static void set_shorthand(const struct shorthand *shorthand, const char *value)
 	case PLAIN:
 		break;
 	}
-	add_setting(shorthand->option, value);
+	setup_set(shorthand->option, value);
 }
 
 static void set_named(const char *text)
@@ -157,7 +129,7 @@ static void set_named(const char *text)
 
 	if (!equals)
 		fail("--set %s: not NAME=VALUE", text);
-	add_setting(pool_copy(&command_line.pool, text, equals - text), equals + 1);
+	setup_set(pool_copy(&command_line.pool, text, equals - text), equals + 1);
 }
 
 /* -bV and the like: -b takes the letters after it. */
@@ -184,7 +156,7 @@ static void parse_command_line(int argc, char **argv)
 	options[i++] = (struct option){"help", no_argument, NULL, 'h'};
 	while ((option = getopt_long(argc, argv, "+C:b:d", options, &chosen)) != -1) {
 		if (option == 'C')
-			command_line.file = optarg;
+			setup_file = optarg;
 		else if (option == 'b')
 			set_mode(optarg);
 		else if (option == 'd')
@@ -200,30 +172,6 @@ static void parse_command_line(int argc, char **argv)
 	}
 }
 
-struct config *load_config(char **error)
-{
-	struct pool *pool = &command_line.pool;
-	const struct setting *setting;
-	struct config *config = config_read(command_line.file, pool, error);
-
-	if (!config)
-		return NULL;
-	if (!command_line.file)
-		option_set(config, "log_selector", "+proxy", pool);
-	for (setting = command_line.settings; setting; setting = setting->next) {
-		*error = option_set(config, setting->name, setting->value, pool);
-		if (*error) {
-			config_put(config);
-			return NULL;
-		}
-	}
-	if (config_complete(config, pool, error)) {
-		config_put(config);
-		return NULL;
-	}
-	return config;
-}
-
 /* ---- modes without a daemon ---- */
 
 static void print_version(void)
@@ -234,8 +182,8 @@ static void print_version(void)
 	printf("ppmta version %s\n", PP_VERSION);
 	printf("%s, c-ares %s, libspf2 %d.%d.%d\n", OpenSSL_version(OPENSSL_VERSION),
 	       ares_version(NULL), major, minor, patch);
-	if (command_line.file)
-		printf("Configuration file is %s\n", command_line.file);
+	if (setup_file)
+		printf("Configuration file is %s\n", setup_file);
 }
 
 static int expand_one(struct session *session, const char *string)
@@ -324,12 +272,12 @@ int main(int argc, char **argv)
 	parse_command_line(argc, argv);
 	if (command_line.mode == 'V') {
 		print_version();
-		if (!command_line.file)
+		if (!setup_file)
 			return 0;
 	}
 	if (dns_init())
 		fail("c-ares does not start");
-	config = load_config(&error);
+	config = setup_load(&error);
 	if (!config)
 		fail("%s", error);
 	switch (command_line.mode) {

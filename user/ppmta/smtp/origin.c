@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/endpoint.h"
-#include "ppmta.h"
+#include "../../common/endpoint.h"
+#include "smtp.h"
 
 static void keep_tlvs(struct session *session, const uint8_t *tlvs, int len)
 {
@@ -104,48 +104,4 @@ void origin_find(struct session *session)
 		session->proxy_external_port = endpoint_port(&origin->dst);
 	}
 	log_negotiation(session, 0);
-}
-
-static const uint8_t *find_tlv(const uint8_t *tlvs, size_t tlvs_len, int type, size_t *len)
-{
-	struct pp_tlv tlv;
-	size_t offset = 0;
-
-	while (pp_tlv_next(tlvs, tlvs_len, &offset, &tlv) == 1) {
-		if (tlv.type == type) {
-			*len = tlv.len;
-			return tlv.value;
-		}
-	}
-	return NULL;
-}
-
-const uint8_t *origin_tlv(const struct session *session, int type, size_t *len)
-{
-	const uint8_t *ssl;
-	size_t ssl_len;
-
-	if (!session->tlvs)
-		return NULL;
-	if (type < PP_TLV_SSL_VERSION || type > PP_TLV_SSL_CLIENT_CERT)
-		return find_tlv(session->tlvs, session->tlvs_len, type, len);
-	ssl = find_tlv(session->tlvs, session->tlvs_len, PP_TLV_SSL, &ssl_len);
-	if (!ssl || ssl_len < PP_TLV_SSL_FIXED)
-		return NULL;
-	return find_tlv(ssl + PP_TLV_SSL_FIXED, ssl_len - PP_TLV_SSL_FIXED, type, len);
-}
-
-const char *sender_host_name(struct session *session)
-{
-	char *name = NULL;
-
-	if (session->name_looked_up)
-		return session->sender_host_name;
-	session->name_looked_up = 1;
-	session->sender_host_name = "";
-	if (session->sender_host_address[0] &&
-	    dns_name_of(session->config, session->sender_host_address, &session->kept, &name) ==
-		    DNS_OK)
-		session->sender_host_name = name;
-	return session->sender_host_name;
 }

@@ -13,7 +13,7 @@
 
 #include <openssl/err.h>
 
-#include "ppmta.h"
+#include "net.h"
 
 /* Return: 0 or CHANNEL_*. */
 static int wait_for(struct channel *channel, short events)

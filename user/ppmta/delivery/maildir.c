@@ -8,9 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../common/array.h"
-#include "../common/endpoint.h"
-#include "ppmta.h"
+#include "../../common/array.h"
+#include "../../common/endpoint.h"
+#include "delivery.h"
 
 #define LMTP_PORT 24
 #define SMTP_PORT 25

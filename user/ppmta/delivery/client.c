@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ppmta.h"
+#include "delivery.h"
 
 #define REPLY_MAX 512
 

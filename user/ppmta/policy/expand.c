@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/name.h"
-#include "../common/number.h"
-#include "ppmta.h"
+#include "../../common/name.h"
+#include "../../common/number.h"
+#include "policy.h"
 
 #define DEPTH_MAX 50
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../common/array.h"
-#include "../common/name.h"
-#include "../common/number.h"
-#include "ppmta.h"
+#include "../../common/array.h"
+#include "../../common/name.h"
+#include "../../common/number.h"
+#include "config.h"
 
 enum option_type {
 	OPTION_STRING,
@@ -286,19 +286,18 @@ int option_print(const struct config *config, const char *name)
 	return 0;
 }
 
-char *option_check_expansions(struct config *config, struct pool *pool)
+const char *option_next_expanded(const struct config *config, size_t *at, const char **name)
 {
-	const char *string;
-	char *wrong;
-	size_t i;
+	const char *value;
 
-	for (i = 0; i < ARRAY_SIZE(options); i++) {
-		string = *(char **)((char *)config + options[i].offset);
-		if (options[i].type != OPTION_EXPANDED || !string)
-			continue;
-		wrong = expand_check(config, string, pool);
-		if (wrong)
-			return pool_printf(pool, "%s: %s", options[i].name, wrong);
+	while (*at < ARRAY_SIZE(options)) {
+		const struct main_option *option = &options[(*at)++];
+
+		value = *(char *const *)((const char *)config + option->offset);
+		if (option->type == OPTION_EXPANDED && value) {
+			*name = option->name;
+			return value;
+		}
 	}
 	return NULL;
 }

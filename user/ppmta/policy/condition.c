@@ -8,10 +8,10 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "../common/endpoint.h"
-#include "../common/name.h"
-#include "../common/number.h"
-#include "ppmta.h"
+#include "../../common/endpoint.h"
+#include "../../common/name.h"
+#include "../../common/number.h"
+#include "policy.h"
 
 int truth(const char *text)
 {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/endpoint.h"
-#include "ppmta.h"
+#include "../../common/endpoint.h"
+#include "util.h"
 
 static int is_atom(unsigned char c)
 {

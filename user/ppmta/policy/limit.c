@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/clock.h"
-#include "ppmta.h"
+#include "../../common/clock.h"
+#include "policy.h"
 
 #define BUCKETS	     4096
 #define RATES_MAX    100000

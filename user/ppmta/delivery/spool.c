@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/number.h"
-#include "ppmta.h"
+#include "../../common/number.h"
+#include "delivery.h"
 
 static void path_of(char path[PATH_MAX], const char *directory, const char *id, const char *what)
 {

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ppmta.h"
+#include "delivery.h"
 
 static void base62(uint64_t number, char *to, int digits)
 {

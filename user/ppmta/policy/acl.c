@@ -8,9 +8,9 @@
 #include <strings.h>
 #include <time.h>
 
-#include "../common/name.h"
-#include "../common/number.h"
-#include "ppmta.h"
+#include "../../common/name.h"
+#include "../../common/number.h"
+#include "policy.h"
 
 #define DELAY_MAX_MS (24 * 3600 * 1000)
 
@@ -33,6 +33,14 @@ struct acl_verb {
 	enum verb verb;
 	int line;
 	struct acl_condition *conditions;
+};
+
+struct acl_parser {
+	struct config *config;
+	struct pool *pool;
+	struct acl *acl;
+	struct acl_verb *verb;
+	struct acl_condition **next_condition;
 };
 
 struct acl {
@@ -351,8 +359,18 @@ static char *begin_acl(struct acl_parser *parser, const char *name)
 	return NULL;
 }
 
-char *acl_parse_line(struct acl_parser *parser, int line, char *text)
+static void *begin_section(struct config *config, struct pool *pool)
 {
+	struct acl_parser *parser = pool_alloc(pool, sizeof(*parser));
+
+	parser->config = config;
+	parser->pool = pool;
+	return parser;
+}
+
+static char *parse_line(void *section, int line, char *text)
+{
+	struct acl_parser *parser = section;
 	char *rest = text, *word = read_word(parser->pool, &rest);
 	int verb;
 
@@ -380,6 +398,8 @@ char *acl_parse_line(struct acl_parser *parser, int line, char *text)
 		return pool_printf(parser->pool, "'%s' comes before any verb", text);
 	return parse_condition(parser, line, text);
 }
+
+const struct config_section acl_section = {"acl", begin_section, parse_line};
 
 static struct acl *find_acl(const struct config *config, const char *name)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool.h"
+#include "util.h"
 
 #define ALIGNMENT 16
 

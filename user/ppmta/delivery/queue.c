@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ppmta.h"
+#include "delivery.h"
 
 #define STOP_SECONDS  5
 #define GIVE_UP_AFTER (5 * 86400) /* seconds; RFC 5321, section 4.5.4.1 */

@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/array.h"
-#include "../common/endpoint.h"
-#include "../common/number.h"
-#include "ppmta.h"
+#include "../../common/array.h"
+#include "../../common/endpoint.h"
+#include "../../common/number.h"
+#include "smtp.h"
 
 #define REFUSED "503 Command refused, required Proxy negotiation failed"
 
@@ -97,21 +97,6 @@ static void clear_pool(struct session *session)
 	pool_free(&session->pool);
 	memset(session->captured, 0, sizeof(session->captured));
 	session->lookup_value = NULL;
-}
-
-char *session_host(struct session *session)
-{
-	const char *name = session->name_looked_up ? session->sender_host_name : "";
-
-	if (!*name && !session->helo[0])
-		return pool_printf(&session->pool, "[%s]", session->sender_host_address);
-	if (!*name)
-		return pool_printf(&session->pool, "(%s) [%s]", session->helo,
-				   session->sender_host_address);
-	if (!session->helo[0] || !strcasecmp(name, session->helo))
-		return pool_printf(&session->pool, "%s [%s]", name, session->sender_host_address);
-	return pool_printf(&session->pool, "%s (%s) [%s]", name, session->helo,
-			   session->sender_host_address);
 }
 
 static void reset_transaction(struct session *session)

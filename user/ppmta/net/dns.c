@@ -13,9 +13,9 @@
 
 #include <ares.h>
 
-#include "../common/clock.h"
-#include "../common/endpoint.h"
-#include "ppmta.h"
+#include "../../common/clock.h"
+#include "../../common/endpoint.h"
+#include "net.h"
 
 #define TRIES	  3
 #define NAMES_MAX 8 /* of one address that are looked at */

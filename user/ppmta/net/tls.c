@@ -6,7 +6,7 @@
 
 #include <openssl/err.h>
 
-#include "ppmta.h"
+#include "net.h"
 
 static char *failure(struct pool *pool, const char *option, const char *file)
 {

@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/name.h"
-#include "ppmta.h"
+#include "../../common/name.h"
+#include "policy.h"
 
 static char *number(struct session *session, unsigned long long value)
 {

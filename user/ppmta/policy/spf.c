@@ -12,8 +12,8 @@
 #include <spf2/spf_dns.h>
 #include <spf2/spf_dns_rr.h>
 
-#include "../common/name.h"
-#include "ppmta.h"
+#include "../../common/name.h"
+#include "policy.h"
 
 struct spf {
 	char asked[2 * PATH_LINE_MAX + DOMAIN_MAX]; /* sender and HELO name of the result */

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ppmta.h"
+#include "util.h"
 
 int debugging;
 

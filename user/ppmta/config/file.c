@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/array.h"
-#include "../common/name.h"
-#include "ppmta.h"
+#include "../../common/array.h"
+#include "../../common/name.h"
+#include "config.h"
 
 struct macro {
 	struct macro *next;
@@ -23,9 +23,11 @@ struct reader {
 	struct config *config;
 	struct pool *pool;
 	FILE *stream;
-	int line;		/* last line read */
-	int first_line;		/* of the logical line */
-	struct acl_parser *acl; /* NULL: in the main section */
+	int line;	/* last line read */
+	int first_line; /* of the logical line */
+	const struct config_section *const *sections;
+	const struct config_section *section; /* NULL: the main one */
+	void *state;			      /* the section's */
 	char *wrong;
 };
 
@@ -204,35 +206,36 @@ static void parse_main(struct reader *reader, char *line)
 
 static void begin_section(struct reader *reader, const char *name)
 {
-	struct acl_parser *parser;
+	const struct config_section *const *section = reader->sections;
 
-	if (strcmp(name, "acl")) {
-		reader->wrong =
-			pool_printf(reader->pool, "there is no section '%s': ppmta has acl", name);
+	while (*section && strcmp(name, (*section)->name))
+		section++;
+	if (!*section) {
+		reader->wrong = pool_printf(reader->pool, "there is no section '%s': ppmta has %s",
+					    name, reader->sections[0]->name);
 		return;
 	}
-	parser = pool_alloc(reader->pool, sizeof(*parser));
-	parser->config = reader->config;
-	parser->pool = reader->pool;
-	reader->acl = parser;
+	reader->section = *section;
+	reader->state = (*section)->begin(reader->config, reader->pool);
 }
 
 static void parse_line(struct reader *reader, char *line)
 {
 	if (!strncmp(line, "begin", 5) && isblank((unsigned char)line[5])) {
 		begin_section(reader, string_trim(line + 5));
-	} else if (reader->acl) {
-		reader->wrong = acl_parse_line(reader->acl, reader->first_line,
-					       replace_macros(reader, line));
+	} else if (reader->section) {
+		reader->wrong = reader->section->line(reader->state, reader->first_line,
+						      replace_macros(reader, line));
 	} else {
 		parse_main(reader, line);
 	}
 }
 
-struct config *config_read(const char *file, struct pool *pool, char **error)
+struct config *config_read(const char *file, const struct config_section *const *sections,
+			   struct pool *pool, char **error)
 {
 	struct config *config = config_new();
-	struct reader reader = {.config = config, .pool = pool};
+	struct reader reader = {.config = config, .pool = pool, .sections = sections};
 	char *line;
 
 	if (!file)
@@ -253,63 +256,6 @@ struct config *config_read(const char *file, struct pool *pool, char **error)
 		return NULL;
 	}
 	return config;
-}
-
-static char *check(struct config *config, struct pool *pool)
-{
-	struct delivery_target target;
-	char own_name[HOST_NAME_MAX + 1] = "", *wrong;
-	const struct named_list *list;
-
-	if (!config->primary_hostname) {
-		gethostname(own_name, sizeof(own_name) - 1);
-		config->primary_hostname = pool_string(&config->pool, own_name);
-	}
-	if (!address_is_domain(config->primary_hostname, strlen(config->primary_hostname)))
-		return pool_printf(pool, "primary_hostname: '%s' is not a domain name",
-				   config->primary_hostname);
-	if (config->smtp_accept_max < 1 || config->smtp_accept_max > 100000)
-		return pool_printf(pool, "smtp_accept_max: not from 1 to 100000");
-	wrong = option_check_expansions(config, pool);
-	if (wrong)
-		return wrong;
-	for (list = config->lists; list; list = list->next) {
-		wrong = expand_check(config, list->value, pool);
-		if (wrong)
-			return pool_printf(pool, "%s %s: %s", list->kind, list->name, wrong);
-	}
-	wrong = acl_check(config, pool);
-	if (wrong)
-		return wrong;
-	if (config->dns_servers) {
-		wrong = dns_check_servers(config->dns_servers, pool);
-		if (wrong)
-			return wrong;
-	}
-	if (config->delivery) {
-		wrong = delivery_parse(config->delivery, &target, pool);
-		if (wrong)
-			return wrong;
-		if (target.kind != DELIVER_MAILDIR && !config->spool_directory)
-			return pool_printf(pool, "delivery to another host needs spool_directory");
-		if (target.kind == DELIVER_SMTP && !config->acl[ACL_RCPT])
-			return pool_printf(pool, "delivery by smtp needs acl_smtp_rcpt: without "
-						 "one this would be an open relay");
-	}
-	return tls_load(config, pool);
-}
-
-int config_complete(struct config *config, struct pool *pool, char **error)
-{
-	char *wrong = check(config, pool);
-
-	if (!wrong)
-		return 0;
-	/* an error of an ACL names its line already */
-	*error = config->file && strncmp(wrong, config->file, strlen(config->file))
-			 ? pool_printf(pool, "%s: %s", config->file, wrong)
-			 : wrong;
-	return -1;
 }
 
 struct config *config_get(struct config *config)

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is allowed: ACLs (acl.c), string expansion (expand.c) with its conditions (condition.c) and
+ * variables (variable.c), lists (list.c), SPF by libspf2 (spf.c), limits (limit.c), and names of
+ * clients (client_name.c). condition.c, expand.c and list.c call one another, because the language
+ * is recursive.
+ */
+#ifndef PPMTA_POLICY_H
+#define PPMTA_POLICY_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <pp/pp.h>
+
+#include "../net/net.h"
+
+#define MESSAGE_ID_LEN 16 /* 1VdNti-0001OY-1V */
+
+/* What is known of a client and of its message: smtp/ finds it out, and policy asks. */
+struct spf;
+
+struct session {
+	struct config *config;
+	struct channel *channel;
+	struct sockaddr_storage peer; /* as accept() named it */
+	struct pool pool;	      /* of the command */
+	struct pool kept;	      /* of the connection */
+
+	char sender_host_address[INET6_ADDRSTRLEN]; /* the origin's */
+	unsigned int sender_host_port;
+	char received_ip_address[INET6_ADDRSTRLEN];
+	unsigned int received_port;
+	int proxy_session;			   /* has to come with a header */
+	int proxy_failed;			   /* and did not */
+	char proxy_host_address[INET6_ADDRSTRLEN]; /* the proxy's, "" without one or when it failed
+						    */
+	unsigned int proxy_host_port;
+	char proxy_external_address[INET6_ADDRSTRLEN]; /* what the client connected to */
+	unsigned int proxy_external_port;
+	struct pp_origin origin;
+	uint8_t *tlvs;
+	int tlvs_len;
+	int counted; /* in the origin's connections */
+
+	int name_looked_up;
+	char *sender_host_name;	   /* "" without one */
+	int extended;		   /* EHLO, not HELO */
+	char helo[DOMAIN_MAX + 1]; /* "" before it came */
+	int tls_on_connect;
+
+	int has_sender;
+	char sender[PATH_LINE_MAX];
+	char **recipients;
+	int recipient_count;
+	char recipient[PATH_LINE_MAX]; /* the one that an ACL is asked about */
+	int discard;
+	char message_id[MESSAGE_ID_LEN + 1];
+	uint64_t message_size;
+	struct spf *spf;
+
+	struct acl_variable *variables;
+	char *lookup_value; /* $value */
+	char *captured[10]; /* $0 to $9 of the last match */
+	char sender_rate[32], sender_rate_limit[32], sender_rate_period[32];
+	int testing; /* -bh: nothing is delivered */
+};
+
+/* client_name.c */
+/* H=name (helo) [address], as Exim logs it; in session->pool */
+char *session_host(struct session *session);
+/* The client's name, looked up once, or "". */
+const char *sender_host_name(struct session *session);
+
+/* tlv.c */
+/* TLV @type's value, or NULL; sub-TLVs of PP_TLV_SSL by their type. */
+const uint8_t *origin_tlv(const struct session *session, int type, size_t *len);
+
+/* limit.c: how many connections an origin has, and how fast it sends */
+/* Return: 1 when @address may have one more, and it is counted; @max 0: any number. */
+int limit_enter(const char *address, int max);
+void limit_leave(const char *address);
+/* Exim's smoothed rate for @key, per @period seconds, after @count more events. A @strict one
+ * counts those that are over @limit too. */
+double limit_rate(const char *key, double limit, double period, double count, int strict);
+
+/* ---- expansion ---- */
+
+/* @string expanded, in session->pool; or NULL, with @error set there. */
+char *expand(struct session *session, const char *string, char **error);
+/* The same without doing anything: is it well-formed? Return: NULL, or what is wrong, in @pool. */
+char *expand_check(struct config *config, const char *string, struct pool *pool);
+
+/* For condition.c: what an expansion works on. */
+struct expansion {
+	struct session *session; /* NULL: only check */
+	struct config *config;
+	struct pool *pool;
+	const char *at; /* what is to be read next */
+	int skip;	/* read, and do nothing */
+	int depth;
+	char *error;
+};
+
+/* "{...}" at @expansion->at, expanded; NULL on error */
+char *expand_braced(struct expansion *expansion);
+void expand_space(struct expansion *expansion);
+char *expand_fail(struct expansion *expansion, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* condition.c: the condition at @expansion->at. Return: 1, 0, or -1 on error. */
+int condition_test(struct expansion *expansion);
+/* Is @text true, as `condition` and bool_lax have it? */
+int truth_is_lax(const char *text);
+/* 1, 0, or -1 when it is neither */
+int truth(const char *text);
+
+/* variable.c */
+/* The value of variable @name, in session->pool; NULL: there is none of that name. */
+char *variable_get(struct session *session, const char *name);
+int variable_exists(const char *name);
+const char *variable_nearest(const char *name);
+
+struct acl_variable {
+	struct acl_variable *next;
+	char *name, *value;
+};
+
+void variable_set(struct session *session, const char *name, const char *value);
+
+/* ---- lists (list.c) ---- */
+
+/* Does the list match? Return: 1, 0, or -1 with @error set. @list is expanded already. */
+int list_match_host(struct session *session, const char *list, char **error);
+/* Is the client in the host list that @option has, which is expanded here? NULL: no. An error is
+ * logged. Return: 1, 0, or -1. */
+int list_option_matches(struct session *session, const char *option, const char *list);
+int list_match_ip(struct session *session, const char *address, const char *list, char **error);
+int list_match_domain(struct session *session, const char *domain, const char *list, char **error);
+int list_match_local_part(struct session *session, const char *local_part, const char *list,
+			  char **error);
+int list_match_address(struct session *session, const char *address, const char *list,
+		       char **error);
+/* Value of @key in lsearch @file, in @pool; NULL: not there, or @error is set. */
+char *list_lsearch(struct pool *pool, const char *file, const char *key, char **error);
+/* PCRE2 match; what was captured goes to session->captured. Return: as above. */
+int list_match_regex(struct session *session, const char *subject, const char *pattern,
+		     char **error);
+
+/* ---- ACLs (acl.c) ---- */
+
+enum acl_result { ACL_ACCEPT, ACL_DENY, ACL_DEFER, ACL_DROP, ACL_DISCARD };
+
+/* The section "begin acl", for config_read(). */
+extern const struct config_section acl_section;
+/* Checks all strings and references. Return: NULL, or what is wrong, in @pool. */
+char *acl_check(struct config *config, struct pool *pool);
+/* Runs the ACL for @point; without one: ACL_ACCEPT. @message: what the client is to be told, after
+ * a code. */
+enum acl_result acl_run(struct session *session, enum acl_point point, char **message);
+
+/* spf.c */
+/* Does the origin's SPF result match the list? Return: 1, 0, or -1 with @error. */
+int spf_match(struct session *session, const char *list, char **error);
+char *spf_check_list(const char *list, struct pool *pool);
+const char *spf_variable(struct session *session, const char *name);
+void spf_free(struct spf *spf);
+
+#endif

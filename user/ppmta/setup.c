@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads the configuration, sets what the command line says, and checks the whole: this file alone
+ * knows all parts.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+const char *setup_file;
+
+static struct pool pool;
+static struct setting {
+	struct setting *next;
+	const char *name, *value;
+} * settings, **settings_end = &settings; /* from the command line, set after the file is read */
+
+void setup_set(const char *name, const char *value)
+{
+	struct setting *setting = pool_alloc(&pool, sizeof(*setting));
+
+	setting->name = name;
+	setting->value = value;
+	*settings_end = setting;
+	settings_end = &setting->next;
+}
+
+const char *setup_setting(const char *name)
+{
+	const struct setting *setting;
+	const char *value = NULL;
+
+	for (setting = settings; setting; setting = setting->next) {
+		if (!strcmp(setting->name, name))
+			value = setting->value;
+	}
+	return value;
+}
+
+static char *check_expansions(struct config *config)
+{
+	const struct named_list *list;
+	const char *text, *name;
+	char *wrong = NULL;
+	size_t at = 0;
+
+	while (!wrong && (text = option_next_expanded(config, &at, &name))) {
+		wrong = expand_check(config, text, &pool);
+		if (wrong)
+			wrong = pool_printf(&pool, "%s: %s", name, wrong);
+	}
+	for (list = config->lists; list && !wrong; list = list->next) {
+		wrong = expand_check(config, list->value, &pool);
+		if (wrong)
+			wrong = pool_printf(&pool, "%s %s: %s", list->kind, list->name, wrong);
+	}
+	return wrong;
+}
+
+static char *check(struct config *config)
+{
+	struct delivery_target target;
+	char own_name[HOST_NAME_MAX + 1] = "", *wrong;
+
+	if (!config->primary_hostname) {
+		gethostname(own_name, sizeof(own_name) - 1);
+		config->primary_hostname = pool_string(&config->pool, own_name);
+	}
+	if (!address_is_domain(config->primary_hostname, strlen(config->primary_hostname)))
+		return pool_printf(&pool, "primary_hostname: '%s' is not a domain name",
+				   config->primary_hostname);
+	if (config->smtp_accept_max < 1 || config->smtp_accept_max > 100000)
+		return pool_printf(&pool, "smtp_accept_max: not from 1 to 100000");
+	wrong = check_expansions(config);
+	if (!wrong)
+		wrong = acl_check(config, &pool);
+	if (wrong)
+		return wrong;
+	if (config->dns_servers) {
+		wrong = dns_check_servers(config->dns_servers, &pool);
+		if (wrong)
+			return wrong;
+	}
+	if (config->delivery) {
+		wrong = delivery_parse(config->delivery, &target, &pool);
+		if (wrong)
+			return wrong;
+		if (target.kind != DELIVER_MAILDIR && !config->spool_directory)
+			return pool_printf(&pool, "delivery to another host needs spool_directory");
+		if (target.kind == DELIVER_SMTP && !config->acl[ACL_RCPT])
+			return pool_printf(&pool, "delivery by smtp needs acl_smtp_rcpt: without "
+						  "one this would be an open relay");
+	}
+	return tls_load(config, &pool);
+}
+
+/* What has to be known of all options together. Return: 0, or -1 with @error. */
+static int complete(struct config *config, char **error)
+{
+	char *wrong = check(config);
+
+	if (!wrong)
+		return 0;
+	/* an error of an ACL names its line already */
+	*error = config->file && strncmp(wrong, config->file, strlen(config->file))
+			 ? pool_printf(&pool, "%s: %s", config->file, wrong)
+			 : wrong;
+	return -1;
+}
+
+static const struct config_section *const sections[] = {&acl_section, NULL};
+
+struct config *setup_load(char **error)
+{
+	const struct setting *setting;
+	struct config *config = config_read(setup_file, sections, &pool, error);
+
+	if (!config)
+		return NULL;
+	if (!setup_file)
+		option_set(config, "log_selector", "+proxy", &pool);
+	for (setting = settings; setting; setting = setting->next) {
+		*error = option_set(config, setting->name, setting->value, &pool);
+		if (*error) {
+			config_put(config);
+			return NULL;
+		}
+	}
+	if (complete(config, error)) {
+		config_put(config);
+		return NULL;
+	}
+	return config;
+}

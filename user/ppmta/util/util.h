@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What all parts of ppmta use: memory, text, the items of lists, mailboxes, and the log.
+ */
+#ifndef PPMTA_UTIL_H
+#define PPMTA_UTIL_H
+
+#include <stddef.h>
+
+/* RFC 5321, section 4.5.3.1: octets, with CR LF where it is a line. */
+#define LOCAL_PART_MAX 64
+#define DOMAIN_MAX     255
+#define PATH_LINE_MAX  256
+
+/* ---- pool.c: memory that is freed together, a configuration's, or what one command needs ---- */
+
+struct pool_block;
+
+struct pool {
+	struct pool_block *blocks;
+};
+
+/* Zeroed; ends the process when there is no memory. */
+void *pool_alloc(struct pool *pool, size_t size);
+char *pool_copy(struct pool *pool, const char *bytes, size_t len);
+char *pool_string(struct pool *pool, const char *string);
+char *pool_printf(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pool_free(struct pool *pool);
+
+/* @string without the white space around it, in place. */
+char *string_trim(char *string);
+
+/* A string that grows in a pool. */
+struct text {
+	struct pool *pool;
+	char *bytes; /* terminated, once something was added */
+	size_t len, room;
+};
+
+void text_add(struct text *text, const char *bytes, size_t len);
+void text_add_string(struct text *text, const char *string);
+/* What was added; "" when nothing was. */
+char *text_get(struct text *text);
+
+/* items.c: the next item of *@list, in @pool; NULL at its end. *@separator is 0 at first. */
+char *list_next(struct pool *pool, const char **list, char *separator);
+
+/* mailbox.c: RFC 5321, section 4.1.2 */
+/* Reads "<...>" at @text into @address, source route left out; "<>" gives "" where @empty allows.
+ * Return: what follows the ">", or NULL. */
+const char *address_parse_path(const char *text, int empty, char address[PATH_LINE_MAX]);
+int address_is_domain(const char *text, size_t len);
+/* The domain of @address, or "". */
+const char *address_domain(const char *address);
+
+/* ---- log.c: lines as Exim writes them, "2013-11-04 09:25:06 TEXT", one write(2) each ---- */
+
+/* @path: a file, "syslog", or NULL for standard error. Return: 0, or an errno. */
+int log_open(const char *path);
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern int debugging; /* -d */
+void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
