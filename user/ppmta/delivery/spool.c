@@ -117,10 +117,10 @@ int spool_write_envelope(const char *directory, const struct session *session, c
 	int i, failed;
 
 	text_add_string(&text, pool_printf(&pool, "received %ld\nsender %s\n", (long)time(NULL),
-					   session->sender));
-	for (i = 0; i < session->recipient_count; i++)
+					   session->mail.sender));
+	for (i = 0; i < session->mail.recipient_count; i++)
 		text_add_string(&text,
-				pool_printf(&pool, "recipient %s\n", session->recipients[i]));
+				pool_printf(&pool, "recipient %s\n", session->mail.recipients[i]));
 	failed = write_envelope(directory, id, text_get(&text), text.len);
 	pool_free(&pool);
 	return failed;

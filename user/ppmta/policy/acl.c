@@ -86,7 +86,7 @@ static int test_hosts(struct run *run, const struct acl_condition *condition, ch
 static int test_domains(struct run *run, const struct acl_condition *condition, char *value)
 {
 	(void)condition;
-	return list_match_domain(run->session, address_domain(run->session->recipient), value,
+	return list_match_domain(run->session, address_domain(run->session->mail.recipient), value,
 				 &run->error);
 }
 
@@ -100,13 +100,13 @@ static int test_local_parts(struct run *run, const struct acl_condition *conditi
 static int test_senders(struct run *run, const struct acl_condition *condition, char *value)
 {
 	(void)condition;
-	return list_match_address(run->session, run->session->sender, value, &run->error);
+	return list_match_address(run->session, run->session->mail.sender, value, &run->error);
 }
 
 static int test_recipients(struct run *run, const struct acl_condition *condition, char *value)
 {
 	(void)condition;
-	return list_match_address(run->session, run->session->recipient, value, &run->error);
+	return list_match_address(run->session, run->session->mail.recipient, value, &run->error);
 }
 
 static int test_encrypted(struct run *run, const struct acl_condition *condition, char *value)
@@ -185,7 +185,7 @@ static int test_ratelimit(struct run *run, const struct acl_condition *condition
 	if (run->error)
 		return -1;
 	if (!strcmp(rate.unit, "per_byte"))
-		count = session->message_size;
+		count = session->mail.size;
 	key = pool_printf(&session->pool, "%s/%g/%s",
 			  rate.key ? rate.key : session->sender_host_address, rate.period,
 			  rate.unit);
@@ -488,10 +488,11 @@ static void log_refusal(struct run *run, enum acl_point point, enum acl_result r
 	const char *text = run->log_message ? run->log_message : run->message;
 
 	log_line("H=%s%s%s%s %srejected %s%s%s%s%s%s", session_host(session),
-		 session->has_sender ? " F=<" : "", session->has_sender ? session->sender : "",
-		 session->has_sender ? ">" : "", result == ACL_DEFER ? "temporarily " : "",
+		 session->mail.has_sender ? " F=<" : "",
+		 session->mail.has_sender ? session->mail.sender : "",
+		 session->mail.has_sender ? ">" : "", result == ACL_DEFER ? "temporarily " : "",
 		 what[point], point == ACL_RCPT ? " <" : "",
-		 point == ACL_RCPT ? session->recipient : "", point == ACL_RCPT ? ">" : "",
+		 point == ACL_RCPT ? session->mail.recipient : "", point == ACL_RCPT ? ">" : "",
 		 text ? ": " : "", text ? text : "");
 }
 

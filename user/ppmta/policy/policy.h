@@ -9,6 +9,7 @@
 #define PPMTA_POLICY_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -17,6 +18,21 @@
 #include "../net/net.h"
 
 #define MESSAGE_ID_LEN 16 /* 1VdNti-0001OY-1V */
+
+/* From MAIL to the end of its message. */
+struct transaction {
+	struct pool pool; /* of what this has */
+	bool has_sender;
+	char sender[PATH_LINE_MAX];
+	char **recipients;
+	int recipient_count;
+	char recipient[PATH_LINE_MAX]; /* the one that an ACL is asked about */
+	struct text added_headers;     /* by ACLs: whole lines that end with a line feed */
+	bool is_discarded;	       /* by acl_smtp_mail: nobody gets it */
+	bool has_discarded;	       /* recipients, by acl_smtp_rcpt */
+	char id[MESSAGE_ID_LEN + 1];
+	uint64_t size;
+};
 
 /* What is known of a client and of its message: smtp/ finds it out, and policy asks. */
 struct spf;
@@ -32,8 +48,8 @@ struct session {
 	unsigned int sender_host_port;
 	char received_ip_address[INET6_ADDRSTRLEN];
 	unsigned int received_port;
-	int proxy_session;			   /* has to come with a header */
-	int proxy_failed;			   /* and did not */
+	bool proxy_session;			   /* has to come with a header */
+	bool proxy_failed;			   /* and did not */
 	char proxy_host_address[INET6_ADDRSTRLEN]; /* the proxy's, "" without one or when it failed
 						    */
 	unsigned int proxy_host_port;
@@ -42,29 +58,22 @@ struct session {
 	struct pp_origin origin;
 	uint8_t *tlvs;
 	int tlvs_len;
-	int counted; /* in the origin's connections */
+	bool counted; /* in the origin's connections */
 
-	int name_looked_up;
+	bool name_looked_up;
 	char *sender_host_name;	   /* "" without one */
-	int extended;		   /* EHLO, not HELO */
+	bool extended;		   /* EHLO, not HELO */
 	char helo[DOMAIN_MAX + 1]; /* "" before it came */
-	int tls_on_connect;
+	bool tls_on_connect;
 
-	int has_sender;
-	char sender[PATH_LINE_MAX];
-	char **recipients;
-	int recipient_count;
-	char recipient[PATH_LINE_MAX]; /* the one that an ACL is asked about */
-	int discard;
-	char message_id[MESSAGE_ID_LEN + 1];
-	uint64_t message_size;
+	struct transaction mail;
 	struct spf *spf;
 
 	struct acl_variable *variables;
 	char *lookup_value; /* $value */
 	char *captured[10]; /* $0 to $9 of the last match */
 	char sender_rate[32], sender_rate_limit[32], sender_rate_period[32];
-	int testing; /* -bh: nothing is delivered */
+	bool testing; /* -bh: nothing is delivered */
 };
 
 /* client_name.c */

@@ -163,8 +163,8 @@ static void check(struct session *session, struct spf *spf)
 		SPF_request_set_helo_dom(request, session->helo);
 	/* RFC 7208, section 2.4: of a bounce, the HELO name is checked */
 	snprintf(sender, sizeof(sender), "%s%s",
-		 session->sender[0] ? session->sender : "postmaster@",
-		 session->sender[0] ? "" : session->helo);
+		 session->mail.sender[0] ? session->mail.sender : "postmaster@",
+		 session->mail.sender[0] ? "" : session->helo);
 	SPF_request_set_env_from(request, sender);
 	error = SPF_request_query_mailfrom(request, &response);
 	if (response)
@@ -196,7 +196,7 @@ static struct spf *result_of(struct session *session)
 {
 	char asked[sizeof(session->spf->asked)];
 
-	snprintf(asked, sizeof(asked), "%s %s", session->sender, session->helo);
+	snprintf(asked, sizeof(asked), "%s %s", session->mail.sender, session->helo);
 	if (!session->spf)
 		session->spf = calloc(1, sizeof(*session->spf));
 	if (session->spf && (!session->spf->result || strcmp(session->spf->asked, asked))) {

@@ -34,20 +34,20 @@ static char *yes_no(int value)
 	}
 
 GETTER(acl_verify_message, "")
-GETTER(domain, address_domain(session->recipient))
-GETTER(message_exim_id, session->message_id)
-GETTER(message_size, number(session, session->message_size))
+GETTER(domain, address_domain(session->mail.recipient))
+GETTER(message_exim_id, session->mail.id)
+GETTER(message_size, number(session, session->mail.size))
 GETTER(primary_hostname, session->config->primary_hostname)
 GETTER(proxy_external_address, session->proxy_external_address)
 GETTER(proxy_external_port, port(session, session->proxy_external_port))
 GETTER(proxy_host_address, session->proxy_host_address)
 GETTER(proxy_host_port, port(session, session->proxy_host_port))
 GETTER(proxy_session, yes_no(session->proxy_session))
-GETTER(rcpt_count, number(session, session->recipient_count))
+GETTER(rcpt_count, number(session, session->mail.recipient_count))
 GETTER(received_ip_address, session->received_ip_address)
 GETTER(received_port, port(session, session->received_port))
-GETTER(sender_address, session->sender)
-GETTER(sender_address_domain, address_domain(session->sender))
+GETTER(sender_address, session->mail.sender)
+GETTER(sender_address_domain, address_domain(session->mail.sender))
 GETTER(sender_helo_name, session->helo)
 GETTER(sender_host_address, session->sender_host_address)
 GETTER(sender_host_name, sender_host_name(session))
@@ -67,8 +67,8 @@ static char *local_part_of(struct session *session, const char *address)
 	return pool_copy(&session->pool, address, at ? (size_t)(at - address) : strlen(address));
 }
 
-GETTER(local_part, local_part_of(session, session->recipient))
-GETTER(sender_address_local_part, local_part_of(session, session->sender))
+GETTER(local_part, local_part_of(session, session->mail.recipient))
+GETTER(sender_address_local_part, local_part_of(session, session->mail.sender))
 
 static char *get_time(struct session *session, const char *format)
 {
@@ -89,10 +89,10 @@ static char *get_recipients(struct session *session)
 	struct text text = {.pool = &session->pool};
 	int i;
 
-	for (i = 0; i < session->recipient_count; i++) {
+	for (i = 0; i < session->mail.recipient_count; i++) {
 		if (i)
 			text_add_string(&text, ", ");
-		text_add_string(&text, session->recipients[i]);
+		text_add_string(&text, session->mail.recipients[i]);
 	}
 	return text_get(&text);
 }

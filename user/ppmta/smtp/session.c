@@ -41,6 +41,7 @@ struct session *session_new(struct config *config, int fd, const struct sockaddr
 		return NULL;
 	}
 	session->config = config_get(config);
+	session->mail.added_headers.pool = &session->mail.pool;
 	session->channel->fd = fd;
 	session->channel->stop_fd = -1;
 	session->channel->timeout_ms = config->smtp_receive_timeout;
@@ -72,17 +73,22 @@ static void forget_variables(struct session *session, char kind)
 	}
 }
 
+static void reset_transaction(struct session *session)
+{
+	free(session->mail.recipients);
+	pool_free(&session->mail.pool);
+	memset(&session->mail, 0, sizeof(session->mail));
+	session->mail.added_headers.pool = &session->mail.pool;
+	forget_variables(session, 'm');
+}
+
 void session_free(struct session *session)
 {
-	int i;
-
 	channel_close(session->channel);
 	free(session->channel);
 	if (session->counted)
 		limit_leave(session->sender_host_address);
-	for (i = 0; i < session->recipient_count; i++)
-		free(session->recipients[i]);
-	free(session->recipients);
+	reset_transaction(session);
 	forget_variables(session, 0);
 	spf_free(session->spf);
 	pool_free(&session->pool);
@@ -97,22 +103,6 @@ static void clear_pool(struct session *session)
 	pool_free(&session->pool);
 	memset(session->captured, 0, sizeof(session->captured));
 	session->lookup_value = NULL;
-}
-
-static void reset_transaction(struct session *session)
-{
-	int i;
-
-	for (i = 0; i < session->recipient_count; i++)
-		free(session->recipients[i]);
-	session->recipient_count = 0;
-	session->has_sender = 0;
-	session->sender[0] = 0;
-	session->recipient[0] = 0;
-	session->discard = 0;
-	session->message_id[0] = 0;
-	session->message_size = 0;
-	forget_variables(session, 'm');
 }
 
 /* Sends the reply of an ACL. */
@@ -234,7 +224,7 @@ static int mail_parameters(struct session *session, char *parameters)
 					      "552 Message size exceeds maximum permitted");
 				return -1;
 			}
-			session->message_size = size;
+			session->mail.size = size;
 		} else if (strcasecmp(parameters, "BODY=8BITMIME") &&
 			   strcasecmp(parameters, "BODY=7BIT")) {
 			channel_reply(session->channel, "555 %.64s: parameter not known",
@@ -255,7 +245,7 @@ static int command_mail(struct session *session, const char *arguments)
 		channel_reply(session->channel, "503 HELO or EHLO required");
 		return 0;
 	}
-	if (session->has_sender) {
+	if (session->mail.has_sender) {
 		channel_reply(session->channel, "503 Sender already given");
 		return 0;
 	}
@@ -268,29 +258,28 @@ static int command_mail(struct session *session, const char *arguments)
 	snprintf(parameters, sizeof(parameters), "%s", rest);
 	if (mail_parameters(session, parameters))
 		return 0;
-	strcpy(session->sender, address);
-	session->has_sender = 1;
+	strcpy(session->mail.sender, address);
+	session->mail.has_sender = 1;
 	result = acl_run(session, ACL_MAIL, &message);
 	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
 		reset_transaction(session);
 		return reply_refusal(session, result, message);
 	}
-	session->discard = result == ACL_DISCARD;
+	session->mail.is_discarded = result == ACL_DISCARD;
 	channel_reply(session->channel, "%s", message ? message : "250 OK");
 	return 0;
 }
 
 static int add_recipient(struct session *session, const char *address)
 {
-	char **more = array_grow(session->recipients, session->recipient_count, 1, sizeof(*more));
+	char **more = array_grow(session->mail.recipients, session->mail.recipient_count, 1,
+				 sizeof(*more));
 
 	if (!more)
 		return -1;
-	session->recipients = more;
-	session->recipients[session->recipient_count] = strdup(address);
-	if (!session->recipients[session->recipient_count])
-		return -1;
-	session->recipient_count++;
+	session->mail.recipients = more;
+	session->mail.recipients[session->mail.recipient_count++] =
+		pool_string(&session->mail.pool, address);
 	return 0;
 }
 
@@ -300,7 +289,7 @@ static int command_rcpt(struct session *session, const char *arguments)
 	const char *rest = NULL;
 	enum acl_result result;
 
-	if (!session->has_sender) {
+	if (!session->mail.has_sender) {
 		channel_reply(session->channel, "503 Sender not yet given");
 		return 0;
 	}
@@ -314,16 +303,16 @@ static int command_rcpt(struct session *session, const char *arguments)
 		channel_reply(session->channel, "555%.64s: parameter not known", rest);
 		return 0;
 	}
-	if (session->recipient_count >= session->config->recipients_max) {
+	if (session->mail.recipient_count >= session->config->recipients_max) {
 		channel_reply(session->channel, "452 Too many recipients");
 		return 0;
 	}
-	strcpy(session->recipient, address);
+	strcpy(session->mail.recipient, address);
 	result = acl_run(session, ACL_RCPT, &message);
 	if (result != ACL_ACCEPT && result != ACL_DISCARD)
 		return reply_refusal(session, result, message);
 	if (result == ACL_DISCARD) /* this one only: it is counted, and gets nothing */
-		session->discard |= 2;
+		session->mail.has_discarded = true;
 	else if (add_recipient(session, address)) {
 		channel_reply(session->channel, "452 Out of memory, try again later");
 		return 0;
@@ -343,14 +332,14 @@ static void write_header(struct session *session, struct output *output)
 	localtime_r(&now, &tm);
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S %z", &tm);
 	if (!session->config->spool_directory || !strncmp(session->config->delivery, "maildir:", 8))
-		len = snprintf(line, sizeof(line), "Return-Path: <%s>\n", session->sender);
+		len = snprintf(line, sizeof(line), "Return-Path: <%s>\n", session->mail.sender);
 	len += snprintf(line + len, sizeof(line) - len,
 			"Received: from %s (%s%s[%s%s])\n\tby %s with %s%s id %s;\n\t%s\n",
 			session->helo, name, *name ? " " : "",
 			strchr(session->sender_host_address, ':') ? "IPv6:" : "",
 			session->sender_host_address, session->config->primary_hostname,
 			session->extended ? "esmtp" : "smtp", session->channel->ssl ? "s" : "",
-			session->message_id, date);
+			session->mail.id, date);
 	output_write(output, line, len);
 }
 
@@ -405,15 +394,15 @@ static void log_reception(struct session *session)
 	const SSL *ssl = session->channel->ssl;
 	int proxied = config->selected & SELECT_PROXY && session->proxy_host_address[0];
 
-	log_line("%s <= %s H=%s P=%s%s%s%s%s%s S=%llu", session->message_id,
-		 session->sender[0] ? session->sender : "<>", session_host(session),
+	log_line("%s <= %s H=%s P=%s%s%s%s%s%s S=%llu", session->mail.id,
+		 session->mail.sender[0] ? session->mail.sender : "<>", session_host(session),
 		 session->extended ? "esmtp" : "smtp", ssl ? "s" : "",
 		 ssl && config->selected & SELECT_TLS_CIPHER ? " X=" : "",
 		 ssl && config->selected & SELECT_TLS_CIPHER
 			 ? tls_cipher(session->channel->ssl, &session->pool)
 			 : "",
 		 proxied ? " PRX=" : "", proxied ? session->proxy_host_address : "",
-		 (unsigned long long)session->message_size);
+		 (unsigned long long)session->mail.size);
 }
 
 /* The message is there: what does the ACL say, and is it safe? Return: 0 or CLOSE. */
@@ -423,19 +412,19 @@ static int accept_message(struct session *session, struct message *message)
 	char *said;
 	int failed;
 
-	session->message_size = message->output.size;
+	session->mail.size = message->output.size;
 	result = acl_run(session, ACL_DATA, &said);
 	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
 		message_abort(message);
 		return reply_refusal(session, result, said);
 	}
-	if (result == ACL_DISCARD || session->discard & 1 || !session->recipient_count ||
+	if (result == ACL_DISCARD || session->mail.is_discarded || !session->mail.recipient_count ||
 	    session->testing) {
 		message_abort(message);
 		log_reception(session);
-		log_line("%s => blackhole (%s)", session->message_id,
+		log_line("%s => blackhole (%s)", session->mail.id,
 			 session->testing ? "a test" : "an ACL discarded it");
-		channel_reply(session->channel, "250 OK id=%s", session->message_id);
+		channel_reply(session->channel, "250 OK id=%s", session->mail.id);
 		return 0;
 	}
 	failed = message_commit(session, message);
@@ -446,8 +435,7 @@ static int accept_message(struct session *session, struct message *message)
 	}
 	log_reception(session);
 	channel_reply(session->channel, "%s",
-		      said ? said
-			   : pool_printf(&session->pool, "250 OK id=%s", session->message_id));
+		      said ? said : pool_printf(&session->pool, "250 OK id=%s", session->mail.id));
 	return 0;
 }
 
@@ -482,7 +470,7 @@ static int command_data(struct session *session, const char *arguments)
 		channel_reply(session->channel, "501 Syntax error: DATA takes no argument");
 		return 0;
 	}
-	if (!session->recipient_count && !(session->discard & 2)) {
+	if (!session->mail.recipient_count && !(session->mail.has_discarded)) {
 		channel_reply(session->channel, "503 Valid RCPT command must precede DATA");
 		return 0;
 	}
@@ -497,7 +485,7 @@ static int command_data(struct session *session, const char *arguments)
 		free(message);
 		return 0;
 	}
-	strcpy(session->message_id, message->id);
+	strcpy(session->mail.id, message->id);
 	session->channel->stop_fd = -1; /* a message is received to its end */
 	result = receive_message(session, message);
 	session->channel->stop_fd = stop_fd;
