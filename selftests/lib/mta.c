@@ -22,6 +22,7 @@ int mta_setup(void **state)
 	net_setup(state);
 	assert_non_null(mkdtemp(work));
 	chmod(work, 0755);
+	assert_int_equal(chown(work, 65534, 65534), 0); /* nobody makes the Maildir and the log */
 	snprintf(listen_at[0], sizeof(listen_at[0]), "%s:%d", SERVER, MAIL_PORT);
 	snprintf(listen_at[1], sizeof(listen_at[1]), "%s:%d", SERVER, QUICK_PORT);
 	snprintf(maildir, sizeof(maildir), "%s/Maildir", work);
@@ -32,7 +33,8 @@ int mta_setup(void **state)
 		      listen_at[1], "--maildir", maildir, "--user", "nobody", "--hostname",
 		      "mail.example.net", "--log", log, "--max-size", "30000000",
 		      "--command-timeout", "20000", "--max-sessions", "1200", "--verbose",
-		      "--proxy-timeout", "60000", "--set", "smtp_enforce_sync=false", NULL);
+		      "--proxy-timeout", "60000", "--set", "smtp_enforce_sync=false", "--set",
+		      "smtp_max_synprot_errors=100", NULL);
 		_exit(127);
 	}
 	for (tries = 0; tries < 1200; tries++) {
@@ -42,6 +44,48 @@ int mta_setup(void **state)
 	}
 	fail_msg("ppmta did not start");
 	return -1;
+}
+
+void mta_start(const char *options)
+{
+	char conf[64], log[64];
+	FILE *file;
+	int tries;
+
+	if (!strcmp(work + strlen(work) - 6, "XXXXXX"))
+		assert_non_null(mkdtemp(work));
+	chmod(work, 0755);
+	assert_int_equal(chown(work, 65534, 65534), 0);
+	snprintf(conf, sizeof(conf), "%s/conf", work);
+	snprintf(log, sizeof(log), "%s/log", work);
+	file = fopen(conf, "w");
+	fprintf(file,
+		"primary_hostname = mail.example.net\nlocal_interfaces = " SERVER ".%d\n"
+		"user = nobody\n%s",
+		MAIL_PORT, options);
+	fclose(file);
+	unlink(log);
+	mta = fork();
+	if (mta == 0) {
+		execl("build/bin/ppmta", "ppmta", "-C", conf, "--log", log, NULL);
+		_exit(127);
+	}
+	for (tries = 0; tries < 1200; tries++) {
+		if (strstr(run(0, "cat %s 2>/dev/null; true", log), "daemon started"))
+			return;
+		usleep(50000);
+	}
+	fail_msg("ppmta did not start");
+}
+
+void mta_stop(void)
+{
+	int status;
+
+	kill(mta, SIGTERM);
+	waitpid(mta, &status, 0);
+	assert_int_equal(status, 0);
+	run(0, "rm -rf %s/*", work);
 }
 
 int mta_teardown(void **state)
@@ -57,9 +101,9 @@ int mta_teardown(void **state)
 }
 
 /* Reads one reply, to its last line. */
-static const char *reply(int fd)
+const char *reply(int fd)
 {
-	static char text[8192];
+	static char text[65536];
 	struct pollfd in = {.fd = fd, .events = POLLIN};
 	char *last;
 	size_t len = 0;

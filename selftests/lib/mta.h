@@ -21,6 +21,12 @@ extern pid_t mta;
 int mta_setup(void **state);
 int mta_teardown(void **state);
 
+/* Another one, with @options as its configuration; it listens on MAIL_PORT. */
+void mta_start(const char *options);
+void mta_stop(void);
+
+/* The next reply, all its lines. */
+const char *reply(int fd);
 /* The next reply begins with @answer; after a @command, or without. */
 void ask(int fd, const char *command, const char *answer);
 void expect(int fd, const char *answer);

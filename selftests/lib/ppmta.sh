@@ -6,6 +6,11 @@ log=$tap_work/log
 say=$tap_work/said
 chmod 755 "$tap_work"
 . selftests/lib/tls.sh
+nobody=65534
+# what ppmta makes is made by the user that it becomes
+install -d -o "$nobody" -m 700 "$tap_work/Maildir"
+: >"$log"
+chmod 666 "$log"
 
 # configure [ADDRESSES]: $conf, with more options from standard input
 configure() {
@@ -21,7 +26,6 @@ configure() {
 # start_ppmta: with $conf, until it says that it is there
 start_ppmta() {
 	: >"$log"
-	chmod 666 "$log"
 	build/bin/ppmta -C "$conf" --log "$log" "$@" >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
 	for _ in $(seq 1200); do

@@ -141,7 +141,6 @@ check a_bad_selector refuses 'did you mean \+proxy' <<'CONF'
 log_selector = +prxy
 CONF
 check no_open_relay refuses 'needs acl_smtp_rcpt' <<'CONF'
-spool_directory = /tmp/nowhere
 delivery = smtp:192.0.2.1:25
 CONF
 check a_certificate_that_is_not_there refuses '/nowhere.pem' <<'CONF'

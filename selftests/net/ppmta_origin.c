@@ -17,7 +17,7 @@ static const char *log_tail(const char *pattern)
 /* The newest message, behind the headers that ppmta writes (four lines). */
 static const char *stored(void)
 {
-	return run(0, "cd %s/Maildir/new && tail -n +5 $(ls -t | head -n 1)", work);
+	return run(0, "cd %s/Maildir/new && tail -n +6 $(ls -t | head -n 1)", work);
 }
 
 static void a_message_is_stored_and_logged_with_its_origin(void **state)
@@ -35,8 +35,9 @@ static void a_message_is_stored_and_logged_with_its_origin(void **state)
 		       "[0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2} <= me@example\\.net "
 		       "H=\\(client\\.example\\) \\[192\\.0\\.2\\.7\\] P=esmtp PRX=127\\.0\\.0\\.2 "
 		       "S=[0-9]+\n$");
-	assert_matches(run(0, "head -n 2 %s/Maildir/new/*", work),
-		       "Return-Path: <me@example.net>\nReceived: from client.example "
+	assert_matches(run(0, "head -n 3 %s/Maildir/new/*", work),
+		       "Return-Path: <me@example.net>\nEnvelope-to: you@example.org\nReceived: "
+		       "from client.example "
 		       "\\(\\[192.0.2.7\\]\\)");
 	empty_maildir();
 }

@@ -92,9 +92,12 @@ static void limits_are_those_of_rfc_5321(void **state)
 	ask(fd, line, "250 ");
 	snprintf(line, sizeof(line), "RCPT TO:<a@%s.%s.%s.%s>", label, label, label, label);
 	ask(fd, line, "501 "); /* a path is 256 octets at most */
-	for (i = 2; i < 1000; i++)
-		ask(fd, "RCPT TO:<you@example.org>", "250 ");
+	for (i = 2; i < 1000; i++) {
+		snprintf(line, sizeof(line), "RCPT TO:<you%d@example.org>", i);
+		ask(fd, line, "250 ");
+	}
 	ask(fd, "RCPT TO:<you@example.org>", "452 ");
+	ask(fd, "RCPT TO:<you2@EXAMPLE.org>", "250 "); /* named already */
 	ask(fd, "DATA", "354 ");
 	ask(fd, "still accepted\r\n.", "250 ");
 	quit(fd);

@@ -42,14 +42,9 @@ mkdir -p "$machine/etc/ppmta"
 cat >"$machine/etc/ppmta/ppmta.conf" <<'CONF'
 primary_hostname = mail.example.net
 local_interfaces = 0.0.0.0.2525
-delivery = smtp:127.0.0.1:2600
-spool_directory = /var/lib/ppmta/spool
+delivery = maildir:/var/lib/ppmta/Maildir
 log_file_path = syslog
 log_selector = +smtp_connection
-acl_smtp_rcpt = rcpt
-begin acl
-rcpt:
-  accept
 CONF
 first() {
 	inside systemctl reset-failed && inside systemctl restart haproxy && after systemctl start ppmta

@@ -2,8 +2,9 @@
 /*
  * A library to be preloaded (LD_PRELOAD): at the FAULT_AT-th call on a file below a folder that
  * FAULT_IN names, the process is killed, or, with FAULT_ERROR, the call fails with that errno.
- * Counted are calls that write: open to write, write, fsync, close, rename, unlink. FAULT_COUNT
- * names a file that says, in the end, how many there were.
+ * Counted are calls that write, and pread: open to write, write, fsync, close, rename, unlink.
+ * FAULT_COUNT names a file that says, in the end, how many there were. With FAULT_SHORT no read and
+ * no write of such a file has more than that many bytes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -69,23 +70,42 @@ int open(const char *path, int flags, ...)
 	return fd;
 }
 
+static int is_ours(int fd)
+{
+	return fd >= 0 && fd < FDS && watched[fd];
+}
+
+static size_t part_of(size_t len)
+{
+	const char *most = getenv("FAULT_SHORT");
+
+	return most && len > strtoul(most, NULL, 10) ? strtoul(most, NULL, 10) : len;
+}
+
 ssize_t write(int fd, const void *bytes, size_t len)
 {
-	if (fd >= 0 && fd < FDS && watched[fd] && fault())
-		return -1;
-	return REAL(write)(fd, bytes, len);
+	if (!is_ours(fd))
+		return REAL(write)(fd, bytes, len);
+	return fault() ? -1 : REAL(write)(fd, bytes, part_of(len));
+}
+
+ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
+{
+	if (!is_ours(fd))
+		return REAL(pread)(fd, bytes, len, offset);
+	return fault() ? -1 : REAL(pread)(fd, bytes, part_of(len), offset);
 }
 
 int fsync(int fd)
 {
-	if (fd >= 0 && fd < FDS && watched[fd] && fault())
+	if (is_ours(fd) && fault())
 		return -1;
 	return REAL(fsync)(fd);
 }
 
 int close(int fd)
 {
-	if (fd >= 0 && fd < FDS && watched[fd]) {
+	if (is_ours(fd)) {
 		watched[fd] = 0;
 		if (fault()) {
 			int error = errno;

@@ -25,9 +25,11 @@
 #define SESSION_STACK  (256 * 1024)
 #define LISTEN_BACKLOG 1024
 #define SPARE_FDS      64
-#define FDS_A_SESSION  3 /* its socket, a message, a DNS query */
-#define STOP_SECONDS   30
-#define ARENAS	       4
+#define FDS_A_SESSION                                                               \
+	4 /* its socket, the next hop's, a message, a DNS query or a Maildir's file \
+	   */
+#define STOP_SECONDS 30
+#define ARENAS	     4
 
 static struct pollfd listeners[LISTENERS_MAX];
 static int listener_count;
@@ -121,52 +123,44 @@ static char *raise_fd_limit(const struct config *config)
 	return NULL;
 }
 
-static char *make_folders(const struct config *config, uid_t uid, gid_t gid)
-{
-	struct delivery_target target;
-	int failed = 0;
-
-	delivery_parse(config->delivery, &target, &pool);
-	if (target.kind == DELIVER_MAILDIR) {
-		failed = maildir_make(target.path, uid, gid);
-		if (failed)
-			return pool_printf(&pool, "%s: %s", target.path, strerror(failed));
-	}
-	if (config->spool_directory) {
-		failed = spool_make(config->spool_directory, uid, gid);
-		if (failed)
-			return pool_printf(&pool, "spool_directory %s: %s", config->spool_directory,
-					   strerror(failed));
-	}
-	failed = log_open(config->log_file_path);
-	if (failed)
-		return pool_printf(&pool, "log_file_path %s: %s", config->log_file_path,
-				   strerror(failed));
-	if (config->log_file_path && *config->log_file_path == '/' && uid != geteuid() &&
-	    chown(config->log_file_path, uid, gid))
-		return pool_printf(&pool, "log_file_path %s: %s", config->log_file_path,
-				   strerror(errno));
-	return NULL;
-}
-
 /* No privilege is needed for pp_lookup(), so none is kept. */
 static char *become_user(const struct config *config)
 {
 	struct passwd *user;
-	char *error;
 
 	if (geteuid() != 0)
-		return make_folders(config, geteuid(), getegid());
+		return NULL;
 	if (!config->user)
 		return pool_printf(&pool, "will not run as root: set the option user");
 	user = getpwnam(config->user);
 	if (!user || !user->pw_uid)
 		return pool_printf(&pool, "user %s: no such user, or root", config->user);
-	error = make_folders(config, user->pw_uid, user->pw_gid);
-	if (error)
-		return error;
 	if (setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid))
 		return pool_printf(&pool, "user %s: %s", config->user, strerror(errno));
+	return NULL;
+}
+
+/* Who ppmta is now, for what it may not do. */
+static char *denied(const char *option, const char *path, int failed)
+{
+	return pool_printf(&pool, "%s %s: %s (as uid %d, which ppmta runs as)", option, path,
+			   strerror(failed), (int)geteuid());
+}
+
+/* After root's privileges are gone: what is made and opened here may be in folders of the user's,
+ * who could have put links there. */
+static char *open_files(const struct config *config)
+{
+	int failed;
+
+	if (config->target->kind == DELIVER_MAILDIR) {
+		failed = maildir_make(config->target->path);
+		if (failed)
+			return denied("delivery", config->target->path, failed);
+	}
+	failed = log_open(config->log_file_path);
+	if (failed)
+		return denied("log_file_path", config->log_file_path, failed);
 	return NULL;
 }
 
@@ -178,8 +172,7 @@ static char *write_pid(const struct config *config)
 		return NULL;
 	file = fopen(config->pid_file_path, "we");
 	if (!file)
-		return pool_printf(&pool, "pid_file_path %s: %s", config->pid_file_path,
-				   strerror(errno));
+		return denied("pid_file_path", config->pid_file_path, errno);
 	fprintf(file, "%d\n", getpid());
 	fclose(file);
 	return NULL;
@@ -258,7 +251,7 @@ static void reload(void)
 	struct config *before = current, *config;
 	char *error;
 
-	config = setup_load(&error);
+	config = setup_load(before, &error);
 	if (!config) {
 		log_line("SIGHUP received: configuration not changed: %s", error);
 		return;
@@ -266,9 +259,10 @@ static void reload(void)
 	if (strcmp(config->local_interfaces, before->local_interfaces) ||
 	    strcmp(config->daemon_smtp_ports, before->daemon_smtp_ports))
 		log_line("SIGHUP received: local_interfaces and daemon_smtp_ports need a restart");
-	log_open(config->log_file_path);
+	error = open_files(config);
+	if (error)
+		log_line("SIGHUP received: %s", error);
 	current = config;
-	queue_reload(config);
 	config_put(before);
 	log_line("SIGHUP received: configuration read again");
 }
@@ -285,7 +279,6 @@ static void stop(void)
 		log_line("stopping: %s", strerror(errno));
 	for (i = 0; i < STOP_SECONDS * 100 && __atomic_load_n(&sessions, __ATOMIC_RELAXED); i++)
 		usleep(10000);
-	queue_stop();
 	if (current->pid_file_path)
 		unlink(current->pid_file_path);
 	/* A message that got no 250 is sent again by the client. */
@@ -361,13 +354,13 @@ char *daemon_run(struct config *config)
 	if (!error)
 		error = become_user(config);
 	if (!error)
+		error = open_files(config);
+	if (!error)
 		error = write_pid(config);
 	if (error)
 		return error;
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	handle_signals(&while_waiting);
-	if (config->spool_directory && queue_start(config))
-		return pool_string(&pool, "the queue's thread does not start");
 	log_line("ppmta %s daemon started: pid=%d", PP_VERSION, getpid());
 	serve(&while_waiting);
 	return NULL;

@@ -18,7 +18,9 @@ extern const char *setup_file; /* -C; NULL: none */
 void setup_set(const char *name, const char *value);
 /* What the command line says of option @name, or NULL. */
 const char *setup_setting(const char *name);
-/* Reads the configuration, the first time or again. Return: NULL with @error set. */
-struct config *setup_load(char **error);
+/* Reads the configuration, the first time or again: then @before is the one until now. Return: NULL
+ * with
+ * @error set. */
+struct config *setup_load(const struct config *before, char **error);
 
 #endif

@@ -244,8 +244,6 @@ static int talk_here(struct config *config, const char *address)
 	fprintf(stderr,
 		"**** SMTP testing session as if from host %s\n**** This is not for real!\n",
 		address);
-	if (!config->delivery)
-		option_set(config, "delivery", "maildir:/tmp", &command_line.pool);
 	session = session_new(config, pair[0], NULL);
 	session_pretend(session, address);
 	if (pthread_create(&thread, NULL, run_session, session))
@@ -277,7 +275,7 @@ int main(int argc, char **argv)
 	}
 	if (dns_init())
 		fail("c-ares does not start");
-	config = setup_load(&error);
+	config = setup_load(NULL, &error);
 	if (!config)
 		fail("%s", error);
 	switch (command_line.mode) {

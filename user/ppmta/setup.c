@@ -60,9 +60,27 @@ static char *check_expansions(struct config *config)
 	return wrong;
 }
 
-static char *check(struct config *config)
+static char *check_delivery(struct config *config)
 {
-	struct delivery_target target;
+	struct delivery_target *target = pool_alloc(&config->pool, sizeof(*target));
+	char *wrong;
+
+	config->target = target;
+	if (!config->delivery)
+		return NULL;
+	wrong = delivery_parse(config->delivery, target, &config->pool, &pool);
+	if (wrong)
+		return wrong;
+	if (target->kind == DELIVER_SMTP && !config->acl[ACL_RCPT])
+		return pool_printf(&pool, "delivery by smtp needs acl_smtp_rcpt: without "
+					  "one this would be an open relay");
+	if (config->delivery_origin && target->kind == DELIVER_MAILDIR)
+		return pool_printf(&pool, "delivery_origin: a Maildir is told of no client");
+	return NULL;
+}
+
+static char *check(struct config *config, const struct config *before)
+{
 	char own_name[HOST_NAME_MAX + 1] = "", *wrong;
 
 	if (!config->primary_hostname) {
@@ -84,23 +102,16 @@ static char *check(struct config *config)
 		if (wrong)
 			return wrong;
 	}
-	if (config->delivery) {
-		wrong = delivery_parse(config->delivery, &target, &pool);
-		if (wrong)
-			return wrong;
-		if (target.kind != DELIVER_MAILDIR && !config->spool_directory)
-			return pool_printf(&pool, "delivery to another host needs spool_directory");
-		if (target.kind == DELIVER_SMTP && !config->acl[ACL_RCPT])
-			return pool_printf(&pool, "delivery by smtp needs acl_smtp_rcpt: without "
-						  "one this would be an open relay");
-	}
-	return tls_load(config, &pool);
+	wrong = check_delivery(config);
+	if (wrong)
+		return wrong;
+	return tls_load(config, before, &pool);
 }
 
 /* What has to be known of all options together. Return: 0, or -1 with @error. */
-static int complete(struct config *config, char **error)
+static int complete(struct config *config, const struct config *before, char **error)
 {
-	char *wrong = check(config);
+	char *wrong = check(config, before);
 
 	if (!wrong)
 		return 0;
@@ -113,7 +124,7 @@ static int complete(struct config *config, char **error)
 
 static const struct config_section *const sections[] = {&acl_section, NULL};
 
-struct config *setup_load(char **error)
+struct config *setup_load(const struct config *before, char **error)
 {
 	const struct setting *setting;
 	struct config *config = config_read(setup_file, sections, &pool, error);
@@ -129,7 +140,7 @@ struct config *setup_load(char **error)
 			return NULL;
 		}
 	}
-	if (complete(config, error)) {
+	if (complete(config, before, error)) {
 		config_put(config);
 		return NULL;
 	}

@@ -12,6 +12,9 @@
 
 #include "../util/util.h"
 
+/* How the next hop is told of the true client. */
+enum delivery_origin { ORIGIN_NONE, ORIGIN_XCLIENT, ORIGIN_PROXY };
+
 enum proxy_lookup { LOOKUP_AUTO, LOOKUP_KERNEL, LOOKUP_USERSPACE };
 
 enum acl_point {
@@ -49,6 +52,9 @@ struct config {
 	int smtp_accept_max_per_host;
 	int smtp_enforce_sync;
 	int smtp_receive_timeout; /* ms */
+	int smtp_session_timeout; /* ms */
+	int smtp_max_synprot_errors;
+	int smtp_accept_max_nonmail;
 	uint64_t message_size_limit;
 	int recipients_max;
 	char *host_lookup;
@@ -60,9 +66,10 @@ struct config {
 	char *tls_on_connect_ports;
 	char *acl[ACL_POINTS];
 	char *delivery;
-	char *spool_directory;
-	int retry_interval;   /* ms */
+	int delivery_origin;  /* enum delivery_origin */
 	int delivery_timeout; /* ms */
+	int received_headers_max;
+	char *temporary_directory;
 	char *dns_servers;
 	int dns_timeout; /* ms */
 	char *user;
@@ -72,7 +79,9 @@ struct config {
 	struct macro *macros;
 	struct named_list *lists;
 	struct acl *acls;
+	struct delivery_target *target; /* of delivery */
 	SSL_CTX *tls;
+	EVP_PKEY *key;
 };
 
 /* What comes after "begin NAME". */

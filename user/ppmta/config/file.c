@@ -269,6 +269,7 @@ void config_put(struct config *config)
 	if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL))
 		return;
 	SSL_CTX_free(config->tls);
+	EVP_PKEY_free(config->key);
 	pool_free(&config->pool);
 	free(config);
 }

@@ -19,6 +19,7 @@ enum option_type {
 	OPTION_TIME, /* 3s, 1h30m; kept in ms */
 	OPTION_SIZE, /* 50M */
 	OPTION_LOOKUP,
+	OPTION_ORIGIN,
 };
 
 static const struct main_option {
@@ -37,6 +38,7 @@ static const struct main_option {
 	{"acl_smtp_rcpt", OPTION_EXPANDED, FIELD(acl[ACL_RCPT]), NULL, NULL},
 	{"daemon_smtp_ports", OPTION_STRING, FIELD(daemon_smtp_ports), "25", NULL},
 	{"delivery", OPTION_STRING, FIELD(delivery), NULL, NULL},
+	{"delivery_origin", OPTION_ORIGIN, FIELD(delivery_origin), "none", NULL},
 	{"delivery_timeout", OPTION_TIME, FIELD(delivery_timeout), "5m", NULL},
 	{"dns_servers", OPTION_STRING, FIELD(dns_servers), NULL, NULL},
 	{"dns_timeout", OPTION_TIME, FIELD(dns_timeout), "10s", NULL},
@@ -50,15 +52,18 @@ static const struct main_option {
 	{"proxy_lookup", OPTION_LOOKUP, FIELD(proxy_lookup), "auto", NULL},
 	{"proxy_protocol_timeout", OPTION_TIME, FIELD(proxy_protocol_timeout), "3s", NULL},
 	{"proxy_required_hosts", OPTION_EXPANDED, FIELD(proxy_required_hosts), NULL, "hosts_proxy"},
+	{"received_headers_max", OPTION_INTEGER, FIELD(received_headers_max), "30", NULL},
 	{"recipients_max", OPTION_INTEGER, FIELD(recipients_max), "1000", NULL},
-	{"retry_interval", OPTION_TIME, FIELD(retry_interval), "5m", NULL},
 	{"smtp_accept_max", OPTION_INTEGER, FIELD(smtp_accept_max), "2000", NULL},
 	{"smtp_accept_max_per_host", OPTION_INTEGER, FIELD(smtp_accept_max_per_host), "0", NULL},
+	{"smtp_accept_max_nonmail", OPTION_INTEGER, FIELD(smtp_accept_max_nonmail), "100", NULL},
 	{"smtp_banner", OPTION_EXPANDED, FIELD(smtp_banner),
 	 "$primary_hostname ESMTP ppmta $version_number", NULL},
 	{"smtp_enforce_sync", OPTION_BOOLEAN, FIELD(smtp_enforce_sync), "true", NULL},
+	{"smtp_max_synprot_errors", OPTION_INTEGER, FIELD(smtp_max_synprot_errors), "20", NULL},
 	{"smtp_receive_timeout", OPTION_TIME, FIELD(smtp_receive_timeout), "5m", NULL},
-	{"spool_directory", OPTION_STRING, FIELD(spool_directory), NULL, NULL},
+	{"smtp_session_timeout", OPTION_TIME, FIELD(smtp_session_timeout), "1h", NULL},
+	{"temporary_directory", OPTION_STRING, FIELD(temporary_directory), "/tmp", NULL},
 	{"tls_advertise_hosts", OPTION_EXPANDED, FIELD(tls_advertise_hosts), "*", NULL},
 	{"tls_certificate", OPTION_STRING, FIELD(tls_certificate), NULL, NULL},
 	{"tls_on_connect_ports", OPTION_STRING, FIELD(tls_on_connect_ports), NULL, NULL},
@@ -68,6 +73,7 @@ static const struct main_option {
 };
 
 static const char *const lookup_names[] = {"auto", "kernel", "userspace"};
+static const char *const origin_names[] = {"none", "xclient", "proxy"};
 
 static const struct {
 	const char *name;
@@ -161,6 +167,16 @@ static char *set_lookup(const char *value, int *to, struct pool *pool)
 	return NULL;
 }
 
+static char *set_origin(const char *value, int *to, struct pool *pool)
+{
+	int origin = NAME_FIND(value, origin_names);
+
+	if (origin < 0)
+		return pool_printf(pool, "'%s' is neither none, xclient nor proxy", value);
+	*to = origin;
+	return NULL;
+}
+
 static char *set_selectors(struct config *config, struct pool *pool)
 {
 	char *words, *word, *next, hint[SUGGESTION_MAX];
@@ -206,6 +222,8 @@ static char *set(struct config *config, const struct main_option *option, const 
 		return set_size(value, field, pool);
 	case OPTION_LOOKUP:
 		return set_lookup(value, field, pool);
+	case OPTION_ORIGIN:
+		return set_origin(value, field, pool);
 	}
 	return NULL;
 }
@@ -266,6 +284,9 @@ static void print_value(const struct config *config, const struct main_option *o
 		break;
 	case OPTION_LOOKUP:
 		printf("%s = %s\n", option->name, lookup_names[*(const int *)field]);
+		break;
+	case OPTION_ORIGIN:
+		printf("%s = %s\n", option->name, origin_names[*(const int *)field]);
 		break;
 	}
 }

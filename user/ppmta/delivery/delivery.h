@@ -1,107 +1,108 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where mail goes.
+ * Where mail goes, while its client waits for the answer: to a next hop by SMTP or LMTP (hop.c), or
+ * into a Maildir (maildir.c). target.c reads the option, message.c keeps what DATA brought.
  */
 #ifndef PPMTA_DELIVERY_H
 #define PPMTA_DELIVERY_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "../policy/policy.h"
 
-#define COMMAND_LINE_MAX (512 + 64) /* and room for the parameters of SIZE and BODY */
+/* ---- target.c ---- */
 
-/* A file that is being written, and fails once. */
-struct output {
-	int fd;
-	uint64_t size;
-	size_t buffered;
-	int failed; /* errno of the first write that failed */
-	char buf[8192];
-};
-
-void output_open(struct output *output, int fd);
-void output_write(struct output *output, const char *bytes, size_t len);
-/* Write, fsync, close. Return: 0, or an errno. */
-int output_close(struct output *output);
-/* fsync of the folder that @file is in. Return: 0, or an errno. */
-int sync_folder_of(const char *file);
-void make_message_id(char id[MESSAGE_ID_LEN + 1]);
-
-/* maildir.c */
-/* A folder of that user's, unless it is there. Return: 0, or an errno. */
-int make_folder(const char *path, unsigned int mode, unsigned int uid, unsigned int gid);
-int maildir_make(const char *path, unsigned int uid, unsigned int gid);
-
-/* A message on its way from the client to where it is safe. */
-struct message {
-	struct output output;
-	char id[MESSAGE_ID_LEN + 1];
-	char tmp[PATH_MAX];
-	char final[PATH_MAX];
-};
-
-/* Where a message goes: config->delivery, "maildir:PATH", "lmtp:ENDPOINT" or "smtp:ENDPOINT". */
 enum delivery_kind { DELIVER_MAILDIR, DELIVER_LMTP, DELIVER_SMTP };
+
+struct delivery_host {
+	struct delivery_host *next;
+	const char *text;   /* as the option has it, for the log */
+	const char *name;   /* to be looked up; NULL: what follows is known */
+	const char *socket; /* of UNIX; NULL: */
+	struct sockaddr_storage endpoint;
+	unsigned int port;
+};
 
 struct delivery_target {
 	enum delivery_kind kind;
-	const char *path; /* Maildir, or UNIX socket */
-	struct sockaddr_storage endpoint;
-	socklen_t endpoint_len; /* 0: UNIX socket */
+	const char *path;	     /* of the Maildir */
+	struct delivery_host *hosts; /* one after another is tried */
 };
 
-/* Return: NULL, or what is wrong, in @pool. */
-char *delivery_parse(const char *text, struct delivery_target *target, struct pool *pool);
+/* What `delivery` says; what is kept is in @kept. Return: NULL, or what is wrong, in @pool. */
+char *delivery_parse(const char *text, struct delivery_target *target, struct pool *kept,
+		     struct pool *pool);
 
+/* ---- message.c: what came after DATA, in a file without a name ---- */
+
+struct message {
+	int fd;
+	uint64_t size;
+	bool has_8bit;
+	int failed; /* errno of the first write that failed */
+	size_t buffered;
+	char buf[8192];
+};
+
+/* Return: 0, or an errno. */
 int message_open(const struct config *config, struct message *message);
-/* After 0 the message is safe, and will be delivered. Return: 0, or an errno. */
-int message_commit(const struct session *session, struct message *message);
-void message_abort(struct message *message);
+void message_add(struct message *message, const char *bytes, size_t len);
+/* The last byte was added. Return: 0, or an errno: something is missing. */
+int message_end(struct message *message);
+/* Gives all of it to @each, in parts; its lines end with a line feed. Return: 0, or an errno: the
+ * rest cannot be read, or what @each returned. */
+int message_read(struct message *message, int (*each)(void *context, const char *bytes, size_t len),
+		 void *context);
+void message_close(struct message *message);
+void make_message_id(char id[MESSAGE_ID_LEN + 1]);
 
-/* spool.c: spool_directory/input/ID-D data, ID-H envelope, ID-J recipients that are done */
-struct envelope {
-	struct pool pool;
-	char id[MESSAGE_ID_LEN + 1];
-	char *sender;
-	char **recipients; /* those that are not done yet */
-	int count;
-	long received; /* seconds since 1970 */
-	int frozen;
+/* ---- maildir.c ---- */
+
+/* Makes the folders that are missing. Return: 0, or an errno. */
+int maildir_make(const char *path);
+/* One file, with @head above the message. After 0 it is on the disk. Return: 0, or an errno: it is
+ * not there. */
+int maildir_deliver(const char *path, const char *name, const char *head, struct message *message);
+
+/* ---- hop.c: the next hop ---- */
+
+/* What it can, and what EHLO therefore offers. */
+enum hop_extension {
+	HOP_8BITMIME = 1,
+	HOP_SMTPUTF8 = 2,
+	HOP_ENHANCED = 4, /* ENHANCEDSTATUSCODES */
+	HOP_SIZE = 8,
+	HOP_STARTTLS = 16,
+	HOP_XCLIENT = 32,
 };
 
-int spool_make(const char *directory, unsigned int uid, unsigned int gid);
-/* Removes messages that were never answered with 250. */
-void spool_clean(const char *directory);
-int spool_write_envelope(const char *directory, const struct session *session, const char *id);
-int spool_read_envelope(const char *directory, const char *id, struct envelope *envelope);
-/* Notes that @recipients of message @id are done. Return: 0, or an errno. */
-int spool_done(const char *directory, const char *id, char *const *recipients, int count);
-int spool_freeze(const char *directory, const char *id);
-/* Return: 0, or an errno: the message still exists. */
-int spool_remove(const char *directory, const char *id);
-/* Calls @each with each message's id. */
-void spool_list(const char *directory, void (*each)(const char *id, void *context), void *context);
-FILE *spool_open_data(const char *directory, const char *id);
+#define HOP_TEXT_MAX 4096
 
-/* queue.c: a thread that empties the spool */
-int queue_start(struct config *config);
-void queue_wake(void);
-void queue_reload(struct config *config);
-void queue_stop(void);
-
-/* client.c */
-enum client_status { CLIENT_OK, CLIENT_TEMPORARY, CLIENT_PERMANENT };
-
-struct client_result {
-	enum client_status status;
-	char text[512]; /* the next hop's reply, or what failed */
+struct hop {
+	struct channel channel;
+	struct session *session;
+	bool is_open;
+	bool is_slow;		  /* it did not answer in time */
+	bool has_transaction;	  /* which is reset before the next one */
+	unsigned int extensions;  /* enum hop_extension */
+	unsigned int promised;	  /* those that the client was offered */
+	uint64_t size_max;	  /* 0: not said */
+	char xclient[256];	  /* the names that it takes, with a space around each */
+	char name[256];		  /* for the log */
+	char reply[HOP_TEXT_MAX]; /* the last one: a code, a space, and lines with line feeds
+				     between */
 };
 
-/* Sends @data to @count @recipients; a result for each. */
-void client_deliver(const struct config *config, const struct delivery_target *target,
-		    const struct envelope *envelope, FILE *data, struct client_result *results);
+struct hop *hop_new(struct session *session);
+void hop_free(struct hop *hop);
+/* Each: a command of the client is passed on. Return: the code of the answer, which is in
+ * hop->reply; 4xx also when there is no answer, or none that makes sense. */
+/* Connects, unless it is connected. 250: hop->extensions is known. */
+int hop_hello(struct hop *hop);
+int hop_mail(struct hop *hop);
+int hop_rcpt(struct hop *hop, const char *recipient);
+int hop_data(struct hop *hop, const char *head, struct message *message);
 
 #endif

@@ -1,77 +1,97 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Folders of a Maildir, and where `delivery` says that messages go.
+ * Messages in a Maildir: written in tmp, synced, renamed into new, and that synced.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../../common/array.h"
-#include "../../common/endpoint.h"
 #include "delivery.h"
 
-#define LMTP_PORT 24
-#define SMTP_PORT 25
-
-int make_folder(const char *path, unsigned int mode, unsigned int uid, unsigned int gid)
-{
-	if (mkdir(path, mode))
-		return errno == EEXIST ? 0 : errno;
-	/* a process that is not root owns it already, and may not be allowed to ask */
-	return uid != geteuid() && chown(path, uid, gid) ? errno : 0;
-}
-
-int maildir_make(const char *path, unsigned int uid, unsigned int gid)
+int maildir_make(const char *path)
 {
 	static const char *const folders[] = {"", "/tmp", "/new", "/cur"};
 	char folder[PATH_MAX];
-	int failed;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(folders); i++) {
 		snprintf(folder, sizeof(folder), "%s%s", path, folders[i]);
-		failed = make_folder(folder, 0700, uid, gid);
-		if (failed)
-			return failed;
+		if (mkdir(folder, 0700) && errno != EEXIST)
+			return errno;
 	}
 	return 0;
 }
 
-static char *parse_endpoint(const char *text, unsigned int port, struct delivery_target *target,
-			    struct pool *pool)
+/* Return: 0, or an errno. */
+static int write_all(void *context, const char *bytes, size_t len)
 {
-	if (*text == '/') {
-		if (strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-			return pool_printf(pool, "delivery: '%s' is too long for a socket", text);
-		target->path = text;
-		return NULL;
+	const int *fd = context;
+	ssize_t now;
+
+	while (len) {
+		now = write(*fd, bytes, len);
+		if (now < 0 && errno == EINTR)
+			continue;
+		if (now <= 0)
+			return now < 0 ? errno : EIO;
+		bytes += now;
+		len -= now;
 	}
-	if (endpoint_parse(text, port, &target->endpoint, &target->endpoint_len))
-		return pool_printf(pool, "delivery: '%s' is not an address: 192.0.2.1:25, [::1]:24",
-				   text);
-	return NULL;
+	return 0;
 }
 
-char *delivery_parse(const char *text, struct delivery_target *target, struct pool *pool)
+static int write_file(const char *path, const char *head, struct message *message)
 {
-	memset(target, 0, sizeof(*target));
-	if (!strncmp(text, "maildir:/", 9)) {
-		target->kind = DELIVER_MAILDIR;
-		target->path = text + 8;
-		return NULL;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), failed;
+
+	if (fd < 0)
+		return errno;
+	failed = write_all(&fd, head, strlen(head));
+	if (!failed)
+		failed = message_read(message, write_all, &fd);
+	if (!failed && fsync(fd))
+		failed = errno;
+	if (close(fd) && !failed)
+		failed = errno;
+	if (failed)
+		unlink(path);
+	return failed;
+}
+
+static int sync_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
+
+	if (fd < 0)
+		return errno;
+	failed = fsync(fd) ? errno : 0;
+	close(fd);
+	return failed;
+}
+
+int maildir_deliver(const char *path, const char *name, const char *head, struct message *message)
+{
+	char tmp[PATH_MAX], final[PATH_MAX], folder[PATH_MAX];
+	int failed;
+
+	snprintf(tmp, sizeof(tmp), "%s/tmp/%s", path, name);
+	snprintf(final, sizeof(final), "%s/new/%s", path, name);
+	snprintf(folder, sizeof(folder), "%s/new", path);
+	failed = write_file(tmp, head, message);
+	if (failed)
+		return failed;
+	if (rename(tmp, final)) {
+		failed = errno;
+		unlink(tmp);
+		return failed;
 	}
-	if (!strncmp(text, "lmtp:", 5)) {
-		target->kind = DELIVER_LMTP;
-		return parse_endpoint(text + 5, LMTP_PORT, target, pool);
-	}
-	if (!strncmp(text, "smtp:", 5)) {
-		target->kind = DELIVER_SMTP;
-		return parse_endpoint(text + 5, SMTP_PORT, target, pool);
-	}
-	return pool_printf(pool,
-			   "delivery: '%s' is neither maildir:/PATH, lmtp:ADDR:PORT, "
-			   "lmtp:/SOCKET nor smtp:ADDR:PORT",
-			   text);
+	failed = sync_folder(folder);
+	if (failed) /* the client will send it again: one copy is enough */
+		unlink(final);
+	return failed;
 }

@@ -6,14 +6,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 
+#include "../../common/clock.h"
 #include "net.h"
+
+/* How long a wait may take, in ms; 0: the deadline is over. */
+static int patience(const struct channel *channel)
+{
+	int64_t left;
+
+	if (!channel->deadline)
+		return channel->timeout_ms;
+	left = channel->deadline - clock_ms();
+	if (left <= 0)
+		return 0;
+	return left < channel->timeout_ms ? (int)left : channel->timeout_ms;
+}
 
 /* Return: 0 or CHANNEL_*. */
 static int wait_for(struct channel *channel, short events)
@@ -23,7 +35,7 @@ static int wait_for(struct channel *channel, short events)
 	int ready;
 
 	do
-		ready = poll(waited, 2, channel->timeout_ms);
+		ready = poll(waited, 2, patience(channel));
 	while (ready < 0 && errno == EINTR);
 	if (ready == 0)
 		return CHANNEL_TIMEOUT;
@@ -33,11 +45,14 @@ static int wait_for(struct channel *channel, short events)
 }
 
 /* Waits until an SSL call can continue. Return: 0 when it may be tried again, or CHANNEL_*. */
-static int wait_for_tls(struct channel *channel, int result)
+static int wait_for_tls(struct channel *channel, int result, bool wait)
 {
 	int error = SSL_get_error(channel->ssl, result);
 
 	ERR_clear_error();
+	if (!wait)
+		return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0
+										     : CHANNEL_EOF;
 	if (error == SSL_ERROR_WANT_READ)
 		return wait_for(channel, POLLIN);
 	if (error == SSL_ERROR_WANT_WRITE)
@@ -52,7 +67,7 @@ static ssize_t send_some(struct channel *channel, const char *bytes, size_t len)
 
 	if (channel->ssl) {
 		now = SSL_write(channel->ssl, bytes, len);
-		return now > 0 ? now : wait_for_tls(channel, now);
+		return now > 0 ? now : wait_for_tls(channel, now, true);
 	}
 	now = send(channel->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (now >= 0)
@@ -66,7 +81,7 @@ int channel_flush(struct channel *channel)
 {
 	int stop_fd = channel->stop_fd;
 	size_t sent = 0;
-	ssize_t now = 0;
+	ssize_t now = channel->failed;
 
 	channel->stop_fd = -1; /* replies that are queued are sent completely */
 	while (sent < channel->queued && now >= 0) {
@@ -76,11 +91,12 @@ int channel_flush(struct channel *channel)
 	}
 	channel->stop_fd = stop_fd;
 	channel->queued = 0;
-	return now < 0 ? now : 0;
+	channel->failed = now < 0 ? (int)now : 0;
+	return channel->failed;
 }
 
 /* Return: bytes, 0 when there are none yet, or CHANNEL_*. */
-static ssize_t receive_some(struct channel *channel, int wait)
+static ssize_t receive_some(struct channel *channel, bool wait)
 {
 	ssize_t len;
 
@@ -88,11 +104,7 @@ static ssize_t receive_some(struct channel *channel, int wait)
 		len = SSL_read(channel->ssl, channel->buf, sizeof(channel->buf));
 		if (len > 0)
 			return len;
-		if (!wait) {
-			ERR_clear_error();
-			return 0;
-		}
-		return wait_for_tls(channel, len);
+		return wait_for_tls(channel, len, wait);
 	}
 	len = recv(channel->fd, channel->buf, sizeof(channel->buf), MSG_DONTWAIT);
 	if (len > 0)
@@ -112,8 +124,10 @@ static int fill(struct channel *channel)
 
 	if (len < 0)
 		return len;
+	if (channel->deadline && !patience(channel)) /* one who always sends never waits */
+		return CHANNEL_TIMEOUT;
 	while (len == 0)
-		len = receive_some(channel, 1);
+		len = receive_some(channel, true);
 	if (len < 0)
 		return len;
 	channel->start = 0;
@@ -126,7 +140,7 @@ int channel_has_input(struct channel *channel, char *shown, size_t size)
 	ssize_t len;
 
 	if (channel->start == channel->end) {
-		len = receive_some(channel, 0);
+		len = receive_some(channel, false);
 		if (len <= 0)
 			return 0;
 		channel->start = 0;
@@ -138,6 +152,20 @@ int channel_has_input(struct channel *channel, char *shown, size_t size)
 	memcpy(shown, channel->buf + channel->start, len);
 	shown[len] = 0;
 	return 1;
+}
+
+bool channel_is_idle(struct channel *channel)
+{
+	ssize_t len;
+
+	if (channel->start != channel->end || channel->failed)
+		return false;
+	len = receive_some(channel, false);
+	if (len > 0) {
+		channel->start = 0;
+		channel->end = len;
+	}
+	return len == 0;
 }
 
 int channel_read_byte(struct channel *channel)
@@ -179,7 +207,7 @@ void channel_write(struct channel *channel, const char *bytes, size_t len)
 {
 	size_t part;
 
-	while (len) {
+	while (len && !channel->failed) {
 		if (channel->queued == sizeof(channel->reply) && channel_flush(channel) < 0)
 			return;
 		part = sizeof(channel->reply) - channel->queued;
@@ -192,22 +220,10 @@ void channel_write(struct channel *channel, const char *bytes, size_t len)
 	}
 }
 
-void channel_reply(struct channel *channel, const char *format, ...)
+void channel_line(struct channel *channel, const char *line)
 {
-	char line[2048];
-	va_list arguments;
-	int len;
-
-	va_start(arguments, format);
-	len = vsnprintf(line, sizeof(line) - 2, format, arguments);
-	va_end(arguments);
-	if (len < 0)
-		len = 0;
-	if (len > (int)sizeof(line) - 3)
-		len = sizeof(line) - 3;
-	line[len] = '\r';
-	line[len + 1] = '\n';
-	channel_write(channel, line, len + 2);
+	channel_write(channel, line, strlen(line));
+	channel_write(channel, "\r\n", 2);
 }
 
 int channel_start_tls(struct channel *channel, SSL_CTX *context, int as_client)
@@ -229,7 +245,7 @@ int channel_start_tls(struct channel *channel, SSL_CTX *context, int as_client)
 		result = as_client ? SSL_connect(channel->ssl) : SSL_accept(channel->ssl);
 		if (result == 1)
 			return 0;
-		failed = wait_for_tls(channel, result);
+		failed = wait_for_tls(channel, result, true);
 		if (failed) {
 			SSL_free(channel->ssl);
 			channel->ssl = NULL;

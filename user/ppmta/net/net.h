@@ -18,7 +18,9 @@
 
 struct channel {
 	int fd;
-	int timeout_ms;
+	int timeout_ms;	   /* of one wait */
+	int64_t deadline;  /* of all of them, as clock_ms() has it; 0: none */
+	int failed;	   /* what sending met with: nothing more is sent */
 	int stop_fd;	   /* readable when the wait for a line is to end; -1: none */
 	SSL *ssl;	   /* NULL: plain */
 	size_t start, end; /* unread bytes in buf */
@@ -40,9 +42,10 @@ int channel_read_line(struct channel *channel, char *line, size_t size);
 int channel_read_byte(struct channel *channel);
 /* Is there input that has not been read? Its first bytes go to @shown. Never blocks. */
 int channel_has_input(struct channel *channel, char *shown, size_t size);
-/* A reply line; CR LF is added. Sent when the client has to act: before the next wait for input. */
-void channel_reply(struct channel *channel, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* Is there neither input nor an end? Never blocks. */
+bool channel_is_idle(struct channel *channel);
+/* A line; CR LF is added. Sent before the next wait for input. */
+void channel_line(struct channel *channel, const char *line);
 /* Bytes as they are. */
 void channel_write(struct channel *channel, const char *bytes, size_t len);
 int channel_flush(struct channel *channel);
@@ -75,9 +78,9 @@ int dns_init(void);
 char *dns_check_servers(const char *servers, struct pool *pool);
 
 /* tls.c */
-/* Return: NULL, or what is wrong, in @pool. */
-char *tls_load(struct config *config, struct pool *pool);
-SSL_CTX *tls_client_context(void);
+/* @before: the configuration until now, NULL at the start. A key of root's was read before ppmta
+ * gave up its privileges, and stays. Return: NULL, or what is wrong, in @pool. */
+char *tls_load(struct config *config, const struct config *before, struct pool *pool);
 const char *tls_cipher(SSL *ssl, struct pool *pool); /* TLS1.3:TLS_AES_256_GCM_SHA384:256 */
 
 #endif

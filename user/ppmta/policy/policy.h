@@ -29,6 +29,9 @@ struct transaction {
 	char recipient[PATH_LINE_MAX]; /* the one that an ACL is asked about */
 	struct text added_headers;     /* by ACLs: whole lines that end with a line feed */
 	bool is_discarded;	       /* by acl_smtp_mail: nobody gets it */
+	bool is_utf8;		       /* SMTPUTF8 */
+	bool is_7bit;		       /* BODY=7BIT */
+	bool is_spoilt;		       /* not all of it is known here */
 	bool has_discarded;	       /* recipients, by acl_smtp_rcpt */
 	char id[MESSAGE_ID_LEN + 1];
 	uint64_t size;
@@ -36,6 +39,7 @@ struct transaction {
 
 /* What is known of a client and of its message: smtp/ finds it out, and policy asks. */
 struct spf;
+struct hop;
 
 struct session {
 	struct config *config;
@@ -66,6 +70,10 @@ struct session {
 	char helo[DOMAIN_MAX + 1]; /* "" before it came */
 	bool tls_on_connect;
 
+	int errors;		 /* commands that were none */
+	int others;		 /* commands that bring no mail */
+	struct hop *hop;	 /* the next one; NULL: not asked yet */
+	unsigned int extensions; /* that EHLO has offered, enum hop_extension */
 	struct transaction mail;
 	struct spf *spf;
 

@@ -17,36 +17,29 @@
 int debugging;
 
 static int log_fd = STDERR_FILENO;
-static int to_syslog;
+static bool to_syslog;
 
 int log_open(const char *path)
 {
+	bool syslog_now = path && !strcmp(path, "syslog");
 	int fd;
 
-	to_syslog = path && !strcmp(path, "syslog");
-	if (to_syslog) {
+	if (syslog_now)
 		openlog("ppmta", LOG_PID, LOG_MAIL);
+	__atomic_store_n(&to_syslog, syslog_now, __ATOMIC_RELAXED);
+	if (syslog_now)
 		return 0;
-	}
-	if (!path)
-		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640)
+		  : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return errno;
-	if (log_fd == STDERR_FILENO)
-		log_fd = fd;
-	else /* reopened: threads may be writing */
-		dup3(fd, log_fd, O_CLOEXEC), close(fd);
-	return 0;
-}
-
-/* What a client sent must not begin a line of its own. */
-static void make_printable(char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	if (log_fd != STDERR_FILENO) { /* reopened: threads may be writing */
+		dup3(fd, log_fd, O_CLOEXEC);
+		close(fd);
+	} else {
+		__atomic_store_n(&log_fd, fd, __ATOMIC_RELAXED);
 	}
+	return 0;
 }
 
 void log_line(const char *format, ...)
@@ -62,20 +55,20 @@ void log_line(const char *format, ...)
 	va_start(arguments, format);
 	text = vsnprintf(line + len, sizeof(line) - len - 1, format, arguments);
 	va_end(arguments);
-	make_printable(line + len);
-	if (to_syslog) {
+	if (text < 0)
+		return;
+	if (text > (int)sizeof(line) - len - 2)
+		text = sizeof(line) - len - 2;
+	text_clean(line + len, text, false);
+	if (__atomic_load_n(&to_syslog, __ATOMIC_RELAXED)) {
 		syslog(LOG_INFO, "%s", line + len);
 		return;
 	}
-	if (text > (int)sizeof(line) - len - 2)
-		text = sizeof(line) - len - 2;
 	len += text;
 	line[len++] = '\n';
-	while (write(log_fd, line, len) < 0) {
-		if (log_fd == STDERR_FILENO)
-			return;
-		log_fd = STDERR_FILENO; /* a full disk must not hide what happens */
-	}
+	if (write(__atomic_load_n(&log_fd, __ATOMIC_RELAXED), line, len) < 0 &&
+	    write(STDERR_FILENO, line, len) < 0)
+		return; /* a full disk must not hide what happens, but no more can be done */
 }
 
 void debug(const char *format, ...)

@@ -5,6 +5,7 @@
 #ifndef PPMTA_UTIL_H
 #define PPMTA_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* RFC 5321, section 4.5.3.1: octets, with CR LF where it is a line. */
@@ -41,6 +42,11 @@ void text_add(struct text *text, const char *bytes, size_t len);
 void text_add_string(struct text *text, const char *string);
 /* What was added; "" when nothing was. */
 char *text_get(struct text *text);
+
+/* text.c: puts '?' in the place of what is no text, in @len bytes: control characters (C0, DEL, C1)
+ * and bytes that are no UTF-8; with @ascii_only of all that is not ASCII. What comes from others
+ * goes through here, and then into replies, header lines and the log. */
+void text_clean(char *text, size_t len, bool ascii_only);
 
 /* items.c: the next item of *@list, in @pool; NULL at its end. *@separator is 0 at first. */
 char *list_next(struct pool *pool, const char **list, char *separator);

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The commands of SMTP (RFC 5321), but for DATA.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../../common/array.h"
+#include "../../common/number.h"
+#include "../../common/utf8.h"
+#include "smtp.h"
+
+#define REFUSED "503 Command refused, required Proxy negotiation failed"
+
+bool has_next_hop(const struct session *session)
+{
+	return session->config->target->kind != DELIVER_MAILDIR && !session->testing &&
+	       !session->mail.is_discarded;
+}
+
+/* The reply of an ACL that does not accept. */
+static int reply_refusal(struct session *session, enum acl_result result, const char *message)
+{
+	return reply_text(session, message) == CLOSE || result == ACL_DROP ? CLOSE : 0;
+}
+
+/* What the next hop said, which is not 2xx, in the log. */
+static void log_hop(struct session *session, const char *command, const char *address)
+{
+	log_line("H=%s F=<%s> rejected %s <%s> by next hop %s: %s", session_host(session),
+		 session->mail.sender, command, address, session->hop->name, session->hop->reply);
+}
+
+/* ---- EHLO ---- */
+
+/* Asks the next hop what it can. Return: 0 or CLOSE: a client that were offered less than usual
+ * could give a message up for it. */
+static int learn_extensions(struct session *session)
+{
+	session->extensions = HOP_8BITMIME | HOP_SMTPUTF8;
+	if (!has_next_hop(session))
+		return 0;
+	if (!session->hop)
+		session->hop = hop_new(session);
+	if (session->hop)
+		session->hop->promised = 0;
+	if (!session->hop || hop_hello(session->hop) != 250) {
+		session->extensions = 0;
+		return reply_text(session,
+				  pool_printf(&session->pool,
+					      "421 %s: The next hop is not there, try again later",
+					      session->config->primary_hostname));
+	}
+	session->extensions = session->hop->extensions;
+	session->hop->promised = session->extensions & (HOP_8BITMIME | HOP_SMTPUTF8);
+	return 0;
+}
+
+static uint64_t size_limit(const struct session *session)
+{
+	uint64_t max = session->config->message_size_limit;
+
+	if (session->hop && session->hop->size_max && session->hop->size_max < max)
+		return session->hop->size_max;
+	return max;
+}
+
+static void offer_extensions(struct session *session)
+{
+	const struct config *config = session->config;
+	struct pool *pool = &session->pool;
+
+	reply_line(session, false, "250",
+		   pool_printf(pool, "%s Hello %s [%s]", config->primary_hostname, session->helo,
+			       session->sender_host_address));
+	reply_line(session, false, "250",
+		   pool_printf(pool, "SIZE %llu", (unsigned long long)size_limit(session)));
+	if (session->extensions & HOP_8BITMIME)
+		reply_line(session, false, "250", "8BITMIME");
+	if (session->extensions & HOP_SMTPUTF8)
+		reply_line(session, false, "250", "SMTPUTF8");
+	if (session->extensions & HOP_ENHANCED)
+		reply_line(session, false, "250", "ENHANCEDSTATUSCODES");
+	reply_line(session, false, "250", "PIPELINING");
+	if (config->tls && !session->channel->ssl &&
+	    list_option_matches(session, "tls_advertise_hosts", config->tls_advertise_hosts) == 1)
+		reply_line(session, false, "250", "STARTTLS");
+	reply_line(session, true, "250", "HELP");
+}
+
+static int command_helo(struct session *session, const char *arguments, bool extended)
+{
+	enum acl_result result;
+	char *message;
+
+	if (!address_is_domain(arguments, strlen(arguments))) {
+		reply(session, "501 5.5.4 Syntax error: %s needs a domain or an address literal",
+		      extended ? "EHLO" : "HELO");
+		return 0;
+	}
+	if (check_sync(session, "next input sent without waiting for the reply to EHLO or HELO"))
+		return CLOSE;
+	transaction_reset(session);
+	strcpy(session->helo, arguments);
+	session->extensions = 0;
+	result = acl_run(session, ACL_HELO, &message);
+	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
+		session->helo[0] = 0;
+		return reply_refusal(session, result, message);
+	}
+	session->extended = extended;
+	if (extended) {
+		if (learn_extensions(session))
+			return CLOSE;
+		offer_extensions(session);
+		return 0;
+	}
+	if (session->hop)
+		session->hop->promised = 0;
+	reply(session, "250 %s Hello %s [%s]", session->config->primary_hostname, session->helo,
+	      session->sender_host_address);
+	return 0;
+}
+
+static int command_ehlo(struct session *session, const char *arguments)
+{
+	return command_helo(session, arguments, true);
+}
+
+static int command_old_helo(struct session *session, const char *arguments)
+{
+	return command_helo(session, arguments, false);
+}
+
+static int command_starttls(struct session *session, const char *arguments)
+{
+	struct channel *channel = session->channel;
+
+	if (*arguments) {
+		reply(session, "501 5.5.4 Syntax error: STARTTLS takes no argument");
+		return 0;
+	}
+	if (!session->config->tls || channel->ssl) {
+		reply(session, "503 5.5.1 STARTTLS command used when not advertised");
+		return 0;
+	}
+	if (check_sync(session, "next input sent without waiting for the reply to STARTTLS"))
+		return CLOSE;
+	reply(session, "220 2.0.0 TLS go ahead");
+	if (channel_start_tls(channel, session->config->tls, 0)) {
+		log_line("TLS error on connection from H=%s (handshake)", session_host(session));
+		return CLOSE;
+	}
+	transaction_reset(session);
+	session->helo[0] = 0; /* RFC 3207, section 4.2 */
+	session->extensions = 0;
+	return 0;
+}
+
+/* ---- MAIL and RCPT ---- */
+
+/* An address, or a parameter, that is not ASCII needs SMTPUTF8. Return: 0, or -1 after a reply. */
+static int check_utf8(struct session *session, const char *address)
+{
+	const char *at = address;
+
+	while (*at && !(*at & 0x80))
+		at++;
+	if (!*at || (session->mail.is_utf8 && utf8_is_valid(address, strlen(address))))
+		return 0;
+	reply(session, "553 5.6.7 An address that is not ASCII needs SMTPUTF8");
+	return -1;
+}
+
+/* One parameter of MAIL. Return: 0, or -1 after a reply. */
+static int mail_parameter(struct session *session, const char *parameter)
+{
+	struct transaction *mail = &session->mail;
+	int wrong;
+
+	if (!strncasecmp(parameter, "SIZE=", 5)) {
+		wrong = number_parse(parameter + 5, 0, size_limit(session), &mail->size);
+		if (wrong == -EINVAL)
+			reply(session, "501 5.5.4 Syntax error in SIZE");
+		else if (wrong)
+			reply(session, "552 5.3.4 Message size exceeds maximum permitted");
+		return wrong ? -1 : 0;
+	}
+	if (!strcasecmp(parameter, "BODY=7BIT")) {
+		mail->is_7bit = true;
+		return 0;
+	}
+	/* one that was not offered is often used all the same, and does no harm to a Maildir */
+	if (!strcasecmp(parameter, "BODY=8BITMIME") &&
+	    (session->extensions & HOP_8BITMIME || !session->extended))
+		return 0;
+	if (!strcasecmp(parameter, "SMTPUTF8") && session->extensions & HOP_SMTPUTF8) {
+		mail->is_utf8 = true;
+		return 0;
+	}
+	reply(session, "555 5.5.4 %.64s: parameter not known", parameter);
+	return -1;
+}
+
+static int mail_parameters(struct session *session, const char *parameters)
+{
+	char *words = pool_string(&session->pool, parameters), *word, *next;
+
+	for (word = strtok_r(words, " ", &next); word; word = strtok_r(NULL, " ", &next)) {
+		if (mail_parameter(session, word))
+			return -1;
+	}
+	return 0;
+}
+
+/* "MAIL FROM:<address> ..." is right in itself. Return: 0, or -1 after a reply. */
+static int parse_mail(struct session *session, const char *arguments)
+{
+	const char *rest = NULL;
+
+	if (!strncasecmp(arguments, "FROM:", 5))
+		rest = address_parse_path(arguments + 5 + strspn(arguments + 5, " "), 1,
+					  session->mail.sender);
+	if (!rest || (*rest && *rest != ' ')) {
+		reply(session, "501 5.5.2 Syntax error: MAIL FROM:<address>");
+		return -1;
+	}
+	if (mail_parameters(session, rest))
+		return -1;
+	return check_utf8(session, session->mail.sender);
+}
+
+/* The sender is right, and the ACL accepts it. */
+static int pass_mail(struct session *session, const char *message)
+{
+	int code;
+
+	if (has_next_hop(session)) {
+		if (!session->hop)
+			session->hop = hop_new(session);
+		if (!session->hop) {
+			transaction_reset(session);
+			reply(session, "452 4.3.1 Out of memory, try again later");
+			return 0;
+		}
+		code = hop_mail(session->hop);
+		if (code >= 300) {
+			log_hop(session, "MAIL", session->mail.sender);
+			transaction_reset(session);
+			return reply_text(session, session->hop->reply);
+		}
+		if (!message)
+			return reply_text(session, session->hop->reply);
+	}
+	return reply_text(session, message ? message : "250 OK");
+}
+
+static int command_mail(struct session *session, const char *arguments)
+{
+	enum acl_result result;
+	char *message;
+
+	if (!session->helo[0]) {
+		reply(session, "503 5.5.1 HELO or EHLO required");
+		return 0;
+	}
+	if (session->mail.has_sender) {
+		reply(session, "503 5.5.1 Sender already given");
+		return 0;
+	}
+	if (parse_mail(session, arguments)) {
+		transaction_reset(session);
+		return 0;
+	}
+	session->mail.has_sender = true;
+	result = acl_run(session, ACL_MAIL, &message);
+	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
+		transaction_reset(session);
+		return reply_refusal(session, result, message);
+	}
+	session->mail.is_discarded = result == ACL_DISCARD;
+	return pass_mail(session, message);
+}
+
+static bool was_named(const struct transaction *mail, const char *address)
+{
+	const char *domain = address_domain(address), *one;
+	size_t local = domain - address;
+	int i;
+
+	for (i = 0; i < mail->recipient_count; i++) {
+		one = mail->recipients[i];
+		if (!strncmp(one, address, local) && !strcasecmp(one + local, domain))
+			return true;
+	}
+	return false;
+}
+
+static int add_recipient(struct transaction *mail, const char *address)
+{
+	char **more = array_grow(mail->recipients, mail->recipient_count, 1, sizeof(*more));
+
+	if (!more)
+		return -1;
+	mail->recipients = more;
+	mail->recipients[mail->recipient_count++] = pool_string(&mail->pool, address);
+	return 0;
+}
+
+/* Return: NULL, or why there is no room for one more. LMTP answers for each recipient after DATA,
+ * and SMTP only once: so each gets a message of its own. */
+static const char *too_many(const struct session *session)
+{
+	int count = session->mail.recipient_count;
+
+	if (count >= session->config->recipients_max)
+		return "452 4.5.3 Too many recipients";
+	if (count && has_next_hop(session) && session->config->target->kind == DELIVER_LMTP)
+		return "452 4.5.3 One recipient a message: send it again for the others";
+	return NULL;
+}
+
+/* The recipient is right, and the ACL accepts it. */
+static int pass_rcpt(struct session *session, const char *address, const char *message)
+{
+	const char *full;
+	int code;
+
+	if (was_named(&session->mail, address))
+		return reply_text(session, message ? message : "250 Accepted");
+	full = too_many(session);
+	if (full)
+		return reply_text(session, full);
+	if (has_next_hop(session)) {
+		code = hop_rcpt(session->hop, address);
+		if (code >= 300) {
+			log_hop(session, "RCPT", address);
+			return reply_text(session, session->hop->reply);
+		}
+		if (!message)
+			message = session->hop->reply;
+	}
+	if (add_recipient(&session->mail, address)) {
+		session->mail.is_spoilt = true; /* the next hop has it, and DATA must not go on */
+		reply(session, "452 4.3.1 Out of memory, try again later");
+		return 0;
+	}
+	return reply_text(session, message ? message : "250 Accepted");
+}
+
+static int command_rcpt(struct session *session, const char *arguments)
+{
+	char address[PATH_LINE_MAX], *message;
+	const char *rest = NULL;
+	enum acl_result result;
+
+	if (!session->mail.has_sender) {
+		reply(session, "503 5.5.1 Sender not yet given");
+		return 0;
+	}
+	if (!strncasecmp(arguments, "TO:", 3))
+		rest = address_parse_path(arguments + 3 + strspn(arguments + 3, " "), 0, address);
+	if (!rest || (*rest && *rest != ' ')) {
+		reply(session, "501 5.5.2 Syntax error: RCPT TO:<address>");
+		return 0;
+	}
+	if (*rest) {
+		reply(session, "555 5.5.4 %.64s: parameter not known", rest + 1);
+		return 0;
+	}
+	if (check_utf8(session, address))
+		return 0;
+	strcpy(session->mail.recipient, address);
+	result = acl_run(session, ACL_RCPT, &message);
+	if (result == ACL_ACCEPT)
+		return pass_rcpt(session, address, message);
+	if (result != ACL_DISCARD)
+		return reply_refusal(session, result, message);
+	session->mail.has_discarded = true; /* this one only: it gets nothing */
+	return reply_text(session, message ? message : "250 Accepted");
+}
+
+/* ---- the others ---- */
+
+static int command_rset(struct session *session, const char *arguments)
+{
+	(void)arguments;
+	transaction_reset(session);
+	reply(session, "250 2.0.0 Reset OK");
+	return 0;
+}
+
+static int command_noop(struct session *session, const char *arguments)
+{
+	(void)arguments;
+	reply(session, "250 2.0.0 OK");
+	return 0;
+}
+
+static int command_vrfy(struct session *session, const char *arguments)
+{
+	(void)arguments;
+	reply(session, "252 2.5.2 Cannot VRFY user, but will accept message");
+	return 0;
+}
+
+static int command_help(struct session *session, const char *arguments)
+{
+	(void)arguments;
+	reply(session, "214 2.0.0 HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+	return 0;
+}
+
+static const struct command {
+	const char *name;
+	int (*run)(struct session *session, const char *arguments);
+	bool brings_mail;
+} commands[] = {
+	{"EHLO", command_ehlo, false}, {"HELO", command_old_helo, false},
+	{"MAIL", command_mail, true},  {"RCPT", command_rcpt, true},
+	{"DATA", command_data, true},  {"STARTTLS", command_starttls, false},
+	{"RSET", command_rset, false}, {"NOOP", command_noop, false},
+	{"VRFY", command_vrfy, false}, {"HELP", command_help, false},
+};
+
+static bool has_control_characters(const char *line, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Return: 0 or CLOSE */
+static int run(struct session *session, const struct command *command, const char *arguments)
+{
+	if (!command->brings_mail && ++session->others > session->config->smtp_accept_max_nonmail) {
+		log_line("H=%s dropped: too many commands that bring no mail",
+			 session_host(session));
+		reply(session, "421 4.7.0 %s: Too many nonmail commands",
+		      session->config->primary_hostname);
+		return CLOSE;
+	}
+	return command->run(session, arguments);
+}
+
+static int find_and_run(struct session *session, char *line, int len)
+{
+	char *arguments;
+	size_t i;
+
+	if (session->proxy_failed) {
+		reply(session, REFUSED);
+		return 0;
+	}
+	if (len == CHANNEL_TOO_LONG) {
+		reply(session, "500 5.5.2 Line too long");
+		return 0;
+	}
+	while (len && line[len - 1] == ' ')
+		line[--len] = 0;
+	arguments = line + strcspn(line, " ");
+	for (i = 0; i < ARRAY_SIZE(commands) && !has_control_characters(line, len); i++) {
+		size_t name = strlen(commands[i].name);
+
+		if (arguments == line + name && !strncasecmp(line, commands[i].name, name))
+			return run(session, &commands[i], arguments + strspn(arguments, " "));
+	}
+	reply(session, "500 5.5.2 Unrecognized command");
+	return 0;
+}
+
+int command_run(struct session *session, char *line, int len)
+{
+	int closing = find_and_run(session, line, len);
+
+	if (closing || session->errors <= session->config->smtp_max_synprot_errors)
+		return closing;
+	log_line("H=%s dropped: too many errors", session_host(session));
+	reply(session, "421 4.7.0 %s: Too many errors", session->config->primary_hostname);
+	return CLOSE;
+}
