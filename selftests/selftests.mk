@@ -14,7 +14,10 @@ TOOLS := $(TOOL_NAMES:%=$(TEST_BIN)/tools/%) $(TEST_BIN)/tools/fault.so
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 WRAP := -Wl,--wrap=recv,--wrap=poll,--wrap=setsockopt,--wrap=getsockopt,--wrap=getpeername,--wrap=getsockname
 
-tests: tools $(PPMTA) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o $(NEXT) $(EXAMPLES)
+# net/ tests of ppmta whose line "check:" says "sanitized" run with these, too
+SANITIZED := $(TEST_BIN)/ppmta-asan $(TEST_BIN)/ppmta-tsan
+
+tests: tools $(PPMTA) $(SANITIZED) $(PPMTA_UNITS) $(UNIT_TESTS) $(NET_TESTS) $(TEST_BIN)/others.bpf.o $(NEXT) $(EXAMPLES)
 tools: $(TOOLS)
 
 
@@ -37,6 +40,12 @@ $(TEST_BIN)/unit/%-asan: selftests/unit/%.c selftests/unit/headers.c selftests/l
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) $(LDFLAGS) \
 		$(filter %.c,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka -lpthread
+
+$(TEST_BIN)/ppmta-tsan: SANITIZE := -fsanitize=thread
+$(SANITIZED): $(LIB_SOURCES) $(COMMON_SOURCES) $(PPMTA_SOURCES) $(wildcard include/pp/*.h user/*/*.h user/*/*/*.h)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) -O1 -g $(SANITIZE) $(LDFLAGS) \
+		$(filter %.c,$^) -o $@ $(PPMTA_LIBS)
 
 # What the tests of net/ share is compiled once. case.o is in each of them, of the others what is used.
 NET_LIB_OBJECTS := $(patsubst selftests/%.c,$(TEST_BIN)/%.o,$(filter-out %.bpf.c,$(wildcard selftests/lib/*.c)) \

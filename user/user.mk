@@ -7,7 +7,9 @@ COMMON_SOURCES := $(wildcard user/common/*.c)
 COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/%.o)
 COMMON := $(BUILD)/user/common.a
 PPCTL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppctl/*.c))
-PPMTA_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppmta/*.c user/ppmta/*/*.c))
+PPMTA_SOURCES := $(wildcard user/ppmta/*.c user/ppmta/*/*.c)
+PPMTA_OBJECTS := $(PPMTA_SOURCES:%.c=$(BUILD)/%.o)
+PPMTA_LIBS := -lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread
 
 LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
 LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc
@@ -45,8 +47,7 @@ $(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 
 $(PPMTA): $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(LINK) $^ -o $@ \
-		-lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread
+	$(call say,LD,$@)$(LINK) $^ -o $@ $(PPMTA_LIBS)
 
 FORCE:
 .PHONY: FORCE

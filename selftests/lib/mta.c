@@ -14,10 +14,29 @@
 char work[] = "/tmp/ppmta-test.XXXXXX";
 pid_t mta;
 
+/* One with sanitizers, where the runner says so. */
+static const char *program(void)
+{
+	const char *other = getenv("PPMTA");
+
+	return other ? other : "build/bin/ppmta";
+}
+
+static void await_start(const char *file)
+{
+	int tries, status;
+
+	for (tries = 0; tries < 1200 && waitpid(mta, &status, WNOHANG) == 0; tries++) {
+		if (strstr(run(0, "cat %s 2>/dev/null; true", file), "daemon started"))
+			return;
+		usleep(50000);
+	}
+	fail_msg("ppmta did not start");
+}
+
 int mta_setup(void **state)
 {
 	char listen_at[2][32], maildir[64], log[64];
-	int tries;
 
 	net_setup(state);
 	assert_non_null(mkdtemp(work));
@@ -29,28 +48,21 @@ int mta_setup(void **state)
 	snprintf(log, sizeof(log), "%s/log", work);
 	mta = fork();
 	if (mta == 0) {
-		execl("build/bin/ppmta", "ppmta", "--listen", listen_at[0], "--listen",
-		      listen_at[1], "--maildir", maildir, "--user", "nobody", "--hostname",
-		      "mail.example.net", "--log", log, "--max-size", "30000000",
-		      "--command-timeout", "20000", "--max-sessions", "1200", "--verbose",
-		      "--proxy-timeout", "60000", "--set", "smtp_enforce_sync=false", "--set",
-		      "smtp_max_synprot_errors=100", NULL);
+		execl(program(), "ppmta", "--listen", listen_at[0], "--listen", listen_at[1],
+		      "--maildir", maildir, "--user", "nobody", "--hostname", "mail.example.net",
+		      "--log", log, "--max-size", "30000000", "--command-timeout", "20000",
+		      "--max-sessions", "1200", "--verbose", "--proxy-timeout", "60000", "--set",
+		      "smtp_enforce_sync=false", "--set", "smtp_max_synprot_errors=100", NULL);
 		_exit(127);
 	}
-	for (tries = 0; tries < 1200; tries++) {
-		if (strstr(run(0, "cat %s 2>/dev/null; true", log), "daemon started"))
-			return 0;
-		usleep(50000);
-	}
-	fail_msg("ppmta did not start");
-	return -1;
+	await_start(log);
+	return 0;
 }
 
 void mta_start(const char *options)
 {
 	char conf[64], log[64];
 	FILE *file;
-	int tries;
 
 	if (!strcmp(work + strlen(work) - 6, "XXXXXX"))
 		assert_non_null(mkdtemp(work));
@@ -67,15 +79,10 @@ void mta_start(const char *options)
 	unlink(log);
 	mta = fork();
 	if (mta == 0) {
-		execl("build/bin/ppmta", "ppmta", "-C", conf, "--log", log, NULL);
+		execl(program(), "ppmta", "-C", conf, "--log", log, NULL);
 		_exit(127);
 	}
-	for (tries = 0; tries < 1200; tries++) {
-		if (strstr(run(0, "cat %s 2>/dev/null; true", log), "daemon started"))
-			return;
-		usleep(50000);
-	}
-	fail_msg("ppmta did not start");
+	await_start(log);
 }
 
 void mta_stop(void)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # For tests that are shell scripts: a ppmta with a configuration of the test's. Sourced after tap.sh.
+program=${PPMTA:-build/bin/ppmta}
 tools=$PWD/build/selftests/tools
 conf=$tap_work/ppmta.conf
 log=$tap_work/log
@@ -26,7 +27,7 @@ configure() {
 # start_ppmta: with $conf, until it says that it is there
 start_ppmta() {
 	: >"$log"
-	build/bin/ppmta -C "$conf" --log "$log" "$@" >"$tap_work/ppmta.out" 2>&1 &
+	$program -C "$conf" --log "$log" "$@" >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
 	for _ in $(seq 1200); do
 		grep -q 'daemon started' "$log" && return 0

@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # ppmta's configuration: its syntax, its errors, -bV, -bP, -be, -bh; expansions, conditions, lists.
-# check: all
+# check: all sanitized
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
 # refuses PATTERN: the configuration on standard input, with an error that matches
 refuses() {
 	cat >"$conf"
-	! build/bin/ppmta -C "$conf" -bV >"$say" 2>&1 && says "$say" "$1"
+	! $program -C "$conf" -bV >"$say" 2>&1 && says "$say" "$1"
 }
 
 # expands STRING RESULT
 expands() {
-	build/bin/ppmta -C "$conf" -be "$1" >"$say" 2>&1
+	$program -C "$conf" -be "$1" >"$say" 2>&1
 	[ "$(cat "$say")" = "$2" ] || {
 		echo "$1: $(cat "$say"), not $2"
 		return 1
@@ -43,7 +43,7 @@ check_rcpt:
   deny
 CONF
 option() {
-	build/bin/ppmta -C "$conf" -bP "$1" >"$say" 2>&1 && says "$say" "^$2\$"
+	$program -C "$conf" -bP "$1" >"$say" 2>&1 && says "$say" "^$2\$"
 }
 check a_macro_a_continuation_and_the_other_name option proxy_required_hosts \
 	'proxy_required_hosts = 192.0.2.7 : 192.0.2.8'
@@ -53,11 +53,11 @@ check booleans_can_be_negated option smtp_enforce_sync no_smtp_enforce_sync
 check quoted_strings_have_escapes option smtp_banner 'smtp_banner = quoted "banner"	tab'
 check defaults_are_shown option proxy_lookup 'proxy_lookup = auto'
 all_options() {
-	[ "$(build/bin/ppmta -C "$conf" -bP | wc -l)" -ge 30 ]
+	[ "$($program -C "$conf" -bP | wc -l)" -ge 30 ]
 }
 check all_options_are_printed all_options
 version() {
-	build/bin/ppmta -bV >"$say" && says "$say" '^ppmta version [0-9.]+$' && says "$say" 'OpenSSL 3.*libspf2'
+	$program -bV >"$say" && says "$say" '^ppmta version [0-9.]+$' && says "$say" 'OpenSSL 3.*libspf2'
 }
 check the_version_and_the_libraries version
 
@@ -126,7 +126,7 @@ a:
 CONF
 takes() {
 	cat >"$conf"
-	build/bin/ppmta -C "$conf" -bV >"$say" 2>&1
+	$program -C "$conf" -bV >"$say" 2>&1
 }
 check a_time_is_written_the_same_way_everywhere takes <<'CONF'
 acl_smtp_rcpt = a
@@ -148,7 +148,7 @@ tls_certificate = /nowhere.pem
 CONF
 no_socket() {
 	printf 'smtp_acept_max = 3\nlocal_interfaces = 127.0.0.1\n' >"$conf"
-	! build/bin/ppmta -C "$conf" >"$say" 2>&1 && says "$say" 'unknown option'
+	! $program -C "$conf" >"$say" 2>&1 && says "$say" 'unknown option'
 }
 check an_error_comes_before_any_socket no_socket
 
@@ -186,12 +186,12 @@ check what_is_not_chosen_is_not_done expands "\${if eq{a}{b}{\${lookup{x}lsearch
 session_here() {
 	printf 'acl_smtp_rcpt = a\nprimary_hostname = mail.example.net\nbegin acl\na:\n deny hosts = 192.0.2.66\n message = go away $sender_host_address\n accept\n' >"$conf"
 	printf 'EHLO x.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nQUIT\r\n' |
-		build/bin/ppmta -C "$conf" -bh 192.0.2.66 >"$say" 2>"$tap_work/err"
+		$program -C "$conf" -bh 192.0.2.66 >"$say" 2>"$tap_work/err"
 	says "$say" '^550 go away 192\.0\.2\.66' && says "$say" '^221 ' && says "$tap_work/err" 'SMTP testing session'
 }
 check a_session_on_the_terminal session_here
 debugged() {
-	build/bin/ppmta -C "$conf" -d -be '$primary_hostname' >"$say" 2>&1 && says "$say" '^expanding "\$primary_hostname": mail.example.net'
+	$program -C "$conf" -d -be '$primary_hostname' >"$say" 2>&1 && says "$say" '^expanding "\$primary_hostname": mail.example.net'
 }
 check debugging_says_what_is_expanded debugged
 tap_end

@@ -3,7 +3,7 @@
  * What one client of ppmta can take: commands that are none, commands that bring no mail, time; and
  * messages that loop.
  *
- * check: all
+ * check: all sanitized
  */
 #define _GNU_SOURCE
 #include <unistd.h>

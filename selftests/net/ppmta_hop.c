@@ -3,7 +3,7 @@
  * ppmta and a next hop that works: what is offered, what is passed on, how the hop is told of the
  * true client, several hops, LMTP. ppmta_faults has those that fail.
  *
- * check: all
+ * check: all sanitized
  */
 #define _GNU_SOURCE
 #include <unistd.h>
@@ -133,11 +133,9 @@ static void a_transaction_that_ends_early_is_reset_at_the_hop(void **state)
 	ask(fd, "x\r\n.", "250 ");
 	quit(fd);
 	assert_int_equal(hop_taken(), before + 1);
-	assert_string_equal(strstr(hop_heard(), "MAIL"),
-			    "MAIL FROM:<a@b.example>\r\nRCPT TO:<one@example.org>\r\nRSET\r\n"
-			    "MAIL FROM:<bad@b.example>\r\nRCPT TO:<two@example.org>\r\nRSET\r\n"
-			    "MAIL FROM:<a@b.example>\r\nRCPT TO:<three@example.org>\r\nDATA\r\n"
-			    "QUIT\r\n");
+	assert_heard("MAIL FROM:<a@b.example>\r\nRCPT TO:<one@example.org>\r\nRSET\r\n"
+		     "MAIL FROM:<bad@b.example>\r\nRCPT TO:<two@example.org>\r\nRSET\r\n"
+		     "MAIL FROM:<a@b.example>\r\nRCPT TO:<three@example.org>\r\nDATA\r\n");
 	stop();
 }
 

@@ -3,7 +3,7 @@
  * ppmta behind a proxy: whom it takes for the client, from the origin or without one, and whom it
  * refuses.
  *
- * check: all
+ * check: all sanitized
  */
 #define _GNU_SOURCE
 

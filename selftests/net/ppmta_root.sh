@@ -3,7 +3,7 @@
 # ppmta started as root: it gives its privileges up before it opens or makes anything by name, so that a link
 # that the service user puts in a folder of its own leads nowhere. And after that: SIGHUP, with files that
 # only root can read or make.
-# check: all
+# check: all sanitized
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
@@ -15,7 +15,7 @@ mkdir "$tap_work/root"
 ln -s "$tap_work/root" "$tap_work/theirs/Maildir"
 
 refused() { # PATTERN
-	build/bin/ppmta -C "$conf" >"$say" 2>&1 && return 1
+	$program -C "$conf" >"$say" 2>&1 && return 1
 	says "$say" "$1" && [ "$(cat "$tap_work/victim")" = 'of root alone' ] &&
 		[ "$(stat -c %u%a "$tap_work/victim")" = 0600 ] && [ -z "$(ls "$tap_work/root")" ]
 }
@@ -48,7 +48,7 @@ with_tls() { # the key is root's, the log is in a folder of the user's
 }
 start_here() {
 	log=$tap_work/theirs/ppmta.log
-	build/bin/ppmta -C "$conf" >"$tap_work/ppmta.out" 2>&1 &
+	$program -C "$conf" >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
 	wait_log 'daemon started'
 }

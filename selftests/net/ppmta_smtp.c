@@ -3,7 +3,7 @@
  * ppmta's SMTP: syntax and limits of RFC 5321, ends of lines and of messages, pipelining, clients
  * that leave.
  *
- * check: all
+ * check: all sanitized
  */
 #define _GNU_SOURCE
 

@@ -3,7 +3,7 @@
  * Text of others in what ppmta says, stores and logs: of clients, proxies, ACLs. (That of a next
  * hop: ppmta_faults.) None of it makes a line of its own, or a control character.
  *
- * check: all
+ * check: all sanitized
  */
 #define _GNU_SOURCE
 #include <pp/pp.h>

@@ -3,7 +3,7 @@
 # What Exim's documentation says of its PROXY protocol support, sentence by sentence, with its own
 # configuration lines and its transcript as they are printed: ppmta does it, with the programs
 # (proxy_lookup = kernel) and without them (userspace). 127.0.0.2 is the proxy, 127.0.0.3 a client.
-# check: all
+# check: all sanitized
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 header='PROXY TCP4 192.0.2.7 198.51.100.1 4711 25'
@@ -130,7 +130,7 @@ probes_are_silent() {
 # "The proxy has 3 seconds to send the required Proxy Protocol header after it connects. If it does not, the
 # response to any commands will be:" and "the banner does not get sent until the timeout occurs"
 three_seconds() {
-	[ "$(build/bin/ppmta -bP proxy_protocol_timeout)" = 'proxy_protocol_timeout = 3s' ]
+	[ "$($program -bP proxy_protocol_timeout)" = 'proxy_protocol_timeout = 3s' ]
 }
 refused() {
 	# how long as much talk takes here and now without the wait

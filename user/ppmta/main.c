@@ -262,10 +262,32 @@ static int talk_here(struct config *config, const char *address)
 	return 0;
 }
 
+/* Return: the exit status, or -1: it is to be the daemon. */
+static int run_mode(struct config *config, int count, char **arguments)
+{
+	char hint[SUGGESTION_MAX];
+
+	switch (command_line.mode) {
+	case 'V':
+		return 0;
+	case 'P':
+		if (option_print(config, arguments[0]))
+			fail("unknown option '%s'%s", arguments[0],
+			     name_suggestion(hint, "", option_nearest(arguments[0])));
+		return 0;
+	case 'e':
+		return expand_strings(config, count, arguments);
+	case 'h':
+		return talk_here(config, arguments[0]);
+	}
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
-	char *error = NULL, hint[SUGGESTION_MAX];
 	struct config *config;
+	char *error = NULL;
+	int status;
 
 	parse_command_line(argc, argv);
 	if (command_line.mode == 'V') {
@@ -278,18 +300,10 @@ int main(int argc, char **argv)
 	config = setup_load(NULL, &error);
 	if (!config)
 		fail("%s", error);
-	switch (command_line.mode) {
-	case 'V':
-		return 0;
-	case 'P':
-		if (option_print(config, argv[optind]))
-			fail("unknown option '%s'%s", argv[optind],
-			     name_suggestion(hint, "", option_nearest(argv[optind])));
-		return 0;
-	case 'e':
-		return expand_strings(config, argc - optind, argv + optind);
-	case 'h':
-		return talk_here(config, argv[optind]);
+	status = run_mode(config, argc - optind, argv + optind);
+	if (status >= 0) {
+		config_put(config);
+		return status;
 	}
 	if (optind < argc)
 		fail("%s: not an option (ppmta --help)", argv[optind]);

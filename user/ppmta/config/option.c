@@ -309,15 +309,13 @@ int option_print(const struct config *config, const char *name)
 
 const char *option_next_expanded(const struct config *config, size_t *at, const char **name)
 {
-	const char *value;
-
 	while (*at < ARRAY_SIZE(options)) {
 		const struct main_option *option = &options[(*at)++];
+		const void *field = (const char *)config + option->offset;
 
-		value = *(char *const *)((const char *)config + option->offset);
-		if (option->type == OPTION_EXPANDED && value) {
+		if (option->type == OPTION_EXPANDED && *(char *const *)field) {
 			*name = option->name;
-			return value;
+			return *(char *const *)field;
 		}
 	}
 	return NULL;
