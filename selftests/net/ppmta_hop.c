@@ -103,7 +103,7 @@ static void a_hop_without_extensions_gets_nothing_that_needs_them(void **state)
 	ask(fd, "MAIL FROM:<a@b.example>", "250 ");
 	ask(fd, "RCPT TO:<you@example.org>", "250 ");
 	ask(fd, "DATA", "354 ");
-	ask(fd, "ue\r\n.", "250 2.0.0 taken by the hop");
+	ask(fd, "plain\r\n.", "250 2.0.0 taken by the hop");
 	quit(fd);
 	stop();
 }
@@ -114,7 +114,8 @@ static void a_transaction_that_ends_early_is_reset_at_the_hop(void **state)
 
 	(void)state;
 	start("", "delivery = smtp:127.0.0.1:2600\nacl_smtp_data = d\nacl_smtp_rcpt = r\n"
-		  "begin acl\nr:\n accept\nd:\n deny senders = bad@b.example\n"
+		  "begin acl\nr:\n accept\n"
+		  "d:\n deny senders = bad@b.example\n"
 		  "   message = no\\nreally no\n accept\n");
 	before = hop_taken();
 	fd = connect_client();

@@ -204,7 +204,7 @@ static void names_as_long_as_can_be_leave_the_header_whole(void **state)
 		 LABEL("d") "." LABEL("d") "." LABEL("d"));
 	ask(fd, command, "250 ");
 	ask(fd, "RCPT TO:<you@example.org>", "250 ");
-	ask(fd, "RCPT TO:<her@example.org>", "250 ");
+	ask(fd, "RCPT TO:<second@example.org>", "250 ");
 	ask(fd, "RCPT TO:<you@EXAMPLE.org>", "250 ");
 	ask(fd, "DATA", "354 ");
 	ask(fd, "Subject: test\r\n\r\nbody\r\n.", "250 ");
@@ -213,7 +213,8 @@ static void names_as_long_as_can_be_leave_the_header_whole(void **state)
 	text = run(0, "cat /tmp/ppmta-text/new/*");
 	assert_matches(text,
 		       "^Return-Path: <s{60}@d{60}[.]d{60}[.]d{60}>\n"
-		       "Envelope-to: you@example[.]org,\n\ther@example[.]org\n"
+		       "Envelope-to: you@example[.]org,\n"
+		       "\tsecond@example[.]org\n"
 		       "Received: from c{60}[.]c{60}[.]c{60}[.]c{60} \\(\\[192[.]0[.]2[.]7\\]\\)\n"
 		       "\tby h{60}[.]h{60}[.]h{60}[.]example with esmtp id [-0-9A-Za-z]{16};\n"
 		       "\t[^\n]*\nSubject: test\n\nbody\n$");
