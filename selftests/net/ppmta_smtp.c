@@ -45,6 +45,7 @@ static void syntax_is_that_of_rfc_5321(void **state)
 		{"RCPT TO:<\"a b\"@example.org>", "250 "},
 		{"RCPT TO:<you@[192.0.2.1]>", "250 "},
 		{"RCPT TO:<Postmaster>", "250 "},
+		{"RCPT TO:<postmaster>", "250 "},
 		{"DATA now", "501 "},
 		{"RSET", "250 "},
 		{"DATA", "503 "},

@@ -92,4 +92,33 @@ slow_handshake() { # one that never ends keeps nobody waiting
 	says "$say" '^250 OK id='
 }
 check a_slow_handshake_keeps_nobody_waiting slow_handshake
+
+# another ppmta hands over to this one, which offers STARTTLS
+cat >"$tap_work/front.conf" <<CONF
+primary_hostname = front.example.net
+local_interfaces = 127.0.0.1.2600
+delivery = smtp:localhost:2525
+delivery_timeout = 20s
+user = nobody
+acl_smtp_rcpt = rcpt
+begin acl
+rcpt:
+ accept
+CONF
+: >"$tap_work/front.log"
+chmod 666 "$tap_work/front.log"
+$program -C "$tap_work/front.conf" --log "$tap_work/front.log" >"$tap_work/front.out" 2>&1 &
+wait_says "$tap_work/front.log" 'daemon started'
+handed_over() {
+	: >"$log"
+	awk 'BEGIN { for (i = 0; i < 20000; i++) print i, "a line of a message that takes many records of TLS" }' >"$tap_work/body"
+	"$tools/smtp-send" --from 127.0.0.3 --body "$tap_work/body" 127.0.0.1 2600 >"$say" 2>&1 || {
+		cat "$say" "$tap_work/front.log"
+		return 1
+	}
+	wait_log '<= me@example\.net H=\(front\.example\.net\) \[127\.0\.0\.1\] P=esmtps X=TLSv1\.3:' &&
+		says "$tap_work/front.log" '=> you@example\.org R=1 H=127\.0\.0\.1:2525: 250 OK id=' &&
+		tail -n 20000 "$(ls -t "$tap_work/Maildir/new/"* | head -n 1)" | cmp "$tap_work/body"
+}
+check a_message_goes_on_under_tls handed_over
 tap_end

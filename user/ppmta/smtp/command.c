@@ -9,7 +9,6 @@
 
 #include "../../common/array.h"
 #include "../../common/number.h"
-#include "../../common/utf8.h"
 #include "smtp.h"
 
 #define REFUSED "503 Command refused, required Proxy negotiation failed"
@@ -161,14 +160,14 @@ static int command_starttls(struct session *session, const char *arguments)
 
 /* ---- MAIL and RCPT ---- */
 
-/* An address, or a parameter, that is not ASCII needs SMTPUTF8. Return: 0, or -1 after a reply. */
+/* An address that is not ASCII needs SMTPUTF8, and has to be text. Return: 0, or -1 after a reply.
+ */
 static int check_utf8(struct session *session, const char *address)
 {
-	const char *at = address;
+	char *clean = pool_string(&session->pool, address);
 
-	while (*at && !(*at & 0x80))
-		at++;
-	if (!*at || (session->mail.is_utf8 && utf8_is_valid(address, strlen(address))))
+	text_clean(clean, strlen(clean), !session->mail.is_utf8);
+	if (!strcmp(clean, address))
 		return 0;
 	reply(session, "553 5.6.7 An address that is not ASCII needs SMTPUTF8");
 	return -1;
@@ -287,7 +286,7 @@ static int command_mail(struct session *session, const char *arguments)
 static bool was_named(const struct transaction *mail, const char *address)
 {
 	const char *domain = address_domain(address), *one;
-	size_t local = domain - address;
+	size_t local = strlen(address) - strlen(domain);
 	int i;
 
 	for (i = 0; i < mail->recipient_count; i++) {

@@ -17,6 +17,14 @@ static const char *name_of_client(const struct session *session)
 	return address_is_domain(name, strlen(name)) ? name : "";
 }
 
+static const char *clean_helo(const struct session *session, struct pool *pool)
+{
+	char *helo = pool_string(pool, session->helo);
+
+	text_clean(helo, strlen(helo), !session->mail.is_utf8);
+	return helo;
+}
+
 static void add_received(struct session *session, struct text *head)
 {
 	const char *name = name_of_client(session), *address = session->sender_host_address;
@@ -30,7 +38,7 @@ static void add_received(struct session *session, struct text *head)
 		head,
 		pool_printf(head->pool,
 			    "Received: from %s (%s%s[%s%s])\n\tby %s with %s%s id %s;\n\t%s\n",
-			    session->helo, name, *name ? " " : "",
+			    clean_helo(session, head->pool), name, *name ? " " : "",
 			    strchr(address, ':') ? "IPv6:" : "", address,
 			    session->config->primary_hostname,
 			    session->mail.is_utf8 ? "utf8smtp"
