@@ -268,6 +268,21 @@ static void the_next_host_is_tried(void **state)
 	stop();
 }
 
+static void one_that_is_its_own_next_hop_comes_to_an_end(void **state)
+{
+	int fd;
+
+	(void)state;
+	mta_start("delivery = smtp:127.0.0.1:2525\nsmtp_accept_max = 20\n" ACCEPT_ALL);
+	fd = connect_client();
+	ask(fd, "EHLO client.example", "421 mail.example.net: The next hop is not there");
+	assert_reads_eof(fd);
+	close(fd);
+	fd = connect_client();
+	quit(fd);
+	mta_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +294,7 @@ int main(void)
 		cmocka_unit_test(the_true_client_goes_on_by_xclient),
 		cmocka_unit_test(the_true_client_goes_on_by_a_header),
 		cmocka_unit_test(the_next_host_is_tried),
+		cmocka_unit_test(one_that_is_its_own_next_hop_comes_to_an_end),
 	};
 
 	return cmocka_run_group_tests_name("ppmta_hop", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Each header of bpf/ compiles alone: it includes what it uses. And the reading order in pp.bpf.c is one: each header
-# includes only headers that come before it there.
+# includes only headers that come before it there. And the folders of user/ppmta are layers.
 # check: native
 flags=$(make -s --no-print-directory bpf-flags) || exit 1
 out=$(mktemp)
@@ -45,6 +45,21 @@ records_are_made_empty() {
 	rm "$out.calls"
 }
 
+# Each folder of user/ppmta includes its own headers and those of folders before it, and of those only the one that
+# has the folder's name.
+ppmta_includes_downwards() {
+	below=" "
+	for folder in util config net policy delivery smtp; do
+		[ -e "user/ppmta/$folder/$folder.h" ] || echo "user/ppmta/$folder has no $folder.h"
+		for needed in $(sed -n 's/^#include "\.\.\/\(.*\)"$/\1/p' "user/ppmta/$folder"/*.[ch] | sort -u); do
+			case $needed in ../common/*) continue ;; esac
+			case "$below" in *" $needed "*) continue ;; esac
+			echo "user/ppmta/$folder includes $needed, which is not below it"
+		done
+		below="$below$folder/$folder.h "
+	done
+}
+
 # finds_nothing NAME COMMAND: it prints what is wrong
 finds_nothing() {
 	[ -z "${CHECK_CASE:-}" ] || [ "$1" = "$CHECK_CASE" ] || return
@@ -60,4 +75,5 @@ finds_nothing() {
 
 finds_nothing each_header_is_read_after_those_that_it_includes the_reading_order_is_one
 finds_nothing a_sockets_record_is_whole_when_it_is_seen records_are_made_empty
+finds_nothing ppmta_calls_only_downwards ppmta_includes_downwards
 exit $failed
