@@ -268,6 +268,24 @@ static void the_next_host_is_tried(void **state)
 	stop();
 }
 
+static void one_who_says_nothing_keeps_no_connection_of_the_hop(void **state)
+{
+	int64_t start_ms = now_ms();
+	int fd;
+
+	(void)state;
+	start("250-8BITMIME\r\n", "delivery = smtp:127.0.0.1:2600\n");
+	fd = connect_client();
+	ask(fd, "EHLO client.example", "250-");
+	while (!strstr(hop_heard(), "QUIT\r\n") && now_ms() - start_ms < SOON_MS)
+		usleep(50000);
+	assert_heard("EHLO mail.example.net\r\nQUIT\r\n");
+	ask(fd, "MAIL FROM:<a@b.example> BODY=8BITMIME", "250 2.1.0 ");
+	ask(fd, "RCPT TO:<you@example.org>", "250 2.1.5 ");
+	quit(fd);
+	stop();
+}
+
 static void one_that_is_its_own_next_hop_comes_to_an_end(void **state)
 {
 	int fd;
@@ -294,6 +312,7 @@ int main(void)
 		cmocka_unit_test(the_true_client_goes_on_by_xclient),
 		cmocka_unit_test(the_true_client_goes_on_by_a_header),
 		cmocka_unit_test(the_next_host_is_tried),
+		cmocka_unit_test(one_who_says_nothing_keeps_no_connection_of_the_hop),
 		cmocka_unit_test(one_that_is_its_own_next_hop_comes_to_an_end),
 	};
 

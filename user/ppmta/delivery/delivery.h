@@ -97,6 +97,8 @@ struct hop {
 
 struct hop *hop_new(struct session *session);
 void hop_free(struct hop *hop);
+/* Ends the connection; the next command makes another one. */
+void hop_release(struct hop *hop);
 /* Each: a command of the client is passed on. Return: the code of the answer, which is in
  * hop->reply; 4xx also when there is no answer, or none that makes sense. */
 /* Connects, unless it is connected. 250: hop->extensions is known. */

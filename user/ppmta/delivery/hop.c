@@ -48,16 +48,20 @@ static void hang_up(struct hop *hop)
 	hop->is_open = hop->has_transaction = false;
 }
 
-void hop_free(struct hop *hop)
+void hop_release(struct hop *hop)
 {
-	if (!hop)
-		return;
 	if (hop->is_open && channel_is_idle(&hop->channel)) {
 		hop->channel.deadline = clock_ms() + 1; /* it is asked, not waited for */
 		channel_line(&hop->channel, "QUIT");
 		channel_flush(&hop->channel);
 	}
 	hang_up(hop);
+}
+
+void hop_free(struct hop *hop)
+{
+	if (hop)
+		hop_release(hop);
 	free(hop);
 }
 

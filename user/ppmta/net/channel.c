@@ -168,6 +168,19 @@ bool channel_is_idle(struct channel *channel)
 	return len == 0;
 }
 
+bool channel_wait(struct channel *channel, int ms)
+{
+	int timeout_ms = channel->timeout_ms, failed;
+
+	if (channel_flush(channel) || channel->start != channel->end ||
+	    (channel->ssl && SSL_pending(channel->ssl)))
+		return true;
+	channel->timeout_ms = ms;
+	failed = wait_for(channel, POLLIN);
+	channel->timeout_ms = timeout_ms;
+	return failed != CHANNEL_TIMEOUT;
+}
+
 int channel_read_byte(struct channel *channel)
 {
 	int failed;

@@ -44,6 +44,9 @@ int channel_read_byte(struct channel *channel);
 int channel_has_input(struct channel *channel, char *shown, size_t size);
 /* Is there neither input nor an end? Never blocks. */
 bool channel_is_idle(struct channel *channel);
+/* Waits until there is input, or an end, or stop_fd is readable, for @ms at most. Return: is there?
+ */
+bool channel_wait(struct channel *channel, int ms);
 /* A line; CR LF is added. Sent before the next wait for input. */
 void channel_line(struct channel *channel, const char *line);
 /* Bytes as they are. */

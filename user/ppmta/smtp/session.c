@@ -22,6 +22,8 @@
 #define COMMAND_LINE_MAX (512 + 128)
 #define COMMAND_LEN	 4
 
+#define HOP_IDLE_MS (5 * 1000)
+
 struct session *session_new(struct config *config, int fd, const struct sockaddr_storage *peer)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -224,6 +226,15 @@ static void lost(struct session *session, int why)
 			 session_host(session));
 }
 
+/* The next command. One who says nothing must not keep the next hop's connections from others. */
+static int read_command(struct session *session, char line[COMMAND_LINE_MAX])
+{
+	if (session->hop && session->hop->is_open && !session->mail.has_sender &&
+	    !channel_wait(session->channel, HOP_IDLE_MS))
+		hop_release(session->hop);
+	return channel_read_line(session->channel, line, COMMAND_LINE_MAX);
+}
+
 void session_run(struct session *session)
 {
 	char line[COMMAND_LINE_MAX];
@@ -233,7 +244,7 @@ void session_run(struct session *session)
 	closing = greet(session);
 	while (!closing) {
 		clear_pool(session);
-		len = channel_read_line(session->channel, line, sizeof(line));
+		len = read_command(session, line);
 		if (len < 0 && len != CHANNEL_TOO_LONG) {
 			lost(session, len);
 			break;
