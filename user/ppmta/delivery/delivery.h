@@ -84,6 +84,8 @@ struct hop {
 	struct channel channel;
 	struct session *session;
 	bool is_open;
+	int64_t give_up;	  /* when the search for a hop ends, as clock_ms() has it */
+	int64_t opening_end;	  /* when this one has to be open; 0: it is */
 	bool is_slow;		  /* it did not answer in time */
 	bool has_transaction;	  /* which is reset before the next one */
 	unsigned int extensions;  /* enum hop_extension */

@@ -20,9 +20,8 @@
 #include "../../common/number.h"
 #include "delivery.h"
 
-#define CONNECT_MS_MAX \
-	(30 * 1000)	     /* or an address that is dead would keep the next from its turn */
-#define LINE_KEPT	1000 /* of a line of a reply; RFC 5321 has 512 */
+#define OPENING_MS_MAX	(30 * 1000) /* or a dead address would keep the next from its turn */
+#define LINE_KEPT	1000	    /* of a line of a reply; RFC 5321 has 512 */
 #define REPLY_BYTES_MAX (256 * 1024)
 #define BYTES_PER_MS	10 /* at which a message is sent, or else it is given up */
 
@@ -128,7 +127,9 @@ static int read_reply(struct hop *hop, void (*each)(struct hop *hop, char *text)
 	int len, code = 0, one;
 
 	hop->reply[0] = 0;
-	hop->channel.deadline = clock_ms() + hop->session->config->delivery_timeout;
+	hop->channel.deadline = hop->opening_end
+					? hop->opening_end
+					: clock_ms() + hop->session->config->delivery_timeout;
 	do {
 		len = read_line(hop, line, &bytes);
 		if (len == CHANNEL_TOO_LONG)
@@ -189,8 +190,7 @@ static int for_client(struct hop *hop, int code)
 
 static int open_socket(struct hop *hop, const void *address, socklen_t len, int family)
 {
-	int timeout =
-		hop->channel.timeout_ms < CONNECT_MS_MAX ? hop->channel.timeout_ms : CONNECT_MS_MAX;
+	int left = (int)(hop->opening_end - clock_ms());
 	struct pollfd out = {.events = POLLOUT};
 	int failed = 0;
 	socklen_t failed_len = sizeof(failed);
@@ -204,7 +204,7 @@ static int open_socket(struct hop *hop, const void *address, socklen_t len, int 
 		return 0;
 	if (errno != EINPROGRESS)
 		return lose(hop, strerror(errno));
-	if (poll(&out, 1, timeout) != 1)
+	if (poll(&out, 1, left > 0 ? left : 0) != 1)
 		return lose(hop, "connection timed out");
 	getsockopt(out.fd, SOL_SOCKET, SO_ERROR, &failed, &failed_len);
 	return failed ? lose(hop, strerror(failed)) : 0;
@@ -373,13 +373,13 @@ static int start_tls(struct hop *hop)
 }
 
 /* The next hop at @address. Return: 250, or LOST. */
-static int begin(struct hop *hop, const void *address, socklen_t len, int family)
+static int open_hop(struct hop *hop, const void *address, socklen_t len, int family)
 {
 	const struct config *config = hop->session->config;
 	int code;
 
-	hang_up(hop);
-	hop->is_slow = false;
+	if (hop->opening_end <= clock_ms())
+		return lose(hop, "not tried: no time is left");
 	if (open_socket(hop, address, len, family))
 		return LOST;
 	if (config->delivery_origin == ORIGIN_PROXY)
@@ -395,6 +395,19 @@ static int begin(struct hop *hop, const void *address, socklen_t len, int family
 		return code == LOST ? LOST : lose(hop, hop->reply);
 	if (hop->promised & ~hop->extensions)
 		return lose(hop, "cannot do what another next hop could, and EHLO has offered");
+	return code;
+}
+
+static int begin(struct hop *hop, const void *address, socklen_t len, int family)
+{
+	int64_t end = clock_ms() + OPENING_MS_MAX;
+	int code;
+
+	hang_up(hop);
+	hop->is_slow = false;
+	hop->opening_end = end < hop->give_up ? end : hop->give_up;
+	code = open_hop(hop, address, len, family);
+	hop->opening_end = 0;
 	return code;
 }
 
@@ -452,6 +465,7 @@ int hop_hello(struct hop *hop)
 		code = send_xclient(hop); /* of another name, maybe; it ends a transaction, too */
 		hop->has_transaction = false;
 	}
+	hop->give_up = clock_ms() + config->delivery_timeout;
 	for (host = config->target->hosts; host && code != 250; host = host->next)
 		code = begin_with(hop, host);
 	if (code == 250)
