@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
-UNIT_NAMES := decode line tlv growth read_header array number endpoint prefix clock name utf8 config
+UNIT_NAMES := decode line tlv growth read_header array number endpoint prefix clock name utf8 config limit
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 
@@ -26,6 +26,9 @@ $(TEST_BIN)/unit/line $(TEST_BIN)/unit/line-asan: bpf/line.h
 $(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: user/ppctl/config.c user/ppctl/word.c user/ppctl/config.h user/ppctl/word.h \
 		selftests/lib/mistakes.c selftests/lib/mistakes.h
 $(TEST_BIN)/unit/config $(TEST_BIN)/unit/config-asan: UNIT_LDFLAGS := -linih
+
+$(TEST_BIN)/unit/limit $(TEST_BIN)/unit/limit-asan: user/ppmta/policy/limit.c user/ppmta/util/pool.c $(wildcard user/ppmta/*/*.h)
+$(TEST_BIN)/unit/limit $(TEST_BIN)/unit/limit-asan: UNIT_LDFLAGS := -lcrypto -lm
 
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: UNIT_LDFLAGS := $(WRAP)
 $(TEST_BIN)/unit/read_header $(TEST_BIN)/unit/read_header-asan: selftests/lib/urgent.c selftests/lib/urgent.h

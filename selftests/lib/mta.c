@@ -52,7 +52,8 @@ int mta_setup(void **state)
 		      "--maildir", maildir, "--user", "nobody", "--hostname", "mail.example.net",
 		      "--log", log, "--max-size", "30000000", "--command-timeout", "20000",
 		      "--max-sessions", "1200", "--verbose", "--proxy-timeout", "60000", "--set",
-		      "smtp_enforce_sync=false", "--set", "smtp_max_synprot_errors=100", NULL);
+		      "smtp_enforce_sync=false", "--set", "smtp_max_synprot_errors=100", "--set",
+		      "smtp_accept_max_per_host=0", NULL);
 		_exit(127);
 	}
 	await_start(log);

@@ -134,7 +134,8 @@ static void half_headers_cost_no_processor_time(void **state)
 		execl("build/bin/ppmta", "ppmta", "--listen", listen_at, "--maildir", maildir,
 		      "--user", "nobody", "--hostname", "mail.example.net", "--log", log,
 		      "--max-sessions", "400", "--proxy-timeout", "60000", "--set",
-		      "proxy_lookup=userspace", "--set", "proxy_required_hosts=" PROXY, NULL);
+		      "proxy_lookup=userspace", "--set", "proxy_required_hosts=" PROXY, "--set",
+		      "smtp_accept_max_per_host=0", NULL);
 		_exit(127);
 	}
 	for (tries = 0; tries < 200; tries++) {

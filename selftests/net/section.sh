@@ -182,6 +182,34 @@ per_host() {
 	says "$say" '^220 '
 }
 
+# An origin of IPv6 is its /64: whoever has one address of it has all of them.
+of_one_64() {
+	stop_ppmta
+	start_with <<-'CONF'
+		proxy_required_hosts = 127.0.0.2
+		smtp_accept_max_per_host = 1
+		acl_smtp_helo = helo
+		begin acl
+		helo:
+		 deny ratelimit = 2.5 / 1h / per_conn / strict
+		      message = $sender_rate in $sender_rate_period
+		 accept
+	CONF
+	for host in 1 2 3; do
+		talk --from 127.0.0.2 --header "PROXY TCP6 2001:db8:1:2::$host 2001:db8::25 4711 25" 127.0.0.1 2525 'EHLO x.example' QUIT
+	done
+	says "$say" '^550 3\.0 in 1h' || return 1
+	"$tools/talk" --from 127.0.0.2 --hold 600 --header 'PROXY TCP6 2001:db8:1:3::1 2001:db8::25 4711 25' \
+		127.0.0.1 2525 'EHLO x.example' >"$tap_work/held" &
+	held=$!
+	wait_says "$tap_work/held" '^250 ' || return 1
+	talk --from 127.0.0.2 --header 'PROXY TCP6 2001:db8:1:3::2 2001:db8::25 4711 25' 127.0.0.1 2525
+	kill $held
+	says "$say" '^421 Too many concurrent SMTP connections from this IP address' || return 1
+	talk --from 127.0.0.2 --header 'PROXY TCP6 2001:db8:1:4::1 2001:db8::25 4711 25' 127.0.0.1 2525 'EHLO x.example' QUIT
+	says "$say" '^250 HELP'
+}
+
 # "you may simply set the hostlist to "*", however, this will prevent local mail programs from working"
 everybody() {
 	stop_ppmta
@@ -216,7 +244,7 @@ transcript() {
 tlvs=0100026832\
 02000c6d61696c2e6578616d706c65\
 0500027531\
-20001d0100000000\
+20001d0700000000\
 210007544c5376312e33220006636c69656e74\
 23000243\
 43\
@@ -236,6 +264,47 @@ tlv_variables() {
 	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a2111$(printf %04x $len)c0000207c633640112670019$tlvs" \
 		127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' QUIT
 	wait_log 'alpn=h2 authority=mail\.example id=u1 ssl=TLSv1\.3 cn=client cipher=CC vpce=vpce-1 other=a\\xffb none=$'
+}
+
+# tlvs_are PATTERN TLVS: what the log says of a header with these TLVs, in hexadecimal digits
+tlvs_are() {
+	len=$((12 + ${#2} / 2))
+	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a2111$(printf %04x $len)c0000207c633640112670019$2" \
+		127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' QUIT
+	wait_log "$1"
+}
+# relay.example.net as the name in a certificate that was verified, that was not, and that was not shown
+certificates() {
+	stop_ppmta
+	start_with <<-'CONF'
+		proxy_required_hosts = 127.0.0.2
+		acl_smtp_mail = mail
+		begin acl
+		mail:
+		 deny condition = ${if eq{$pp_tlv_authority}{reply}}
+		      message = <$pp_tlv_alpn>
+		 accept logwrite = $pp_tlv_authority: cn=<$pp_tlv_ssl_cn> verify=<$pp_tlv_ssl_verify> alpn=<$pp_tlv_alpn> raw=<${pp_tlv:0x01}>
+	CONF
+	name=22001172656c61792e6578616d706c652e6e6574
+	tlvs_are 'one: cn=<relay\.example\.net> verify=<yes>' "0200036f6e65200019""0300000000$name" &&
+		tlvs_are 'two: cn=<relay\.example\.net> verify=<yes>' "02000374776f200019""0500000000$name" &&
+		tlvs_are 'three: cn=<> verify=<no>' "0200057468726565200019""0300000001$name" &&
+		tlvs_are 'four: cn=<> verify=<no>' "020004666f7572200019""0100000000$name" &&
+		tlvs_are 'five: cn=<> verify=<>' "02000466697665"
+}
+# A text with a NUL or another control character, or that is not UTF-8, is empty, and the log says so; raw values have it.
+text_of_tlvs() {
+	tlvs_are 'six: cn=<> verify=<yes> alpn=<> raw=<>' "020003736978200027""030000000022001f""72656c61792e6578616d706c652e6e657400""2e6576696c2e6578616d706c65" &&
+		wait_log 'TLV 0x22 of H=.*192\.0\.2\.7.* is no text' &&
+		tlvs_are 'seven: .* alpn=<> raw=<\\x1b\[2J>' "020005736576656e0100041b5b324a" &&
+		tlvs_are 'eight: .* alpn=<> raw=<a\\x00b>' "02000565696768740100036100""62" &&
+		tlvs_are 'nine: .* alpn=<[$][{]if> raw=<[$][{]if>' "0200046e696e65010004247b6966" &&
+		tlvs_are 'ten: .* alpn=<> ' "02000374656e010002ff9b" && tlvs_are 'ten: .* alpn=<> ' "02000374656e010002c29b" || return 1
+	says_not "$log" "$(printf '\033')"
+}
+# After 6,000 bytes of another TLV, which is more than the programs look at in a packet.
+large_tlvs() {
+	tlvs_are 'late: cn=<> verify=<> alpn=<h2>' "e51770$(printf '%012000d' 0)0200046c6174650100026832"
 }
 
 acl_verbs() {
@@ -278,13 +347,13 @@ verbs() {
 		'RCPT TO:<a@elsewhere.example>' 'RCPT TO:<later@example.org>' 'RCPT TO:<nobody@example.org>' \
 		'RCPT TO:<one@example.org>' 'RCPT TO:<two@example.org>' 'RCPT TO:<three@example.org>' QUIT
 	says "$say" '^550 no relay to elsewhere\.example' && says "$say" '^451 try later' &&
-		[ "$(grep -c '^250 Accepted' "$say")" -eq 3 ] && says "$say" '^550 slow down: 3\.0 / 3600s' &&
+		[ "$(grep -c '^250 Accepted' "$say")" -eq 3 ] && says "$say" '^550 slow down: 3\.0 / 1h' &&
 		wait_log 'F=<a@b.example> temporarily rejected RCPT <later@example\.org>: was told later' &&
 		wait_log 'Warning: b is sending, seen' && wait_log '192\.0\.2\.7 quits'
 }
 refusals() {
 	talk --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.66 198.51.100.1 1 25' 127.0.0.1 2525 'EHLO x.example' QUIT
-	says "$say" '^521 not you, x\.example' && wait_log 'H=\(x\.example\) \[192\.0\.2\.66\] rejected EHLO or HELO: 521 not you' || return 1
+	says "$say" '^521 not you, x\.example' && wait_log 'H=\(x\.example\) \[192\.0\.2\.66\] rejected EHLO or HELO x\.example: 521 not you' || return 1
 	talk --from 127.0.0.2 --header "$header" 127.0.0.1 2525 'EHLO drop.example' NOOP
 	says "$say" '^550 Administrative prohibition' && says_not "$say" '^250 OK'
 }
@@ -328,9 +397,13 @@ section() {
 	check "input_before_the_banner_$way" sync_error
 	check "input_behind_the_header_$way" sync_error_behind_the_header
 	check "limits_count_origins_$way" per_host
+	check "an_origin_of_ip6_is_its_64_$way" of_one_64
 	check "everybody_needs_a_header_$way" everybody
 	check "the_transcript_$way" transcript
 	check "tlvs_are_variables_$way" tlv_variables
+	check "a_name_is_of_a_verified_certificate_$way" certificates
+	check "control_characters_are_no_text_$way" text_of_tlvs
+	check "tlvs_of_a_large_header_$way" large_tlvs
 	check "acls_are_read_$way" acl_verbs
 	check "verbs_and_conditions_$way" verbs
 	check "refusals_of_a_session_$way" refusals

@@ -40,23 +40,34 @@ const char *setup_setting(const char *name)
 	return value;
 }
 
+static char *check_named_list(struct config *config, const struct named_list *list)
+{
+	char *value, *wrong = expand_check(config, list->value, &pool, &value);
+
+	if (!wrong && value)
+		wrong = list_check(config, list->kind, value, &pool);
+	return wrong ? pool_printf(&pool, "%s:%d: %s %s: %s", config->file, list->line,
+				   list_kind_names[list->kind], list->name, wrong)
+		     : NULL;
+}
+
 static char *check_expansions(struct config *config)
 {
 	const struct named_list *list;
 	const char *text, *name;
-	char *wrong = NULL;
+	char *wrong = NULL, *value;
+	bool is_hosts;
 	size_t at = 0;
 
-	while (!wrong && (text = option_next_expanded(config, &at, &name))) {
-		wrong = expand_check(config, text, &pool);
+	while (!wrong && (text = option_next_expanded(config, &at, &name, &is_hosts))) {
+		wrong = expand_check(config, text, &pool, &value);
+		if (!wrong && is_hosts && value)
+			wrong = list_check(config, LIST_HOSTS, value, &pool);
 		if (wrong)
 			wrong = pool_printf(&pool, "%s: %s", name, wrong);
 	}
-	for (list = config->lists; list && !wrong; list = list->next) {
-		wrong = expand_check(config, list->value, &pool);
-		if (wrong)
-			wrong = pool_printf(&pool, "%s %s: %s", list->kind, list->name, wrong);
-	}
+	for (list = config->lists; list && !wrong; list = list->next)
+		wrong = check_named_list(config, list);
 	return wrong;
 }
 
@@ -112,13 +123,15 @@ static char *check(struct config *config, const struct config *before)
 static int complete(struct config *config, const struct config *before, char **error)
 {
 	char *wrong = check(config, before);
+	int line;
 
 	if (!wrong)
 		return 0;
-	/* an error of an ACL names its line already */
-	*error = config->file && strncmp(wrong, config->file, strlen(config->file))
-			 ? pool_printf(&pool, "%s: %s", config->file, wrong)
-			 : wrong;
+	line = option_line(config, wrong);
+	/* an error of an ACL or list names its line already */
+	*error = !config->file || !strncmp(wrong, config->file, strlen(config->file)) ? wrong
+		 : line ? pool_printf(&pool, "%s:%d: %s", config->file, line, wrong)
+			: pool_printf(&pool, "%s: %s", config->file, wrong);
 	return -1;
 }
 
@@ -132,9 +145,9 @@ struct config *setup_load(const struct config *before, char **error)
 	if (!config)
 		return NULL;
 	if (!setup_file)
-		option_set(config, "log_selector", "+proxy", &pool);
+		option_set(config, 0, "log_selector", "+proxy", &pool);
 	for (setting = settings; setting; setting = setting->next) {
-		*error = option_set(config, setting->name, setting->value, &pool);
+		*error = option_set(config, 0, setting->name, setting->value, &pool);
 		if (*error) {
 			config_put(config);
 			return NULL;

@@ -29,6 +29,9 @@ txt-record=mx.example,"v=spf1 mx -all"
 mx-host=mx.example,mail.client.example,10
 txt-record=included.example,"v=spf1 include:pass.example -all"
 txt-record=long.example,"v=spf1 ip4:198.51.100.1 ip4:198.51.100.2 ip4:198.51.100.3 ip4:198.51.100.4 ip4:198.51.100.5 ip4:198.51.100.6 ip4:198.51.100.7 ip4:198.51.100.8 ip4:198.51.100.9 ip4:198.51.100.10 ip4:198.51.100.11 ip4:198.51.10","0.12 ip4:192.0.2.7 -all"
+address=/7.2.0.192.bl.example/127.0.0.2
+txt-record=7.2.0.192.bl.example,"192.0.2.7 is listed"
+address=/2.0.0.127.bl.example/127.0.0.2
 server=/broken.example/127.0.0.9
 CONF
 dnsmasq -C "$tap_work/dnsmasq.conf" >"$tap_work/dnsmasq" 2>&1 &
@@ -39,7 +42,6 @@ dns_servers = 127.0.0.1
 dns_timeout = 5s
 proxy_required_hosts = 127.0.0.2
 log_selector = +proxy
-host_lookup = *
 acl_smtp_connect = connect
 acl_smtp_mail = mail
 acl_smtp_rcpt = rcpt
@@ -95,7 +97,7 @@ not_confirmed() {
 check a_name_that_does_not_lead_back_is_no_name not_confirmed
 named_host() {
 	from 192.0.2.99 a@none.example
-	says "$say" '^554 Administrative prohibition'
+	says "$say" '^550 Administrative prohibition'
 }
 check a_name_in_a_host_list_stands_for_its_addresses named_host
 
@@ -144,4 +146,64 @@ patience() {
 	}
 }
 check dns_keeps_nobody_else_waiting patience
+
+# lists in the DNS, of the origin and not of the proxy; some give no answer, to 192.0.2.9
+stop_ppmta
+configure <<CONF
+dns_servers = 127.0.0.1
+dns_timeout = 4s
+proxy_required_hosts = 127.0.0.2
+acl_smtp_connect = connect
+acl_smtp_rcpt = rcpt
+begin acl
+connect:
+ warn hosts = 192.0.2.9
+      dnslists = 1.broken.example : 2.broken.example : 3.broken.example : 4.broken.example
+ deny dnslists = none.example : bl.example=127.0.0.9,127.0.0.2
+      message = \$sender_host_address is in \$dnslist_domain (\$dnslist_value): \$dnslist_text
+ accept
+rcpt:
+ warn spf = pass : fail : none
+      add_header = \$spf_received
+      add_header = X-Origin: \$sender_host_address\n\tby \$proxy_host_address
+ accept
+CONF
+check ppmta_starts_again start_ppmta
+listed() {
+	from 192.0.2.7 a@pass.example
+	says "$say" '^550 192\.0\.2\.7 is in bl\.example \(127\.0\.0\.2\): 192\.0\.2\.7 is listed'
+}
+check dnslists_ask_for_the_origin listed
+# All that is asked before the banner has dns_timeout together. Each of five questions would have it alone.
+one_budget() {
+	start=$(now_ms)
+	from 192.0.2.9 a@none.example
+	took=$(($(now_ms) - start))
+	says "$say" '^250 OK' && wait_log '4\.broken\.example: assumed not in list' && [ $took -ge 3000 ] && [ $took -lt 8000 ] || {
+		echo "$took ms"
+		return 1
+	}
+}
+check what_is_asked_before_the_banner_has_one_budget one_budget
+others_are_not_held_up() {
+	for n in 1 2 3 4 5 6 7 8; do
+		"$tools/talk" --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.9 198.51.100.1 4711 25' 127.0.0.1 2525 QUIT >"$tap_work/waiting.$n" 2>&1 &
+		waiting=$!
+	done
+	sleep 0.3
+	listed && kill -0 $waiting
+}
+check a_list_that_does_not_answer_keeps_nobody_else_waiting others_are_not_held_up
+headers_are_added() {
+	"$tools/smtp-send" --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.8 198.51.100.1 4711 25' 127.0.0.1 2525 >"$say" 2>&1
+	wait_log ' <= .*\[192\.0\.2\.8\]' && soon grep -rq '^X-Origin' "$tap_work/Maildir/new" || return 1
+	file=$(grep -rl '^X-Origin' "$tap_work/Maildir/new")
+	says "$file" '^Received-SPF: [a-z]+ .*192\.0\.2\.8' && says "$file" '^X-Origin: 192\.0\.2\.8$' && says "$file" '^.by 127\.0\.0\.2$'
+}
+check headers_that_an_acl_adds_are_in_the_mail headers_are_added
+postmaster() {
+	talk --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.8 198.51.100.1 4711 25' 127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<>' 'RCPT TO:<Postmaster>' QUIT
+	says "$say" '^250 Accepted'
+}
+check postmaster_needs_no_domain postmaster
 tap_end

@@ -6,6 +6,7 @@
 #ifndef PPMTA_CONFIG_H
 #define PPMTA_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <openssl/ssl.h>
@@ -34,6 +35,9 @@ enum log_selector {
 	SELECT_TLS_CIPHER = 8,	      /* X= */
 	SELECT_LOST_CONNECTION = 16,
 };
+
+/* LIST_IPS is no kind of named lists: a list of hosts in which no names are looked up. */
+enum list_kind { LIST_HOSTS, LIST_DOMAINS, LIST_LOCAL_PARTS, LIST_ADDRESSES, LIST_IPS };
 
 struct config {
 	struct pool pool;
@@ -75,6 +79,7 @@ struct config {
 	char *user;
 	char *pid_file_path;
 
+	int *lines;	       /* of the options in the file; option.c knows which */
 	unsigned int selected; /* of enum log_selector */
 	struct macro *macros;
 	struct named_list *lists;
@@ -102,20 +107,31 @@ void config_put(struct config *config);
 struct config *config_new(void);
 
 /* option.c */
-/* Sets an option from text. Return: NULL, or what is wrong with it, in @pool. */
-char *option_set(struct config *config, const char *name, const char *value, struct pool *pool);
+/* Sets an option from text. @line: of the file, where an option is set once; 0: none. Return: NULL,
+ * or what is wrong with it, in @pool. */
+char *option_set(struct config *config, int line, const char *name, const char *value,
+		 struct pool *pool);
+/* The line in which the option is set that @text begins with, before a colon; 0: none. */
+int option_line(const struct config *config, const char *text);
+/* The name of the option that is at @field of @config. */
+const char *option_name_of(const struct config *config, const void *field);
 /* Prints "name = value" of all, or one. Return: 0, or -1 when there is no such option. */
 int option_print(const struct config *config, const char *name);
 int option_exists(const char *name);
 int option_is_boolean(const char *name);
 const char *option_nearest(const char *name);
 /* The options that are expanded when they are used, one after another; *@at is 0 at first. Return:
- * the next one's text, and its @name; NULL at the end. */
-const char *option_next_expanded(const struct config *config, size_t *at, const char **name);
+ * the next one's text, its @name, and whether it is a list of hosts; NULL at the end. */
+const char *option_next_expanded(const struct config *config, size_t *at, const char **name,
+				 bool *is_hosts);
+
+/* hostlist, domainlist, localpartlist, addresslist, by enum list_kind */
+extern const char *const list_kind_names[LIST_IPS];
 
 struct named_list {
 	struct named_list *next;
-	const char *kind; /* hostlist, domainlist, addresslist */
+	enum list_kind kind;
+	int line;
 	const char *name;
 	const char *value;
 };

@@ -31,7 +31,8 @@ struct reader {
 	char *wrong;
 };
 
-static const char *const list_kinds[] = {"hostlist", "domainlist", "addresslist"};
+const char *const list_kind_names[LIST_IPS] = {"hostlist", "domainlist", "localpartlist",
+					       "addresslist"};
 
 /* The line's text with macros put in. The longest name that fits counts. */
 static char *replace_macros(struct reader *reader, const char *line)
@@ -84,12 +85,37 @@ static char *read_line(struct reader *reader)
 
 static void set_macro(struct reader *reader, const char *name, size_t len, const char *value)
 {
-	struct macro *macro = pool_alloc(&reader->config->pool, sizeof(*macro));
+	struct macro *macro;
 
+	for (macro = reader->config->macros; macro; macro = macro->next) {
+		if (strlen(macro->name) == len && !strncmp(macro->name, name, len))
+			reader->wrong = pool_printf(reader->pool, "there is a macro '%s' already",
+						    macro->name);
+	}
+	if (*value == '=')
+		reader->wrong = "a macro cannot be changed by ==";
+	macro = pool_alloc(&reader->config->pool, sizeof(*macro));
 	macro->name = pool_copy(&reader->config->pool, name, len);
 	macro->value = pool_string(&reader->config->pool, value);
 	macro->next = reader->config->macros;
 	reader->config->macros = macro;
+}
+
+/* Adds the character after a backslash, which may be a number. Return: its last character. */
+static char *add_escape(struct reader *reader, struct text *text, char *at)
+{
+	int base = *at == 'x' ? 16 : 8;
+	size_t len = strspn(at + (base == 16), base == 16 ? "0123456789abcdefABCDEF" : "01234567");
+	char number[4] = "", c = *at == 'n' ? '\n' : *at == 't' ? '\t' : *at == 'r' ? '\r' : *at;
+
+	at += base == 16;
+	memcpy(number, at, len < 3U - (base == 16) ? len : 3U - (base == 16));
+	if (*number)
+		c = strtoul(number, NULL, base);
+	if (!c)
+		reader->wrong = "no string may hold the character 0";
+	text_add(text, &c, 1);
+	return at + strlen(number) - (*number || base == 16);
 }
 
 /* A value in quotes, with escapes; others are as they are. */
@@ -102,8 +128,7 @@ static char *unquote(struct reader *reader, char *value)
 		return value;
 	for (at = value + 1; *at && *at != '"'; at++) {
 		if (*at == '\\' && at[1]) {
-			at++;
-			text_add(&text, *at == 'n' ? "\n" : *at == 't' ? "\t" : at, 1);
+			at = add_escape(reader, &text, at + 1);
 		} else {
 			text_add(&text, at, 1);
 		}
@@ -123,28 +148,35 @@ static int parse_list(struct reader *reader, char *line)
 	char *name, *end;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(list_kinds); i++) {
-		size_t len = strlen(list_kinds[i]);
+	for (i = 0; i < ARRAY_SIZE(list_kind_names); i++) {
+		size_t len = strlen(list_kind_names[i]);
 
-		if (!strncmp(line, list_kinds[i], len) && isblank((unsigned char)line[len]))
+		if (!strncmp(line, list_kind_names[i], len) && isblank((unsigned char)line[len]))
 			break;
 	}
-	if (i == ARRAY_SIZE(list_kinds))
+	if (i == ARRAY_SIZE(list_kind_names))
 		return 0;
-	name = line + strlen(list_kinds[i]);
+	name = line + strlen(list_kind_names[i]);
 	name += strspn(name, " \t");
 	end = name +
 	      strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 	line = end + strspn(end, " \t");
 	if (end == name || *line != '=') {
 		reader->wrong = pool_printf(reader->pool, "%s: needs a name, '=' and a list",
-					    list_kinds[i]);
+					    list_kind_names[i]);
 		return 1;
 	}
+	name = pool_copy(&reader->config->pool, name, end - name);
+	for (list = reader->config->lists; list; list = list->next) {
+		if (list->kind == i && !strcmp(list->name, name))
+			reader->wrong = pool_printf(reader->pool, "there is a %s '%s' in line %d",
+						    list_kind_names[i], name, list->line);
+	}
 	list = pool_alloc(&reader->config->pool, sizeof(*list));
-	list->kind = list_kinds[i];
-	list->name = pool_copy(&reader->config->pool, name, end - name);
-	list->value = pool_string(&reader->config->pool, string_trim(line + 1));
+	list->kind = i;
+	list->line = reader->first_line;
+	list->name = name;
+	list->value = pool_string(&reader->config->pool, unquote(reader, string_trim(line + 1)));
 	list->next = reader->config->lists;
 	reader->config->lists = list;
 	return 1;
@@ -184,8 +216,9 @@ static void parse_main(struct reader *reader, char *line)
 	if (!*value) { /* a boolean by itself */
 		negated = !strncmp(name, "no_", 3) ? 3 : !strncmp(name, "not_", 4) ? 4 : 0;
 		if (option_is_boolean(name + negated))
-			reader->wrong = option_set(reader->config, name + negated,
-						   negated ? "false" : "true", reader->pool);
+			reader->wrong =
+				option_set(reader->config, reader->first_line, name + negated,
+					   negated ? "false" : "true", reader->pool);
 		else if (option_exists(name))
 			reader->wrong =
 				pool_printf(reader->pool, "%s: needs '=' and a value", name);
@@ -194,14 +227,20 @@ static void parse_main(struct reader *reader, char *line)
 		return;
 	}
 	if (*value != '=') {
-		reader->wrong = pool_printf(reader->pool, "'%s': not an option", line);
+		reader->wrong =
+			pool_printf(reader->pool,
+				    !strcmp(name, "hide")
+					    ? "'%s': hide is not supported, no option is a secret"
+					    : "'%s': not an option",
+				    line);
 		return;
 	}
 	value = unquote(reader, string_trim(value + 1));
 	if (!option_exists(name))
 		unknown_option(reader, name);
 	else if (!reader->wrong)
-		reader->wrong = option_set(reader->config, name, value, reader->pool);
+		reader->wrong =
+			option_set(reader->config, reader->first_line, name, value, reader->pool);
 }
 
 static void begin_section(struct reader *reader, const char *name)

@@ -14,10 +14,12 @@
 enum option_type {
 	OPTION_STRING,
 	OPTION_EXPANDED, /* expanded when it is used */
+	OPTION_HOSTS,	 /* expanded, and a list of hosts */
 	OPTION_INTEGER,
 	OPTION_BOOLEAN,
-	OPTION_TIME, /* 3s, 1h30m; kept in ms */
-	OPTION_SIZE, /* 50M */
+	OPTION_TIME,  /* 3s, 1h30m; kept in ms */
+	OPTION_SIZE,  /* 50M */
+	OPTION_PORTS, /* a list of numbers */
 	OPTION_LOOKUP,
 	OPTION_ORIGIN,
 };
@@ -36,13 +38,13 @@ static const struct main_option {
 	{"acl_smtp_mail", OPTION_EXPANDED, FIELD(acl[ACL_MAIL]), NULL, NULL},
 	{"acl_smtp_quit", OPTION_EXPANDED, FIELD(acl[ACL_QUIT]), NULL, NULL},
 	{"acl_smtp_rcpt", OPTION_EXPANDED, FIELD(acl[ACL_RCPT]), NULL, NULL},
-	{"daemon_smtp_ports", OPTION_STRING, FIELD(daemon_smtp_ports), "25", NULL},
+	{"daemon_smtp_ports", OPTION_PORTS, FIELD(daemon_smtp_ports), "25", NULL},
 	{"delivery", OPTION_STRING, FIELD(delivery), NULL, NULL},
 	{"delivery_origin", OPTION_ORIGIN, FIELD(delivery_origin), "none", NULL},
 	{"delivery_timeout", OPTION_TIME, FIELD(delivery_timeout), "5m", NULL},
 	{"dns_servers", OPTION_STRING, FIELD(dns_servers), NULL, NULL},
 	{"dns_timeout", OPTION_TIME, FIELD(dns_timeout), "10s", NULL},
-	{"host_lookup", OPTION_EXPANDED, FIELD(host_lookup), NULL, NULL},
+	{"host_lookup", OPTION_HOSTS, FIELD(host_lookup), NULL, NULL},
 	{"local_interfaces", OPTION_STRING, FIELD(local_interfaces), "<; 0.0.0.0 ; ::0", NULL},
 	{"log_file_path", OPTION_STRING, FIELD(log_file_path), NULL, NULL},
 	{"log_selector", OPTION_STRING, FIELD(log_selector), NULL, NULL},
@@ -51,11 +53,11 @@ static const struct main_option {
 	{"primary_hostname", OPTION_STRING, FIELD(primary_hostname), NULL, NULL},
 	{"proxy_lookup", OPTION_LOOKUP, FIELD(proxy_lookup), "auto", NULL},
 	{"proxy_protocol_timeout", OPTION_TIME, FIELD(proxy_protocol_timeout), "3s", NULL},
-	{"proxy_required_hosts", OPTION_EXPANDED, FIELD(proxy_required_hosts), NULL, "hosts_proxy"},
+	{"proxy_required_hosts", OPTION_HOSTS, FIELD(proxy_required_hosts), NULL, "hosts_proxy"},
 	{"received_headers_max", OPTION_INTEGER, FIELD(received_headers_max), "30", NULL},
 	{"recipients_max", OPTION_INTEGER, FIELD(recipients_max), "1000", NULL},
 	{"smtp_accept_max", OPTION_INTEGER, FIELD(smtp_accept_max), "2000", NULL},
-	{"smtp_accept_max_per_host", OPTION_INTEGER, FIELD(smtp_accept_max_per_host), "0", NULL},
+	{"smtp_accept_max_per_host", OPTION_INTEGER, FIELD(smtp_accept_max_per_host), "50", NULL},
 	{"smtp_accept_max_nonmail", OPTION_INTEGER, FIELD(smtp_accept_max_nonmail), "100", NULL},
 	{"smtp_banner", OPTION_EXPANDED, FIELD(smtp_banner),
 	 "$primary_hostname ESMTP ppmta $version_number", NULL},
@@ -64,9 +66,9 @@ static const struct main_option {
 	{"smtp_receive_timeout", OPTION_TIME, FIELD(smtp_receive_timeout), "5m", NULL},
 	{"smtp_session_timeout", OPTION_TIME, FIELD(smtp_session_timeout), "1h", NULL},
 	{"temporary_directory", OPTION_STRING, FIELD(temporary_directory), "/tmp", NULL},
-	{"tls_advertise_hosts", OPTION_EXPANDED, FIELD(tls_advertise_hosts), "*", NULL},
+	{"tls_advertise_hosts", OPTION_HOSTS, FIELD(tls_advertise_hosts), "*", NULL},
 	{"tls_certificate", OPTION_STRING, FIELD(tls_certificate), NULL, NULL},
-	{"tls_on_connect_ports", OPTION_STRING, FIELD(tls_on_connect_ports), NULL, NULL},
+	{"tls_on_connect_ports", OPTION_PORTS, FIELD(tls_on_connect_ports), NULL, NULL},
 	{"tls_privatekey", OPTION_STRING, FIELD(tls_privatekey), NULL, NULL},
 	{"user", OPTION_STRING, FIELD(user), NULL, "exim_user"},
 #undef FIELD
@@ -202,6 +204,18 @@ static char *set_selectors(struct config *config, struct pool *pool)
 	return NULL;
 }
 
+static char *check_ports(const char *value, struct pool *pool)
+{
+	char separator = 0, *item;
+	uint64_t port;
+
+	while ((item = list_next(pool, &value, &separator))) {
+		if (number_parse(item, 1, UINT16_MAX, &port))
+			return pool_printf(pool, "'%s' is not a port", item);
+	}
+	return NULL;
+}
+
 static char *set(struct config *config, const struct main_option *option, const char *value,
 		 struct pool *pool)
 {
@@ -210,8 +224,10 @@ static char *set(struct config *config, const struct main_option *option, const 
 	switch (option->type) {
 	case OPTION_STRING:
 	case OPTION_EXPANDED:
+	case OPTION_HOSTS:
+	case OPTION_PORTS:
 		*(char **)field = pool_string(&config->pool, value);
-		break;
+		return option->type == OPTION_PORTS ? check_ports(value, pool) : NULL;
 	case OPTION_INTEGER:
 		return set_integer(value, field, pool);
 	case OPTION_BOOLEAN:
@@ -228,17 +244,41 @@ static char *set(struct config *config, const struct main_option *option, const 
 	return NULL;
 }
 
-char *option_set(struct config *config, const char *name, const char *value, struct pool *pool)
+char *option_set(struct config *config, int line, const char *name, const char *value,
+		 struct pool *pool)
 {
 	const struct main_option *option = find(name);
 	char *wrong;
 
 	if (!option)
 		return pool_printf(pool, "unknown option '%s'", name);
+	if (line && config->lines[option - options])
+		return pool_printf(pool, "%s is set in line %d already", name,
+				   config->lines[option - options]);
+	config->lines[option - options] = line;
 	wrong = set(config, option, value, pool);
 	if (!wrong && option->offset == offsetof(struct config, log_selector))
 		wrong = set_selectors(config, pool);
 	return wrong ? pool_printf(pool, "%s: %s", name, wrong) : NULL;
+}
+
+int option_line(const struct config *config, const char *text)
+{
+	char name[64];
+	const struct main_option *option;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ":"), text);
+	option = find(name);
+	return option ? config->lines[option - options] : 0;
+}
+
+const char *option_name_of(const struct config *config, const void *field)
+{
+	size_t i = 0;
+
+	while (options[i].offset != (size_t)((const char *)field - (const char *)config))
+		i++;
+	return options[i].name;
 }
 
 struct config *config_new(void)
@@ -250,6 +290,7 @@ struct config *config_new(void)
 	if (!config)
 		abort();
 	config->references = 1;
+	config->lines = pool_alloc(&config->pool, sizeof(int) * ARRAY_SIZE(options));
 	for (i = 0; i < ARRAY_SIZE(options); i++) {
 		if (options[i].standard)
 			set(config, &options[i], options[i].standard, &pool);
@@ -267,6 +308,8 @@ static void print_value(const struct config *config, const struct main_option *o
 	switch (option->type) {
 	case OPTION_STRING:
 	case OPTION_EXPANDED:
+	case OPTION_HOSTS:
+	case OPTION_PORTS:
 		string = *(char *const *)field;
 		printf("%s =%s%s\n", option->name, string ? " " : "", string ? string : "");
 		break;
@@ -307,13 +350,15 @@ int option_print(const struct config *config, const char *name)
 	return 0;
 }
 
-const char *option_next_expanded(const struct config *config, size_t *at, const char **name)
+const char *option_next_expanded(const struct config *config, size_t *at, const char **name,
+				 bool *is_hosts)
 {
 	while (*at < ARRAY_SIZE(options)) {
 		const struct main_option *option = &options[(*at)++];
 		const void *field = (const char *)config + option->offset;
 
-		if (option->type == OPTION_EXPANDED && *(char *const *)field) {
+		*is_hosts = option->type == OPTION_HOSTS;
+		if ((*is_hosts || option->type == OPTION_EXPANDED) && *(char *const *)field) {
 			*name = option->name;
 			return *(char *const *)field;
 		}

@@ -427,7 +427,7 @@ static int begin_by_name(struct hop *hop, const struct delivery_host *host)
 	unsigned char binary[16];
 	int i, family, code = LOST;
 
-	dns_addresses(hop->session->config, host->name, &addresses);
+	dns_addresses(&hop->session->dns, host->name, &addresses);
 	if (!addresses.count) {
 		snprintf(hop->name, sizeof(hop->name), "%s", host->text);
 		return lose(hop, "no address");

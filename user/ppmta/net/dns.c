@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * DNS by c-ares. Each look-up has a channel of its own, in the thread that asks: it blocks no other
- * thread, and ends after config->dns_timeout.
+ * thread, and ends when the time of struct dns is over.
  */
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "../../common/endpoint.h"
 #include "net.h"
 
-#define TRIES	  3
+#define TRIES	  2
 #define NAMES_MAX 8 /* of one address that are looked at */
 
 int dns_init(void)
@@ -43,12 +43,21 @@ static void servers_csv(const char *servers, char *csv, size_t size)
 	csv[len] = 0;
 }
 
-static ares_channel channel_new(const struct config *config)
+/* NULL: there is no time left, or no memory. */
+static ares_channel channel_new(const struct dns *dns)
 {
-	struct ares_options options = {.timeout = config->dns_timeout / TRIES, .tries = TRIES};
+	const struct config *config = dns->config;
+	/* the second try has twice the time: together, half of what is left, so that one server
+	 * that does not answer leaves time for others */
+	struct ares_options options = {.timeout = (config->dns_timeout - dns->spent_ms) / 6,
+				       .tries = TRIES};
 	ares_channel channel;
 	char csv[1024];
 
+	if (dns->spent_ms >= config->dns_timeout)
+		return NULL;
+	if (options.timeout < 1)
+		options.timeout = 1;
 	if (ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) !=
 	    ARES_SUCCESS)
 		return NULL;
@@ -65,7 +74,8 @@ static ares_channel channel_new(const struct config *config)
 char *dns_check_servers(const char *servers, struct pool *pool)
 {
 	struct config config = {.dns_servers = (char *)servers, .dns_timeout = 1000};
-	ares_channel channel = channel_new(&config);
+	struct dns dns = {.config = &config};
+	ares_channel channel = channel_new(&dns);
 
 	if (!channel)
 		return pool_printf(pool,
@@ -76,39 +86,40 @@ char *dns_check_servers(const char *servers, struct pool *pool)
 	return NULL;
 }
 
-static void wait_for_answer(ares_channel channel, int timeout_ms, const int *done)
+/* Waits for input, for as long as c-ares wants, and passes it on. */
+static void process(ares_channel channel)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
 	struct pollfd fds[ARES_GETSOCK_MAXNUM];
-	struct timeval limit, *wait;
-	int64_t start = clock_ms();
-	int bits, i, count;
+	struct timeval limit = {.tv_sec = 1}, *wait;
+	int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM), i, count = 0;
 
-	while (!*done) {
-		if (clock_elapsed_ms(start) >= timeout_ms) {
-			ares_cancel(channel);
-			return;
-		}
-		bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-		for (count = i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-			if (!ARES_GETSOCK_READABLE(bits, i) && !ARES_GETSOCK_WRITABLE(bits, i))
-				continue;
-			fds[count].fd = sockets[i];
-			fds[count].events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-					    (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
-			fds[count++].revents = 0;
-		}
-		limit.tv_sec = 1;
-		limit.tv_usec = 0;
-		wait = ares_timeout(channel, &limit, &limit);
-		poll(fds, count, wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1);
-		if (!count)
-			ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-		for (i = 0; i < count; i++)
-			ares_process_fd(channel,
-					fds[i].revents & ~POLLOUT ? fds[i].fd : ARES_SOCKET_BAD,
-					fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD);
+	for (i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
+		if (!ARES_GETSOCK_READABLE(bits, i) && !ARES_GETSOCK_WRITABLE(bits, i))
+			continue;
+		fds[count].fd = sockets[i];
+		fds[count].events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
+				    (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
+		fds[count++].revents = 0;
 	}
+	wait = ares_timeout(channel, &limit, &limit);
+	poll(fds, count, wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1);
+	if (!count)
+		ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	for (i = 0; i < count; i++)
+		ares_process_fd(channel, fds[i].revents & ~POLLOUT ? fds[i].fd : ARES_SOCKET_BAD,
+				fds[i].revents & POLLOUT ? fds[i].fd : ARES_SOCKET_BAD);
+}
+
+/* Waits until the question of @channel, which goes with this, is done. */
+static void finish(struct dns *dns, ares_channel channel, const int *done)
+{
+	int64_t start = clock_ms(), time = (dns->config->dns_timeout - dns->spent_ms + 1) / 2;
+
+	while (!*done && clock_elapsed_ms(start) < time)
+		process(channel);
+	dns->spent_ms += clock_elapsed_ms(start);
+	ares_destroy(channel); /* which ends it, if it is not */
 }
 
 static enum dns_status status_of(int ares_status)
@@ -125,7 +136,7 @@ static enum dns_status status_of(int ares_status)
 	}
 }
 
-/* ---- raw queries, for SPF ---- */
+/* ---- raw queries ---- */
 
 struct query {
 	int done;
@@ -152,17 +163,17 @@ static void query_done(void *context, int status, int timeouts, unsigned char *a
 	query->len = len;
 }
 
-enum dns_status dns_query(const struct config *config, const char *name, int type,
-			  unsigned char **answer, int *len)
+enum dns_status dns_query(struct dns *dns, const char *name, int type, unsigned char **answer,
+			  int *len)
 {
 	struct query query = {.status = DNS_DEFER};
-	ares_channel channel = channel_new(config);
+	ares_channel channel = channel_new(dns);
 
+	*answer = NULL;
 	if (!channel)
 		return DNS_DEFER;
 	ares_query(channel, name, C_IN, type, query_done, &query);
-	wait_for_answer(channel, config->dns_timeout, &query.done);
-	ares_destroy(channel);
+	finish(dns, channel, &query.done);
 	*answer = query.answer;
 	*len = query.len;
 	return query.status;
@@ -171,6 +182,42 @@ enum dns_status dns_query(const struct config *config, const char *name, int typ
 void dns_query_free(unsigned char *answer)
 {
 	free(answer);
+}
+
+enum dns_status dns_ipv4(struct dns *dns, const char *name,
+			 struct in_addr addresses[DNS_ADDRESSES_MAX], int *count)
+{
+	struct ares_addrttl found[DNS_ADDRESSES_MAX];
+	enum dns_status status;
+	unsigned char *answer;
+	int len, i;
+
+	*count = 0;
+	status = dns_query(dns, name, ns_t_a, &answer, &len);
+	if (status != DNS_OK)
+		return status;
+	*count = DNS_ADDRESSES_MAX;
+	status = status_of(ares_parse_a_reply(answer, len, NULL, found, count));
+	dns_query_free(answer);
+	for (i = 0; status == DNS_OK && i < *count; i++)
+		addresses[i] = found[i].ipaddr;
+	return status;
+}
+
+char *dns_text(struct dns *dns, const char *name, struct pool *pool)
+{
+	struct ares_txt_reply *reply = NULL;
+	unsigned char *answer;
+	char *text = "";
+	int len;
+
+	if (dns_query(dns, name, ns_t_txt, &answer, &len) != DNS_OK)
+		return text;
+	if (ares_parse_txt_reply(answer, len, &reply) == ARES_SUCCESS && reply)
+		text = pool_copy(pool, (const char *)reply->txt, reply->length);
+	ares_free_data(reply);
+	dns_query_free(answer);
+	return text;
 }
 
 /* ---- addresses and names ---- */
@@ -204,19 +251,17 @@ static void addresses_done(void *context, int status, int timeouts, struct ares_
 		ares_freeaddrinfo(result);
 }
 
-enum dns_status dns_addresses(const struct config *config, const char *name,
-			      struct dns_addresses *addresses)
+enum dns_status dns_addresses(struct dns *dns, const char *name, struct dns_addresses *addresses)
 {
 	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct resolution resolution = {.status = DNS_DEFER, .addresses = addresses};
-	ares_channel channel = channel_new(config);
+	ares_channel channel = channel_new(dns);
 
 	addresses->count = 0;
 	if (!channel)
 		return DNS_DEFER;
 	ares_getaddrinfo(channel, name, NULL, &hints, addresses_done, &resolution);
-	wait_for_answer(channel, config->dns_timeout, &resolution.done);
-	ares_destroy(channel);
+	finish(dns, channel, &resolution.done);
 	return resolution.status;
 }
 
@@ -241,10 +286,10 @@ static void names_done(void *context, int status, int timeouts, struct hostent *
 }
 
 /* Does @name lead back to @address? */
-static enum dns_status confirm(const struct config *config, const char *name, const char *address)
+static enum dns_status confirm(struct dns *dns, const char *name, const char *address)
 {
 	struct dns_addresses addresses;
-	enum dns_status status = dns_addresses(config, name, &addresses);
+	enum dns_status status = dns_addresses(dns, name, &addresses);
 	int i;
 
 	for (i = 0; i < addresses.count; i++) {
@@ -254,11 +299,10 @@ static enum dns_status confirm(const struct config *config, const char *name, co
 	return status == DNS_DEFER ? DNS_DEFER : DNS_NONE;
 }
 
-enum dns_status dns_name_of(const struct config *config, const char *address, struct pool *pool,
-			    char **name)
+enum dns_status dns_name_of(struct dns *dns, const char *address, struct pool *pool, char **name)
 {
 	struct resolution resolution = {.status = DNS_DEFER, .pool = pool};
-	ares_channel channel = channel_new(config);
+	ares_channel channel = channel_new(dns);
 	enum dns_status status = DNS_NONE, one;
 	unsigned char binary[16];
 	int family = address_parse(address, AF_UNSPEC, binary), i;
@@ -272,12 +316,11 @@ enum dns_status dns_name_of(const struct config *config, const char *address, st
 	}
 	ares_gethostbyaddr(channel, binary, family == AF_INET ? 4 : 16, family, names_done,
 			   &resolution);
-	wait_for_answer(channel, config->dns_timeout, &resolution.done);
-	ares_destroy(channel);
+	finish(dns, channel, &resolution.done);
 	if (resolution.status != DNS_OK)
 		return resolution.status;
 	for (i = 0; i < resolution.count; i++) {
-		one = confirm(config, resolution.names[i], address);
+		one = confirm(dns, resolution.names[i], address);
 		if (one == DNS_OK) {
 			*name = resolution.names[i];
 			return DNS_OK;

@@ -67,15 +67,25 @@ struct dns_addresses {
 	char text[DNS_ADDRESSES_MAX][INET6_ADDRSTRLEN];
 };
 
-/* Block, at most config->dns_timeout. */
-enum dns_status dns_addresses(const struct config *config, const char *name,
-			      struct dns_addresses *addresses);
+/* Who asks: all that is asked together takes config->dns_timeout at most, since @spent_ms was 0.
+ * What is asked later has the answer DNS_DEFER. */
+struct dns {
+	const struct config *config;
+	int64_t spent_ms;
+};
+
+/* These block. */
+enum dns_status dns_addresses(struct dns *dns, const char *name, struct dns_addresses *addresses);
 /* Names of @address that lead back to it; the first of them, in @pool. */
-enum dns_status dns_name_of(const struct config *config, const char *address, struct pool *pool,
-			    char **name);
+enum dns_status dns_name_of(struct dns *dns, const char *address, struct pool *pool, char **name);
+/* The A records of @name alone. */
+enum dns_status dns_ipv4(struct dns *dns, const char *name,
+			 struct in_addr addresses[DNS_ADDRESSES_MAX], int *count);
+/* The text of its first TXT record, in @pool; or "". */
+char *dns_text(struct dns *dns, const char *name, struct pool *pool);
 /* A raw answer, to be freed; @type: a DNS type number. */
-enum dns_status dns_query(const struct config *config, const char *name, int type,
-			  unsigned char **answer, int *len);
+enum dns_status dns_query(struct dns *dns, const char *name, int type, unsigned char **answer,
+			  int *len);
 void dns_query_free(unsigned char *answer);
 int dns_init(void);
 char *dns_check_servers(const char *servers, struct pool *pool);

@@ -5,34 +5,24 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #include "../../common/name.h"
-#include "../../common/number.h"
-#include "policy.h"
-
-#define DELAY_MAX_MS (24 * 3600 * 1000)
-
-enum verb { ACCEPT, DEFER, DENY, DISCARD, DROP, REQUIRE, WARN };
+#include "acl.h"
 
 static const char *const verb_names[] = {"accept", "defer",   "deny", "discard",
 					 "drop",   "require", "warn"};
-
-struct acl_condition {
-	struct acl_condition *next;
-	const struct kind *kind;
-	int negated;
-	int line;
-	char *value;
-	char *variable; /* of set */
-};
 
 struct acl_verb {
 	struct acl_verb *next;
 	enum verb verb;
 	int line;
 	struct acl_condition *conditions;
+};
+
+struct acl {
+	struct acl *next;
+	char *name;
+	struct acl_verb *verbs, **end;
 };
 
 struct acl_parser {
@@ -43,248 +33,7 @@ struct acl_parser {
 	struct acl_condition **next_condition;
 };
 
-struct acl {
-	struct acl *next;
-	char *name;
-	struct acl_verb *verbs, **end;
-};
-
-/* The state of a run of an ACL. */
-struct run {
-	struct session *session;
-	const char *message, *log_message; /* expanded */
-	char *error;
-};
-
-struct kind {
-	const char *name;
-	int is_modifier;
-	/* Return: 1, 0, or -1 with run->error. @value: expanded */
-	int (*test)(struct run *run, const struct acl_condition *condition, char *value);
-	char *(*check)(const char *value, struct pool *pool);
-};
-
-static int test_condition(struct run *run, const struct acl_condition *condition, char *value)
-{
-	int is;
-
-	(void)condition;
-	value += strspn(value, " \t\n");
-	is = truth(value);
-	if (is < 0)
-		run->error = pool_printf(&run->session->pool,
-					 "condition: '%s' is neither true nor false", value);
-	return is;
-}
-
-static int test_hosts(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return list_match_host(run->session, value, &run->error);
-}
-
-static int test_domains(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return list_match_domain(run->session, address_domain(run->session->mail.recipient), value,
-				 &run->error);
-}
-
-static int test_local_parts(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return list_match_local_part(run->session, variable_get(run->session, "local_part"), value,
-				     &run->error);
-}
-
-static int test_senders(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return list_match_address(run->session, run->session->mail.sender, value, &run->error);
-}
-
-static int test_recipients(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return list_match_address(run->session, run->session->mail.recipient, value, &run->error);
-}
-
-static int test_encrypted(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return run->session->channel && run->session->channel->ssl &&
-	       list_match_domain(run->session, variable_get(run->session, "tls_in_cipher"), value,
-				 &run->error);
-}
-
-static int test_spf(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	return spf_match(run->session, value, &run->error);
-}
-
-struct rate {
-	double limit, period;
-	int strict;
-	const char *unit; /* per_conn, per_mail, per_rcpt, per_cmd, per_byte */
-	const char *key;
-};
-
-static int is_unit(const char *word)
-{
-	static const char *const units[] = {"per_conn", "per_mail", "per_rcpt", "per_cmd",
-					    "per_byte"};
-
-	return NAME_FIND(word, units) >= 0;
-}
-
-/* LIMIT / PERIOD / OPTION... / KEY */
-static char *rate_parse(char *text, struct rate *rate, struct pool *pool)
-{
-	char *word, *next, *end;
-	uint64_t period;
-	int place = 0;
-
-	memset(rate, 0, sizeof(*rate));
-	rate->unit = "per_mail";
-	for (word = strtok_r(text, "/", &next); word; word = strtok_r(NULL, "/", &next), place++) {
-		word += strspn(word, " \t");
-		end = word + strlen(word);
-		while (end > word && isspace((unsigned char)end[-1]))
-			*--end = 0;
-		if (place == 0) {
-			rate->limit = strtod(word, &end);
-			if (end == word || *end || rate->limit < 0)
-				return pool_printf(pool, "ratelimit: '%s' is not a limit", word);
-		} else if (place == 1) {
-			if (time_parse(word, INT64_MAX, &period) || !period)
-				return pool_printf(pool, "ratelimit: '%s' is not a time", word);
-			rate->period = period / 1000.0;
-		} else if (!strcmp(word, "strict") || !strcmp(word, "leaky")) {
-			rate->strict = *word == 's';
-		} else if (is_unit(word)) {
-			rate->unit = word;
-		} else {
-			rate->key = word;
-		}
-	}
-	if (place < 2)
-		return pool_printf(pool, "ratelimit: needs LIMIT / PERIOD, as in 10 / 1h");
-	return NULL;
-}
-
-static int test_ratelimit(struct run *run, const struct acl_condition *condition, char *value)
-{
-	struct session *session = run->session;
-	struct rate rate;
-	double now, count = 1;
-	const char *key;
-
-	(void)condition;
-	run->error = rate_parse(value, &rate, &session->pool);
-	if (run->error)
-		return -1;
-	if (!strcmp(rate.unit, "per_byte"))
-		count = session->mail.size;
-	key = pool_printf(&session->pool, "%s/%g/%s",
-			  rate.key ? rate.key : session->sender_host_address, rate.period,
-			  rate.unit);
-	now = limit_rate(key, rate.limit, rate.period, count, rate.strict);
-	snprintf(session->sender_rate, sizeof(session->sender_rate), "%.1f", now);
-	snprintf(session->sender_rate_limit, sizeof(session->sender_rate_limit), "%g", rate.limit);
-	snprintf(session->sender_rate_period, sizeof(session->sender_rate_period), "%gs",
-		 rate.period);
-	return now > rate.limit;
-}
-
-static int do_set(struct run *run, const struct acl_condition *condition, char *value)
-{
-	variable_set(run->session, condition->variable, value);
-	return 1;
-}
-
-static int do_logwrite(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)run;
-	(void)condition;
-	log_line("%s", value);
-	return 1;
-}
-
-static int do_delay(struct run *run, const struct acl_condition *condition, char *value)
-{
-	struct timespec time;
-	uint64_t wanted;
-
-	(void)condition;
-	if (time_parse(value, DELAY_MAX_MS, &wanted)) {
-		run->error = pool_printf(&run->session->pool, "delay: '%s' is not a time", value);
-		return -1;
-	}
-	channel_flush(run->session->channel);
-	time.tv_sec = wanted / 1000;
-	time.tv_nsec = wanted % 1000 * 1000000;
-	nanosleep(&time, NULL);
-	return 1;
-}
-
-static int do_message(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	run->message = value;
-	return 1;
-}
-
-static int do_log_message(struct run *run, const struct acl_condition *condition, char *value)
-{
-	(void)condition;
-	run->log_message = value;
-	return 1;
-}
-
-static char *check_delay(const char *value, struct pool *pool)
-{
-	uint64_t ms;
-
-	if (strchr(value, '$') || !time_parse(value, DELAY_MAX_MS, &ms))
-		return NULL;
-	return pool_printf(pool, "'%s' is not a time", value);
-}
-
-static char *check_rate(const char *value, struct pool *pool)
-{
-	struct rate rate;
-
-	if (strchr(value, '$'))
-		return NULL;
-	return rate_parse(pool_string(pool, value), &rate, pool);
-}
-
-static const struct kind kinds[] = {
-	{"condition", 0, test_condition, NULL},
-	{"delay", 1, do_delay, check_delay},
-	{"domains", 0, test_domains, NULL},
-	{"encrypted", 0, test_encrypted, NULL},
-	{"hosts", 0, test_hosts, NULL},
-	{"local_parts", 0, test_local_parts, NULL},
-	{"log_message", 1, do_log_message, NULL},
-	{"logwrite", 1, do_logwrite, NULL},
-	{"message", 1, do_message, NULL},
-	{"ratelimit", 0, test_ratelimit, check_rate},
-	{"recipients", 0, test_recipients, NULL},
-	{"senders", 0, test_senders, NULL},
-	{"set", 1, do_set, NULL},
-	{"spf", 0, test_spf, spf_check_list},
-};
-
 /* ---- reading ---- */
-
-static const struct kind *find_kind(const char *name)
-{
-	int kind = NAME_FIND(name, kinds);
-
-	return kind < 0 ? NULL : &kinds[kind];
-}
 
 static char *unknown(struct pool *pool, const char *what, const char *name, const char *near)
 {
@@ -303,38 +52,51 @@ static char *read_word(struct pool *pool, char **text)
 	return pool_copy(pool, start, end - start);
 }
 
+/* Reads what is before the value. Return: NULL, or what is wrong. */
+static char *parse_kind(struct acl_parser *parser, struct acl_condition *condition, char **text)
+{
+	const char *near;
+	char *name;
+
+	*text += strspn(*text, " \t");
+	condition->negated = **text == '!';
+	*text += condition->negated;
+	name = read_word(parser->pool, text);
+	condition->kind = kind_find(name, &near);
+	if (!condition->kind)
+		return unknown(parser->pool, "condition or modifier", name, near);
+	if (condition->kind->flags & MODIFIER && condition->negated)
+		return pool_printf(parser->pool, "'!' before %s means nothing", name);
+	if (!kind_is_set(condition->kind))
+		return NULL;
+	condition->variable = pool_string(&parser->config->pool, read_word(parser->pool, text));
+	return variable_may_be_set(condition->variable)
+		       ? NULL
+		       : pool_printf(parser->pool,
+				     "set: '%s' is not a variable of ACLs: acl_c_NAME or "
+				     "acl_m_NAME",
+				     condition->variable);
+}
+
 static char *parse_condition(struct acl_parser *parser, int line, char *text)
 {
 	struct pool *kept = &parser->config->pool;
 	struct acl_condition *condition = pool_alloc(kept, sizeof(*condition));
-	char *name;
+	char *wrong = parse_kind(parser, condition, &text);
 
+	if (wrong)
+		return wrong;
 	text += strspn(text, " \t");
-	while (*text == '!') {
-		condition->negated = !condition->negated;
+	if (kind_is_endpass(condition->kind)) {
+		if (parser->verb->verb != ACCEPT && parser->verb->verb != DISCARD)
+			return "endpass is for accept and discard";
+		text += strlen(text);
+	} else if (*text != '=') {
+		return pool_printf(parser->pool, "'=' is missing after %s", condition->kind->name);
+	} else {
 		text += 1 + strspn(text + 1, " \t");
 	}
-	name = read_word(parser->pool, &text);
-	condition->kind = find_kind(name);
-	if (!condition->kind)
-		return unknown(parser->pool, "condition or modifier", name,
-			       NAME_NEAREST(name, kinds));
-	if (condition->kind->is_modifier && condition->negated)
-		return pool_printf(parser->pool, "'!' before %s means nothing", name);
 	condition->line = line;
-	if (condition->kind->test == do_set) {
-		condition->variable = pool_string(kept, read_word(parser->pool, &text));
-		if (strncmp(condition->variable, "acl_c", 5) &&
-		    strncmp(condition->variable, "acl_m", 5))
-			return pool_printf(parser->pool,
-					   "set: '%s' is not a variable of ACLs: acl_c_NAME or "
-					   "acl_m_NAME",
-					   condition->variable);
-	}
-	text += strspn(text, " \t");
-	if (*text != '=')
-		return pool_printf(parser->pool, "'=' is missing after %s", name);
-	text += 1 + strspn(text + 1, " \t");
 	condition->value = pool_string(kept, text);
 	*parser->next_condition = condition;
 	parser->next_condition = &condition->next;
@@ -372,10 +134,14 @@ static char *parse_line(void *section, int line, char *text)
 {
 	struct acl_parser *parser = section;
 	char *rest = text, *word = read_word(parser->pool, &rest);
+	const char *near;
 	int verb;
 
 	if (*word && *rest == ':')
-		return begin_acl(parser, word);
+		return rest[1 + strspn(rest + 1, " \t")]
+			       ? pool_printf(parser->pool,
+					     "the first verb of %s: stands on the next line", word)
+			       : begin_acl(parser, word);
 	if (!parser->acl)
 		return pool_printf(parser->pool,
 				   "'%s' belongs to no ACL: its name and a colon "
@@ -392,7 +158,7 @@ static char *parse_line(void *section, int line, char *text)
 		rest += strspn(rest, " \t");
 		return *rest ? parse_condition(parser, line, rest) : NULL;
 	}
-	if (rest[strspn(rest, " \t")] != '=' && *word && !find_kind(word))
+	if (rest[strspn(rest, " \t")] != '=' && *word && !kind_find(word, &near))
 		return unknown(parser->pool, "verb", word, NAME_NEAREST(word, verb_names));
 	if (!parser->verb)
 		return pool_printf(parser->pool, "'%s' comes before any verb", text);
@@ -410,60 +176,102 @@ static struct acl *find_acl(const struct config *config, const char *name)
 	return acl;
 }
 
+static char *misplaced(const struct kind *kind, enum acl_point point, struct pool *pool)
+{
+	static const char *const names[ACL_POINTS] = {"connect", "helo", "mail",
+						      "rcpt",	 "data", "quit"};
+
+	if (kind->points & AT(point))
+		return NULL;
+	return pool_printf(pool, "%s means nothing in acl_smtp_%s", kind->name, names[point]);
+}
+
 static char *check_condition(struct config *config, const struct acl_condition *condition,
 			     struct pool *pool)
 {
-	char *wrong = expand_check(config, condition->value, pool);
+	char *value, *wrong = expand_check(config, condition->value, pool, &value);
 
 	if (!wrong && condition->kind->check)
-		wrong = condition->kind->check(condition->value, pool);
+		wrong = condition->kind->check(config, condition, value, pool);
 	if (wrong)
-		wrong = pool_printf(pool, "%s:%d: %s: %s", config->file, condition->line,
-				    condition->kind->name, wrong);
+		wrong = pool_printf(pool, "%s: %s", condition->kind->name, wrong);
 	return wrong;
 }
 
-char *acl_check(struct config *config, struct pool *pool)
+/* Conditions of @acl; @point: where it is run, or ACL_POINTS: that is not to be looked at. */
+static char *check_acl(struct config *config, const struct acl *acl, enum acl_point point,
+		       struct pool *pool)
 {
 	const struct acl_condition *condition;
 	const struct acl_verb *verb;
-	const struct acl *acl;
 	char *wrong;
-	int i;
 
-	for (acl = config->acls; acl; acl = acl->next) {
-		for (verb = acl->verbs; verb; verb = verb->next) {
-			for (condition = verb->conditions; condition; condition = condition->next) {
-				wrong = check_condition(config, condition, pool);
-				if (wrong)
-					return wrong;
-			}
+	for (verb = acl->verbs; verb; verb = verb->next) {
+		for (condition = verb->conditions; condition; condition = condition->next) {
+			wrong = point == ACL_POINTS ? check_condition(config, condition, pool)
+						    : misplaced(condition->kind, point, pool);
+			if (wrong)
+				return pool_printf(pool, "%s:%d: %s", config->file, condition->line,
+						   wrong);
 		}
-	}
-	for (i = 0; i < ACL_POINTS; i++) {
-		if (config->acl[i] && !strchr(config->acl[i], '$') &&
-		    !find_acl(config, config->acl[i]))
-			return pool_printf(pool, "there is no ACL '%s'", config->acl[i]);
 	}
 	return NULL;
 }
 
+char *acl_check(struct config *config, struct pool *pool)
+{
+	char *wrong = NULL, *name;
+	const struct acl *acl;
+	const char *option;
+	int i;
+
+	for (acl = config->acls; acl && !wrong; acl = acl->next)
+		wrong = check_acl(config, acl, ACL_POINTS, pool);
+	for (i = 0; i < ACL_POINTS && !wrong; i++) {
+		if (!config->acl[i])
+			continue;
+		option = option_name_of(config, &config->acl[i]);
+		wrong = expand_check(config, config->acl[i], pool, &name);
+		acl = name ? find_acl(config, name) : NULL;
+		if (name && !acl)
+			wrong = pool_printf(pool, "%s: there is no ACL '%s'", option, name);
+		else if (acl)
+			wrong = check_acl(config, acl, i, pool);
+	}
+	return wrong;
+}
+
 /* ---- running ---- */
+
+static int run_condition(struct run *run, const struct acl_condition *condition)
+{
+	const struct kind *kind = condition->kind;
+	char *value = condition->value;
+	int result;
+
+	run->error = misplaced(kind, run->point, &run->session->pool);
+	if (run->error)
+		return -1;
+	if (!(kind->flags & RAW))
+		value = expand(run->session, value, &run->error);
+	result = value ? kind->test(run, condition, value) : -1;
+	if (result < 0)
+		run->error = pool_printf(&run->session->pool, "%s:%d: %s: %s",
+					 run->session->config->file, condition->line, kind->name,
+					 run->error);
+	return result;
+}
 
 static int run_conditions(struct run *run, const struct acl_verb *verb)
 {
 	const struct acl_condition *condition;
-	struct session *session = run->session;
-	char *value;
 	int result;
 
 	run->message = run->log_message = NULL;
+	run->passed_endpass = false;
 	for (condition = verb->conditions; condition; condition = condition->next) {
-		value = expand(session, condition->value, &run->error);
-		if (!value)
-			return -1;
-		result = condition->kind->test(run, condition, value);
-		if (run->error)
+		result = run_condition(run, condition);
+		if (result < 0)
 			return -1;
 		if (result == condition->negated)
 			return 0;
@@ -471,115 +279,195 @@ static int run_conditions(struct run *run, const struct acl_verb *verb)
 	return 1;
 }
 
-/* A message may begin with a code of its own, of the same class. */
-static char *with_code(struct session *session, const char *code, const char *message)
+/* The text of @message, or NULL: there is none, it is empty, or it cannot be expanded. */
+static char *text_of(struct run *run, const struct acl_condition *message)
 {
-	if (message[0] == code[0] && isdigit((unsigned char)message[1]) &&
-	    isdigit((unsigned char)message[2]) && message[3] == ' ')
-		return pool_string(&session->pool, message);
-	return pool_printf(&session->pool, "%s %s", code, message);
+	char *error = NULL, *text = NULL;
+
+	if (message)
+		text = expand(run->session, message->value, &error);
+	if (error)
+		log_line("%s:%d: %s: %s", run->session->config->file, message->line,
+			 message->kind->name, error);
+	return text && *text ? text : NULL;
 }
 
-static void log_refusal(struct run *run, enum acl_point point, enum acl_result result)
+/* "550 5.7.1 " and "550 " at the beginning of @text: how long it is, or 0. */
+static size_t code_length(const char *text)
 {
-	static const char *const what[ACL_POINTS] = {"connection", "EHLO or HELO", "MAIL",
-						     "RCPT",	   "DATA",	   "QUIT"};
+	size_t len = 4, part;
+	int i;
+
+	if (!*text || !strchr("245", *text) || !isdigit((unsigned char)text[1]) ||
+	    !isdigit((unsigned char)text[2]) || text[3] != ' ')
+		return 0;
+	for (i = 0; i < 3; i++) {
+		part = strspn(text + len, "0123456789");
+		if (!part || text[len + part] != (i == 2 ? ' ' : '.'))
+			return 4;
+		len += part + 1;
+	}
+	return len;
+}
+
+/* A message may begin with a code of its own, of the same class as @code; NULL: there is none. */
+static const char *with_code(struct session *session, const char *code, const char *message)
+{
+	size_t own = message ? code_length(message) : 0;
+
+	if (!own || message[0] == code[0])
+		return message;
+	log_line("configured error code starts with incorrect digit (expected %c) in \"%s\"",
+		 code[0], message);
+	return pool_printf(&session->pool, "%s %s", code, message + own);
+}
+
+/* @message with a code. */
+static char *reply_of(struct session *session, const char *code, const char *message)
+{
+	return code_length(message) ? pool_string(&session->pool, message)
+				    : pool_printf(&session->pool, "%s %s", code, message);
+}
+
+/* Logs that the ACL of @point has done @what. The first line of @text is logged. */
+static void log_decision(struct run *run, const char *what, const char *text)
+{
+	static const char *const points[ACL_POINTS] = {"connection in \"connect\" ACL",
+						       "EHLO or HELO ",
+						       "MAIL <",
+						       "RCPT <",
+						       "after DATA",
+						       "QUIT"};
 	struct session *session = run->session;
-	const char *text = run->log_message ? run->log_message : run->message;
+	const char *about[ACL_POINTS] = {
+		"", session->helo, session->mail.sender, session->mail.recipient, "", ""};
+	bool has_address = run->point == ACL_MAIL || run->point == ACL_RCPT;
+	bool has_sender = run->point == ACL_RCPT || run->point == ACL_DATA;
 
-	log_line("H=%s%s%s%s %srejected %s%s%s%s%s%s", session_host(session),
-		 session->mail.has_sender ? " F=<" : "",
-		 session->mail.has_sender ? session->mail.sender : "",
-		 session->mail.has_sender ? ">" : "", result == ACL_DEFER ? "temporarily " : "",
-		 what[point], point == ACL_RCPT ? " <" : "",
-		 point == ACL_RCPT ? session->mail.recipient : "", point == ACL_RCPT ? ">" : "",
-		 text ? ": " : "", text ? text : "");
+	log_line("%s%sH=%s%s%s%s %s%s%s%s%s%.*s", session->mail.id, session->mail.id[0] ? " " : "",
+		 session_host(session), has_sender ? " F=<" : "",
+		 has_sender ? session->mail.sender : "", has_sender ? ">" : "", what,
+		 points[run->point], about[run->point], has_address ? ">" : "", text ? ": " : "",
+		 text ? (int)strcspn(text, "\n") : 0, text ? text : "");
 }
 
-static enum acl_result refuse(struct run *run, enum acl_point point, enum acl_result result,
-			      char **message)
+static enum acl_result refuse(struct run *run, enum acl_result result, char **message)
 {
-	const char *code = result == ACL_DEFER ? "451" : "550", *text = run->message;
+	const char *code = result == ACL_DEFER ? "451" : "550";
+	const char *text = with_code(run->session, code, text_of(run, run->message));
+	const char *logged = run->error ? run->error : text_of(run, run->log_message);
 
-	if (point == ACL_CONNECT)
-		code = result == ACL_DEFER ? "421" : "554";
+	log_decision(run, result == ACL_DEFER ? "temporarily rejected " : "rejected ",
+		     logged ? logged : text);
 	if (!text)
 		text = result == ACL_DEFER ? "Temporary local problem - please try later"
 					   : "Administrative prohibition";
-	*message = with_code(run->session, code, text);
-	log_refusal(run, point, result);
+	*message = reply_of(run->session, code, text);
 	return result;
+}
+
+void acl_log_discarded(struct session *session, bool by_mail, const char *text)
+{
+	log_line("H=%s F=<%s> RCPT <%s>: discarded by %s ACL%s%s", session_host(session),
+		 session->mail.sender, session->mail.recipient, by_mail ? "MAIL" : "RCPT",
+		 text ? ": " : "", text ? text : "");
+}
+
+static enum acl_result allow(struct run *run, const struct acl_verb *verb, char **message)
+{
+	const char *text = with_code(run->session, "250", text_of(run, run->message)), *logged;
+
+	if (text)
+		*message = reply_of(run->session, "250", text);
+	if (verb->verb == ACCEPT)
+		return ACL_ACCEPT;
+	logged = text_of(run, run->log_message);
+	if (run->point == ACL_RCPT)
+		acl_log_discarded(run->session, false, logged ? logged : text);
+	return ACL_DISCARD;
 }
 
 /* The result of a verb whose conditions are @yes. Return: an acl_result, or -1: continue with the
  * next verb. */
-static int decide(struct run *run, const struct acl_verb *verb, int yes, enum acl_point point,
-		  char **message)
+static int decide(struct run *run, const struct acl_verb *verb, bool yes, char **message)
 {
-	struct session *session = run->session;
+	const char *text;
 
 	switch (verb->verb) {
 	case ACCEPT:
-		if (!yes)
-			return -1;
-		if (run->message)
-			*message = with_code(session, "250", run->message);
-		return ACL_ACCEPT;
 	case DISCARD:
-		return yes ? ACL_DISCARD : -1;
+		if (!yes)
+			return run->passed_endpass ? (int)refuse(run, ACL_DENY, message) : -1;
+		return allow(run, verb, message);
 	case WARN:
-		if (yes && run->log_message)
-			log_line("H=%s Warning: %s", session_host(session), run->log_message);
+		text = yes ? text_of(run, run->log_message) : NULL;
+		if (text)
+			log_line("H=%s Warning: %s", session_host(run->session), text);
 		return -1;
 	case DENY:
-		return yes ? (int)refuse(run, point, ACL_DENY, message) : -1;
+		return yes ? (int)refuse(run, ACL_DENY, message) : -1;
 	case DROP:
-		return yes ? (int)refuse(run, point, ACL_DROP, message) : -1;
+		return yes ? (int)refuse(run, ACL_DROP, message) : -1;
 	case DEFER:
-		return yes ? (int)refuse(run, point, ACL_DEFER, message) : -1;
+		return yes ? (int)refuse(run, ACL_DEFER, message) : -1;
 	case REQUIRE:
-		return yes ? -1 : (int)refuse(run, point, ACL_DENY, message);
+		return yes ? -1 : (int)refuse(run, ACL_DENY, message);
+	}
+	return -1;
+}
+
+/* A condition could not be tested. A warning is left out if it was for want of an answer of the
+ * DNS. Return: as decide(). */
+static int give_up(struct run *run, const struct acl_verb *verb, char **message)
+{
+	struct session *session = run->session;
+	bool go_on = verb->verb == WARN && session->dns_deferred;
+
+	session->dns_deferred = false;
+	run->message = run->log_message = NULL;
+	if (!go_on)
+		return refuse(run, ACL_DEFER, message);
+	log_line("H=%s: a warning is left out: %s", session_host(session), run->error);
+	return -1;
+}
+
+static int run_acl(struct run *run, const struct acl *acl, char **message)
+{
+	const struct acl_verb *verb;
+	int yes, result;
+
+	for (verb = acl->verbs; verb; verb = verb->next) {
+		run->error = NULL;
+		yes = run_conditions(run, verb);
+		debug("%s:%d: %s: %d", run->session->config->file, verb->line,
+		      verb_names[verb->verb], yes);
+		result = yes < 0 ? give_up(run, verb, message) : decide(run, verb, yes, message);
+		if (result >= 0)
+			return result;
 	}
 	return -1;
 }
 
 enum acl_result acl_run(struct session *session, enum acl_point point, char **message)
 {
+	struct run run = {.session = session, .point = point};
 	const char *name = session->config->acl[point];
-	struct run run = {.session = session};
-	const struct acl_verb *verb;
 	const struct acl *acl;
-	int yes, result;
+	int result;
 
 	*message = NULL;
 	if (!name)
 		return ACL_ACCEPT;
 	name = expand(session, name, &run.error);
 	acl = name ? find_acl(session->config, name) : NULL;
-	if (!acl) {
-		log_line("%s", run.error
-				       ? run.error
-				       : pool_printf(&session->pool, "there is no ACL '%s'", name));
-		return refuse(&run, point, ACL_DEFER, message);
-	}
-	for (verb = acl->verbs; verb; verb = verb->next) {
-		yes = run_conditions(&run, verb);
-		debug("%s:%d: %s: %d", session->config->file, verb->line, verb_names[verb->verb],
-		      yes);
-		if (yes < 0) {
-			log_line("%s:%d: %s", session->config->file, verb->line, run.error);
-			run.message = run.log_message = NULL;
-			if (verb->verb == WARN) {
-				run.error = NULL;
-				continue;
-			}
-			return refuse(&run, point, ACL_DEFER, message);
-		}
-		result = decide(&run, verb, yes, point, message);
-		if (result >= 0)
-			return result;
-	}
+	if (name && !acl)
+		run.error = pool_printf(&session->pool, "there is no ACL '%s'", name);
+	if (!acl)
+		return refuse(&run, ACL_DEFER, message);
+	result = run_acl(&run, acl, message);
+	if (result >= 0)
+		return result;
 	/* denied if no verb has accepted it; a QUIT needs no consent */
 	run.message = run.log_message = NULL;
-	return point == ACL_QUIT ? ACL_ACCEPT : refuse(&run, point, ACL_DENY, message);
+	return point == ACL_QUIT ? ACL_ACCEPT : refuse(&run, ACL_DENY, message);
 }

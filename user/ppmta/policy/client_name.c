@@ -12,12 +12,11 @@ const char *sender_host_name(struct session *session)
 
 	if (session->name_looked_up)
 		return session->sender_host_name;
-	session->name_looked_up = 1;
-	session->sender_host_name = "";
-	if (session->sender_host_address[0] &&
-	    dns_name_of(session->config, session->sender_host_address, &session->kept, &name) ==
-		    DNS_OK)
-		session->sender_host_name = name;
+	session->name_looked_up = true;
+	if (session->sender_host_address[0])
+		session->name_deferred = dns_name_of(&session->dns, session->sender_host_address,
+						     &session->kept, &name) == DNS_DEFER;
+	session->sender_host_name = name ? name : "";
 	return session->sender_host_name;
 }
 

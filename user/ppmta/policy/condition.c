@@ -24,13 +24,6 @@ int truth(const char *text)
 	return *digits ? -1 : strtol(text, NULL, 10) != 0;
 }
 
-int truth_is_lax(const char *text)
-{
-	int is = truth(text);
-
-	return is < 0 ? 1 : is;
-}
-
 static int evaluates(const struct expansion *expansion)
 {
 	return expansion->session && !expansion->skip;
@@ -43,135 +36,127 @@ static int both(struct expansion *expansion, char **left, char **right)
 	return *right ? 0 : -1;
 }
 
-static int test_bool(struct expansion *expansion, int lax)
+/* Of bool_lax, which is not @strict, whatever is not empty, "0", "no" or "false" is true. */
+static int test_bool(struct expansion *expansion, int strict)
 {
-	char *value = expand_braced(expansion);
+	bool constant;
+	char *value = expand_constant(expansion, &constant);
 	int is;
 
-	if (!value)
-		return -1;
-	if (!evaluates(expansion))
-		return 0;
+	if (!value || (!constant && !evaluates(expansion)))
+		return value ? 0 : -1;
 	value = string_trim(value);
-	is = lax ? truth_is_lax(value) : truth(value);
+	if (!strict)
+		return *value && strcmp(value, "0") && strcasecmp(value, "no") &&
+		       strcasecmp(value, "false");
+	is = truth(value);
 	if (is < 0)
 		expand_fail(expansion, "bool: '%s' is neither true nor false", value);
 	return is;
 }
 
-static int test_equal(struct expansion *expansion, int (*compare)(const char *, const char *))
+/* Is case the same, too? */
+static int test_equal(struct expansion *expansion, int with_case)
 {
 	char *left, *right;
 
-	return both(expansion, &left, &right) ? -1 : compare(left, right) == 0;
+	if (both(expansion, &left, &right))
+		return -1;
+	return !(with_case ? strcmp(left, right) : strcasecmp(left, right));
 }
 
-static int test_bool_strict(struct expansion *expansion)
+/* {subject}{pattern}; a pattern that does not vary is checked by @check at once. Return: 1 to go
+ * on, 0 or -1 to return. */
+static int subject_and_pattern(struct expansion *expansion, char **subject, char **pattern,
+			       char *(*check)(struct config *, const char *, struct pool *))
 {
-	return test_bool(expansion, 0);
+	bool constant;
+	char *wrong;
+
+	*subject = expand_braced(expansion);
+	*pattern = *subject ? expand_constant(expansion, &constant) : NULL;
+	if (!*pattern)
+		return -1;
+	wrong = constant && !expansion->session
+			? check(expansion->config, *pattern, expansion->pool)
+			: NULL;
+	if (wrong)
+		expand_fail(expansion, "%s", wrong);
+	return wrong ? -1 : evaluates(expansion);
 }
 
-static int test_bool_lax(struct expansion *expansion)
+static char *check_regex(struct config *config, const char *pattern, struct pool *pool)
 {
-	return test_bool(expansion, 1);
+	(void)config;
+	return regex_check(pattern, pool);
 }
 
-static int test_eq(struct expansion *expansion)
+static char *check_ips(struct config *config, const char *list, struct pool *pool)
 {
-	return test_equal(expansion, strcmp);
+	return list_check(config, LIST_IPS, list, pool);
 }
 
-static int test_eqi(struct expansion *expansion)
+static char *check_domains(struct config *config, const char *list, struct pool *pool)
 {
-	return test_equal(expansion, strcasecmp);
+	return list_check(config, LIST_DOMAINS, list, pool);
 }
 
-static int list_answer(struct expansion *expansion, int answer, const char *error)
-{
-	if (answer < 0)
-		expand_fail(expansion, "%s", error);
-	return answer;
-}
-
-static int test_match(struct expansion *expansion)
+static int test_match(struct expansion *expansion, int unused)
 {
 	char *subject, *pattern, *error = NULL;
+	int result = subject_and_pattern(expansion, &subject, &pattern, check_regex);
 
-	if (both(expansion, &subject, &pattern))
-		return -1;
-	if (!evaluates(expansion))
-		return 0;
-	return list_answer(expansion,
-			   list_match_regex(expansion->session, subject, pattern, &error), error);
+	(void)unused;
+	if (result == 1)
+		result = regex_match(expansion->session, subject, pattern, 0, &error);
+	if (error)
+		expand_fail(expansion, "%s", error);
+	return result;
 }
 
-static int test_match_ip(struct expansion *expansion)
+static int test_list(struct expansion *expansion, int kind)
 {
-	char *address, *list, *error = NULL;
+	char *subject, *list, *error = NULL;
+	int result = subject_and_pattern(expansion, &subject, &list,
+					 kind == LIST_IPS ? check_ips : check_domains);
 
-	if (both(expansion, &address, &list))
-		return -1;
-	if (!evaluates(expansion))
-		return 0;
-	return list_answer(expansion, list_match_ip(expansion->session, address, list, &error),
-			   error);
+	if (result == 1)
+		result = list_match(expansion->session, kind, subject, list, &error);
+	if (error)
+		expand_fail(expansion, "%s", error);
+	return result;
 }
 
-static int test_match_domain(struct expansion *expansion)
-{
-	char *domain, *list, *error = NULL;
-
-	if (both(expansion, &domain, &list))
-		return -1;
-	if (!evaluates(expansion))
-		return 0;
-	return list_answer(expansion, list_match_domain(expansion->session, domain, list, &error),
-			   error);
-}
-
-static int test_exists(struct expansion *expansion)
+static int test_exists(struct expansion *expansion, int unused)
 {
 	char *path = expand_braced(expansion);
 
+	(void)unused;
+	expansion->varies = true;
 	if (!path)
 		return -1;
 	return evaluates(expansion) && access(path, F_OK) == 0;
 }
 
-static int is_address(const char *text, int family)
+static int test_address(struct expansion *expansion, int family)
 {
+	char *text = expand_braced(expansion);
 	unsigned char binary[16];
 
+	if (!text)
+		return -1;
+	if (strchr(text, ':')) /* fe80::1%eth0 */
+		text[strcspn(text, "%")] = 0;
 	return address_parse(text, family, binary) != 0;
 }
 
-static int test_isip(struct expansion *expansion)
-{
-	char *text = expand_braced(expansion);
-
-	return text ? is_address(text, AF_UNSPEC) : -1;
-}
-
-static int test_isip4(struct expansion *expansion)
-{
-	char *text = expand_braced(expansion);
-
-	return text ? is_address(text, AF_INET) : -1;
-}
-
-static int test_isip6(struct expansion *expansion)
-{
-	char *text = expand_braced(expansion);
-
-	return text ? is_address(text, AF_INET6) : -1;
-}
-
 /* def:NAME */
-static int test_def(struct expansion *expansion)
+static int test_def(struct expansion *expansion, int unused)
 {
 	const char *start;
 	char *name, *value;
 
+	(void)unused;
 	if (*expansion->at != ':') {
 		expand_fail(expansion, "def: needs ':' and a variable's name");
 		return -1;
@@ -180,7 +165,8 @@ static int test_def(struct expansion *expansion)
 	while (isalnum((unsigned char)*expansion->at) || *expansion->at == '_')
 		expansion->at++;
 	name = pool_copy(expansion->pool, start, expansion->at - start);
-	if (!variable_exists(name)) {
+	expansion->varies = true;
+	if (!variable_exists(name) || isdigit((unsigned char)*name)) {
 		char hint[SUGGESTION_MAX];
 
 		expand_fail(expansion, "unknown variable '$%s'%s", name,
@@ -190,6 +176,8 @@ static int test_def(struct expansion *expansion)
 	if (!evaluates(expansion))
 		return 0;
 	value = variable_get(expansion->session, name);
+	if (!value)
+		expand_fail(expansion, "$%s: the TLVs of this header could not be read", name);
 	return value && *value;
 }
 
@@ -233,16 +221,6 @@ static int test_all(struct expansion *expansion, int is_and)
 	return result;
 }
 
-static int test_and(struct expansion *expansion)
-{
-	return test_all(expansion, 1);
-}
-
-static int test_or(struct expansion *expansion)
-{
-	return test_all(expansion, 0);
-}
-
 /* A size with a sign, perhaps, and blanks around it; "" is 0. */
 static int to_number(struct expansion *expansion, const char *text, long long *number)
 {
@@ -252,7 +230,7 @@ static int to_number(struct expansion *expansion, const char *text, long long *n
 
 	at += is_signed;
 	if ((*at || is_signed) &&
-	    (size_read(&at, 0, &size) || size > INT64_MAX || at[strspn(at, " \t")])) {
+	    (size_read(&at, 10, &size) || size > INT64_MAX || at[strspn(at, " \t")])) {
 		expand_fail(expansion, "'%s' is not a number", text + strspn(text, " \t"));
 		return -1;
 	}
@@ -268,6 +246,11 @@ static int test_numbers(struct expansion *expansion)
 	char *texts[2];
 
 	expansion->at += strspn(expansion->at, "<>=");
+	if (expansion->at - relation > 2 || (expansion->at - relation == 2 && relation[1] != '=')) {
+		expand_fail(expansion, "unknown condition '%.*s'", (int)(expansion->at - relation),
+			    relation);
+		return -1;
+	}
 	if (both(expansion, &texts[0], &texts[1]))
 		return -1;
 	if (!evaluates(expansion))
@@ -283,22 +266,16 @@ static int test_numbers(struct expansion *expansion)
 
 static const struct condition {
 	const char *name;
-	int (*test)(struct expansion *expansion);
+	int (*test)(struct expansion *expansion, int argument);
+	int argument;
 } conditions[] = {
-	{"and", test_and},
-	{"bool", test_bool_strict},
-	{"bool_lax", test_bool_lax},
-	{"def", test_def},
-	{"eq", test_eq},
-	{"eqi", test_eqi},
-	{"exists", test_exists},
-	{"isip", test_isip},
-	{"isip4", test_isip4},
-	{"isip6", test_isip6},
-	{"match", test_match},
-	{"match_domain", test_match_domain},
-	{"match_ip", test_match_ip},
-	{"or", test_or},
+	{"and", test_all, true},	   {"bool", test_bool, true},
+	{"bool_lax", test_bool, false},	   {"def", test_def, 0},
+	{"eq", test_equal, true},	   {"eqi", test_equal, false},
+	{"exists", test_exists, 0},	   {"isip", test_address, AF_UNSPEC},
+	{"isip4", test_address, AF_INET},  {"isip6", test_address, AF_INET6},
+	{"match", test_match, 0},	   {"match_domain", test_list, LIST_DOMAINS},
+	{"match_ip", test_list, LIST_IPS}, {"or", test_all, false},
 };
 
 static int unknown(struct expansion *expansion, const char *name)
@@ -334,7 +311,7 @@ int condition_test(struct expansion *expansion)
 	condition = NAME_FIND(name, conditions);
 	if (condition < 0)
 		return unknown(expansion, name);
-	result = conditions[condition].test(expansion);
+	result = conditions[condition].test(expansion, conditions[condition].argument);
 	if (expansion->error)
 		return -1;
 	return result < 0 ? -1 : result ^ negated;

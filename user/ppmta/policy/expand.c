@@ -64,6 +64,7 @@ static void add_variable(struct expansion *expansion, struct text *text, const c
 {
 	char *value;
 
+	expansion->varies = true;
 	if (!variable_exists(name)) {
 		unknown_variable(expansion, name);
 		return;
@@ -73,6 +74,8 @@ static void add_variable(struct expansion *expansion, struct text *text, const c
 	value = variable_get(expansion->session, name);
 	if (value)
 		text_add_string(text, value);
+	else
+		expand_fail(expansion, "$%s: the TLVs of this header could not be read", name);
 }
 
 /* Reads up to @stop, '}' or 0, which stays. */
@@ -101,6 +104,18 @@ char *expand_braced(struct expansion *expansion)
 	return value;
 }
 
+char *expand_constant(struct expansion *expansion, bool *constant)
+{
+	bool varied = expansion->varies;
+	char *value;
+
+	expansion->varies = false;
+	value = expand_braced(expansion);
+	*constant = value && !expansion->varies;
+	expansion->varies |= varied;
+	return value;
+}
+
 /* Reads {yes}{no}, each of which may be left out, and adds the one that @yes chooses; @without:
  * what stands for {yes}. */
 static void choose(struct expansion *expansion, struct text *text, int yes, const char *without)
@@ -125,33 +140,51 @@ static void choose(struct expansion *expansion, struct text *text, int yes, cons
 		if (value && !yes && !skip)
 			text_add_string(text, value);
 	}
+	if (!expansion->error && !strncmp(expansion->at, "fail", 4))
+		expand_fail(expansion, "fail is not supported: write the text in braces");
 	expansion->skip = skip;
 }
 
+/* What a condition captures is known in its own strings only. */
 static void expand_if(struct expansion *expansion, struct text *text)
 {
-	int yes = condition_test(expansion);
+	char *captured[CAPTURED_MAX];
+	int yes;
 
+	if (expansion->session)
+		memcpy(captured, expansion->session->captured, sizeof(captured));
+	yes = condition_test(expansion);
 	if (yes >= 0)
 		choose(expansion, text, yes, "true");
+	if (expansion->session)
+		memcpy(expansion->session->captured, captured, sizeof(captured));
 }
 
 /* ${lookup{key}lsearch{file}{yes}{no}} */
 static void expand_lookup(struct expansion *expansion, struct text *text)
 {
 	char *key = expand_braced(expansion), *type, *file, *found = NULL, *before, *error = NULL;
+	bool constant;
+	size_t len;
 
 	if (!key)
 		return;
 	expand_space(expansion);
-	type = read_name(expansion);
+	len = strcspn(expansion->at, "{ \t\n");
+	type = pool_copy(expansion->pool, expansion->at, len);
+	expansion->at += len;
 	if (strcmp(type, "lsearch")) {
 		expand_fail(expansion, "lookup type '%s' is not supported: lsearch is", type);
 		return;
 	}
-	file = expand_braced(expansion);
+	file = expand_constant(expansion, &constant);
 	if (!file)
 		return;
+	if (constant && *file != '/') {
+		expand_fail(expansion, "lsearch: '%s' does not begin with /", file);
+		return;
+	}
+	expansion->varies = true;
 	if (!expansion->skip && expansion->session)
 		found = list_lsearch(expansion->pool, file, key, &error);
 	if (error) {
@@ -200,8 +233,13 @@ static void expand_tlv(struct expansion *expansion, struct text *text)
 		expand_fail(expansion, "pp_tlv: '%s' is not a TLV type: 0x00 to 0xff", type);
 		return;
 	}
+	expansion->varies = true;
 	if (expansion->skip || !expansion->session)
 		return;
+	if (origin_tlvs_lost(expansion->session)) {
+		expand_fail(expansion, "pp_tlv: the TLVs of this header could not be read");
+		return;
+	}
 	value = origin_tlv(expansion->session, number, &len);
 	if (value)
 		add_bytes(text, value, len);
@@ -213,15 +251,29 @@ static void change_case(char *string, int (*change)(int))
 		*string = change((unsigned char)*string);
 }
 
+/* Where the domain of @value begins, which may be of the form "Name <local@domain>"; NULL: what
+ * it has is no mailbox. Cuts @value to the mailbox. */
+static char *cut_to_mailbox(char **value)
+{
+	char *open = strchr(*value, '<'), *at;
+
+	if (open) {
+		*value = open + 1;
+		open[strcspn(open, ">")] = 0;
+	}
+	at = strrchr(*value, '@');
+	if (at && **value != '"' && memchr(*value, '@', at - *value))
+		*value = at = "";
+	return at;
+}
+
 /* ${NAME:STRING} */
 static void expand_operator(struct expansion *expansion, struct text *text, const char *name)
 {
-	char *value = expand_until(expansion, '}'), number[32];
-	const char *at;
+	char *value = expand_until(expansion, '}'), number[32], *at;
 
 	if (!value)
 		return;
-	at = strrchr(value, '@');
 	if (!strcmp(name, "lc")) {
 		change_case(value, tolower);
 		text_add_string(text, value);
@@ -229,8 +281,10 @@ static void expand_operator(struct expansion *expansion, struct text *text, cons
 		change_case(value, toupper);
 		text_add_string(text, value);
 	} else if (!strcmp(name, "domain")) {
-		text_add_string(text, at ? at + 1 : "");
+		at = cut_to_mailbox(&value);
+		text_add_string(text, at && *at ? at + 1 : "");
 	} else if (!strcmp(name, "local_part")) {
+		at = cut_to_mailbox(&value);
 		text_add(text, value, at ? (size_t)(at - value) : strlen(value));
 	} else {
 		snprintf(number, sizeof(number), "%zu", strlen(value));
@@ -290,11 +344,23 @@ static void expand_item(struct expansion *expansion, struct text *text)
 	expansion->at++;
 }
 
+/* The character that up to @max digits name; 0 where there is none. */
+static char read_digits(const char **at, int base, size_t max)
+{
+	const char *digits = base == 16 ? "0123456789abcdefABCDEF" : "01234567";
+	size_t len = strspn(*at, digits);
+	char number[4] = "";
+
+	memcpy(number, *at, len < max ? len : max);
+	*at += strlen(number);
+	return strtoul(number, NULL, base);
+}
+
 /* Reads the character after a backslash. */
 static void add_escape(struct expansion *expansion, struct text *text)
 {
 	const char *end;
-	char c = *expansion->at, *after;
+	char c = *expansion->at;
 
 	if (c == 'N') { /* \N...\N: as it is */
 		end = strstr(expansion->at + 1, "\\N");
@@ -304,12 +370,13 @@ static void add_escape(struct expansion *expansion, struct text *text)
 		expansion->at = *end ? end + 2 : end;
 		return;
 	}
-	if (c == 'x') {
-		char hex[3] = {expansion->at[1], expansion->at[1] ? expansion->at[2] : 0, 0};
-
-		c = strtol(hex, &after, 16);
-		expansion->at += 1 + (after - hex);
-		text_add(text, &c, 1);
+	if (c == 'x' || (c >= '0' && c <= '7')) {
+		expansion->at += c == 'x';
+		c = read_digits(&expansion->at, c == 'x' ? 16 : 8, c == 'x' ? 2 : 3);
+		if (c)
+			text_add(text, &c, 1);
+		else
+			expand_fail(expansion, "no string may hold the character 0");
 		return;
 	}
 	if (!c) {
@@ -323,6 +390,9 @@ static void add_escape(struct expansion *expansion, struct text *text)
 
 static void expand_into(struct expansion *expansion, struct text *text, int stop)
 {
+	const char *name;
+	size_t len;
+
 	if (++expansion->depth > DEPTH_MAX)
 		expand_fail(expansion, "nested too deeply");
 	while (*expansion->at && *expansion->at != stop && !expansion->error) {
@@ -336,13 +406,11 @@ static void expand_into(struct expansion *expansion, struct text *text, int stop
 			expand_item(expansion, text);
 		} else if (is_name(expansion->at[1])) {
 			expansion->at++;
-			if (isdigit((unsigned char)*expansion->at)) {
-				char digit[2] = {*expansion->at++, 0};
-
-				add_variable(expansion, text, digit);
-			} else {
-				add_variable(expansion, text, read_name(expansion));
-			}
+			len = strspn(expansion->at, "0123456789"); /* $1x is $1 and an x */
+			name = len ? pool_copy(expansion->pool, expansion->at, len)
+				   : read_name(expansion);
+			expansion->at += len;
+			add_variable(expansion, text, name);
 		} else {
 			expand_fail(expansion, "'$' is not followed by a name or '{' (a dollar is "
 					       "\\$)");
@@ -365,10 +433,11 @@ char *expand(struct session *session, const char *string, char **error)
 	return value;
 }
 
-char *expand_check(struct config *config, const char *string, struct pool *pool)
+char *expand_check(struct config *config, const char *string, struct pool *pool, char **constant)
 {
 	struct expansion expansion = {.config = config, .pool = pool, .at = string};
+	char *value = expand_until(&expansion, 0);
 
-	expand_until(&expansion, 0);
+	*constant = expansion.varies ? NULL : value;
 	return expansion.error ? pool_printf(pool, "%s in \"%s\"", expansion.error, string) : NULL;
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Counts the connections and the rates of each origin. Both tables are small: an entry
- * goes when its connections are closed, or its rate has died away.
+ * Counts the connections of each origin, and how fast events come. Memory is bounded: there are as
+ * many origins as connections, and of rates the one goes that was not asked for for the longest
+ * time. Each function looks at a few entries, under one lock.
  */
+#include <arpa/inet.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/sha.h>
+
 #include "../../common/clock.h"
 #include "policy.h"
 
-#define BUCKETS	     4096
-#define RATES_MAX    100000
-#define FORGET_AFTER 10 /* periods without an event: what is left of a rate is e^-10 of it */
+#define BUCKETS	  65536
+#define RATES_MAX 100000
 
 struct origin {
 	struct origin *next;
@@ -21,30 +24,40 @@ struct origin {
 	char address[INET6_ADDRSTRLEN];
 };
 
+/* Keys have any length, which an entry has not: it has their hash. */
 struct rate {
-	struct rate *next;
-	double time, value, period;
-	char key[];
+	unsigned char id[SHA256_DIGEST_LENGTH];
+	double time, value;
+	struct rate *next;	    /* in its bucket */
+	struct rate *older, *newer; /* by their last use */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct origin *origins[BUCKETS];
 static struct rate *rates[BUCKETS];
+static struct rate all_rates[RATES_MAX], *oldest, *newest;
 static unsigned int rate_count;
 
-static unsigned int bucket_of(const char *text)
+const char *limit_origin(const char *address, struct pool *pool)
 {
-	unsigned int hash = 2166136261U; /* FNV-1a */
+	unsigned char bytes[16];
+	char text[INET6_ADDRSTRLEN];
 
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 16777619U;
-	return hash % BUCKETS;
+	if (inet_pton(AF_INET6, address, bytes) != 1)
+		return address;
+	memset(bytes + 8, 0, 8); /* who has an address of IPv6 has a /64 of them */
+	return pool_printf(pool, "%s/64", inet_ntop(AF_INET6, bytes, text, sizeof(text)));
 }
 
 static struct origin **find_origin(const char *address)
 {
-	struct origin **at = &origins[bucket_of(address)];
+	unsigned int hash = 2166136261U; /* FNV-1a */
+	struct origin **at;
+	const char *byte;
 
+	for (byte = address; *byte; byte++)
+		hash = (hash ^ (unsigned char)*byte) * 16777619U;
+	at = &origins[hash % BUCKETS];
 	while (*at && strcmp((*at)->address, address))
 		at = &(*at)->next;
 	return at;
@@ -85,73 +98,86 @@ void limit_leave(const char *address)
 	pthread_mutex_unlock(&lock);
 }
 
-static void forget_old(double time)
-{
-	struct rate **at, *rate;
-	int i;
+/* ---- rates ---- */
 
-	for (i = 0; i < BUCKETS; i++) {
-		for (at = &rates[i]; (rate = *at);) {
-			if (time - rate->time < FORGET_AFTER * rate->period) {
-				at = &rate->next;
-				continue;
-			}
-			*at = rate->next;
-			free(rate);
-			rate_count--;
-		}
-	}
+static struct rate **bucket_of(const unsigned char *id)
+{
+	return &rates[id[0] << 8 | id[1]];
 }
 
-static struct rate *get_rate(const char *key, double period, double time)
+static void take_out(struct rate *rate)
 {
-	struct rate *rate, **bucket = &rates[bucket_of(key)];
+	*(rate->newer ? &rate->newer->older : &newest) = rate->older;
+	*(rate->older ? &rate->older->newer : &oldest) = rate->newer;
+}
 
-	for (rate = *bucket; rate; rate = rate->next) {
-		if (!strcmp(rate->key, key))
-			return rate;
-	}
-	if (rate_count >= RATES_MAX)
-		forget_old(time);
-	if (rate_count >= RATES_MAX)
-		return NULL;
-	rate = calloc(1, sizeof(*rate) + strlen(key) + 1);
-	if (!rate)
-		return NULL;
-	strcpy(rate->key, key);
-	rate->time = time;
-	rate->period = period;
-	rate->next = *bucket;
-	*bucket = rate;
-	rate_count++;
+static void put_first(struct rate *rate)
+{
+	rate->newer = NULL;
+	rate->older = newest;
+	*(newest ? &newest->newer : &oldest) = rate;
+	newest = rate;
+}
+
+/* An entry that nobody uses, or the one that was not used for the longest time. */
+static struct rate *free_rate(void)
+{
+	struct rate *rate = oldest, **at;
+
+	if (rate_count < RATES_MAX)
+		return &all_rates[rate_count++];
+	take_out(rate);
+	for (at = bucket_of(rate->id); *at != rate; at = &(*at)->next)
+		;
+	*at = rate->next;
 	return rate;
 }
 
-/* Exim's: an exponentially weighted moving average, with events per period. */
-double limit_rate(const char *key, double limit, double period, double count, int strict)
+/* The entry of @id, which is new when its time is 0. */
+static struct rate *get_rate(const unsigned char *id)
 {
-	double time = clock_ms() / 1000.0, interval, old, value;
+	struct rate *rate, **bucket = bucket_of(id);
+
+	for (rate = *bucket; rate && memcmp(rate->id, id, sizeof(rate->id)); rate = rate->next)
+		;
+	if (rate) {
+		take_out(rate);
+	} else {
+		rate = free_rate();
+		memcpy(rate->id, id, sizeof(rate->id));
+		rate->time = rate->value = 0;
+		rate->next = *bucket;
+		*bucket = rate;
+	}
+	put_first(rate);
+	return rate;
+}
+
+/* Exim's: an exponentially weighted moving average, in events per period. */
+static double smoothed(const struct rate *rate, double time, double period, double count)
+{
+	double interval = time - rate->time, value;
+
+	if (rate->time == 0)
+		return count;
+	interval = interval > 1e-9 ? interval / period : 1e-9 / period;
+	value = -expm1(-interval) * count / interval + exp(-interval) * rate->value;
+	return value < count ? count : value;
+}
+
+double limit_rate(const char *key, double limit, double period, double count, bool strict)
+{
+	unsigned char id[SHA256_DIGEST_LENGTH];
+	double time, value;
 	struct rate *rate;
 
+	SHA256((const unsigned char *)key, strlen(key), id);
 	pthread_mutex_lock(&lock);
-	rate = get_rate(key, period, time);
-	if (!rate) { /* as many as that is a flood */
-		pthread_mutex_unlock(&lock);
-		return limit + 1;
-	}
-	interval = (time - rate->time) / period;
-	if (rate->value == 0 && interval == 0) {
-		value = count;
-	} else {
-		if (interval < 1e-9)
-			interval = 1e-9;
-		old = exp(-interval);
-		value = (1 - old) * count / interval + old * rate->value;
-		if (value < count)
-			value = count;
-	}
+	time = clock_ms() / 1000.0;
+	rate = get_rate(id);
+	value = smoothed(rate, time, period, count);
 	/* leaky: refused events do not keep the sender out */
-	if (strict || value <= limit) {
+	if (strict || value < limit) {
 		rate->value = value;
 		rate->time = time;
 	}

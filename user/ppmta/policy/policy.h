@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is allowed: ACLs (acl.c), string expansion (expand.c) with its conditions (condition.c) and
- * variables (variable.c), lists (list.c), SPF by libspf2 (spf.c), limits (limit.c), and names of
- * clients (client_name.c). condition.c, expand.c and list.c call one another, because the language
- * is recursive.
+ * What is allowed: ACLs (acl.c) and their conditions (acl_condition.c, ratelimit.c, dnslists.c),
+ * string expansion (expand.c) with its conditions (condition.c) and variables (variable.c), lists
+ * (list.c), what strings are looked for in (search.c), SPF by libspf2 (spf.c), limits (limit.c),
+ * and names of clients (client_name.c). condition.c, expand.c and list.c call one another, because
+ * the language is recursive.
  */
 #ifndef PPMTA_POLICY_H
 #define PPMTA_POLICY_H
@@ -18,6 +19,10 @@
 #include "../net/net.h"
 
 #define MESSAGE_ID_LEN 16 /* 1VdNti-0001OY-1V */
+#define CAPTURED_MAX   21 /* $0 to $20 */
+
+struct counted_rate;
+struct dnslist_answer;
 
 /* From MAIL to the end of its message. */
 struct transaction {
@@ -26,13 +31,15 @@ struct transaction {
 	char sender[PATH_LINE_MAX];
 	char **recipients;
 	int recipient_count;
-	char recipient[PATH_LINE_MAX]; /* the one that an ACL is asked about */
-	struct text added_headers;     /* by ACLs: whole lines that end with a line feed */
-	bool is_discarded;	       /* by acl_smtp_mail: nobody gets it */
-	bool is_utf8;		       /* SMTPUTF8 */
-	bool is_7bit;		       /* BODY=7BIT */
-	bool is_spoilt;		       /* not all of it is known here */
-	bool has_discarded;	       /* recipients, by acl_smtp_rcpt */
+	int rcpt_count;			    /* RCPT commands, with those that were refused */
+	char recipient[PATH_LINE_MAX];	    /* the one that an ACL is asked about */
+	struct text added_headers;	    /* by ACLs: whole lines that end with a line feed */
+	bool is_discarded;		    /* by acl_smtp_mail: nobody gets it */
+	bool is_utf8;			    /* SMTPUTF8 */
+	bool is_7bit;			    /* BODY=7BIT */
+	bool is_spoilt;			    /* not all of it is known here */
+	bool has_discarded;		    /* recipients, by acl_smtp_rcpt */
+	struct counted_rate *counted_rates; /* ratelimit: per_mail */
 	char id[MESSAGE_ID_LEN + 1];
 	uint64_t size;
 };
@@ -62,9 +69,12 @@ struct session {
 	struct pp_origin origin;
 	uint8_t *tlvs;
 	int tlvs_len;
-	bool counted; /* in the origin's connections */
+	const char *counted; /* as whom, in the connections of an origin; NULL: not */
 
+	struct dns dns;	   /* what it may ask before the banner, and then for a command */
+	bool dns_deferred; /* a condition had no answer */
 	bool name_looked_up;
+	bool name_deferred;	   /* the DNS gave no answer */
 	char *sender_host_name;	   /* "" without one */
 	bool extended;		   /* EHLO, not HELO */
 	char helo[DOMAIN_MAX + 1]; /* "" before it came */
@@ -78,9 +88,13 @@ struct session {
 	struct spf *spf;
 
 	struct acl_variable *variables;
-	char *lookup_value; /* $value */
-	char *captured[10]; /* $0 to $9 of the last match */
-	char sender_rate[32], sender_rate_limit[32], sender_rate_period[32];
+	char *lookup_value;				    /* $value */
+	char *captured[CAPTURED_MAX];			    /* $0 to $20 of the last match */
+	struct counted_rate *counted_rates, *command_rates; /* per_conn, per_rcpt */
+	struct dnslist_answer *dnslist_answers;
+	/* of the command's last match, or NULL */
+	const char *sender_rate, *sender_rate_limit, *sender_rate_period;
+	const char *dnslist_domain, *dnslist_value, *dnslist_text, *dnslist_matched;
 	bool testing; /* -bh: nothing is delivered */
 };
 
@@ -93,21 +107,28 @@ const char *sender_host_name(struct session *session);
 /* tlv.c */
 /* TLV @type's value, or NULL; sub-TLVs of PP_TLV_SSL by their type. */
 const uint8_t *origin_tlv(const struct session *session, int type, size_t *len);
+/* Has the header TLVs that could not be had? */
+bool origin_tlvs_lost(const struct session *session);
+/* Did the client show the proxy a certificate, and was it verified? */
+bool origin_is_verified(const struct session *session);
 
 /* limit.c: how many connections an origin has, and how fast it sends */
+/* Whom @address stands for: itself, or for IPv6 its /64. In @pool. */
+const char *limit_origin(const char *address, struct pool *pool);
 /* Return: 1 when @address may have one more, and it is counted; @max 0: any number. */
 int limit_enter(const char *address, int max);
 void limit_leave(const char *address);
 /* Exim's smoothed rate for @key, per @period seconds, after @count more events. A @strict one
- * counts those that are over @limit too. */
-double limit_rate(const char *key, double limit, double period, double count, int strict);
+ * counts those that reach @limit too. */
+double limit_rate(const char *key, double limit, double period, double count, bool strict);
 
 /* ---- expansion ---- */
 
 /* @string expanded, in session->pool; or NULL, with @error set there. */
 char *expand(struct session *session, const char *string, char **error);
-/* The same without doing anything: is it well-formed? Return: NULL, or what is wrong, in @pool. */
-char *expand_check(struct config *config, const char *string, struct pool *pool);
+/* The same without doing anything: is it well-formed? @constant: what it always is, or NULL where
+ * that varies. Return: NULL, or what is wrong, in @pool. */
+char *expand_check(struct config *config, const char *string, struct pool *pool, char **constant);
 
 /* For condition.c: what an expansion works on. */
 struct expansion {
@@ -116,25 +137,29 @@ struct expansion {
 	struct pool *pool;
 	const char *at; /* what is to be read next */
 	int skip;	/* read, and do nothing */
+	bool varies;	/* what was read depends on the session, or on a file */
 	int depth;
 	char *error;
 };
 
 /* "{...}" at @expansion->at, expanded; NULL on error */
 char *expand_braced(struct expansion *expansion);
+/* The same; does it always have this value? */
+char *expand_constant(struct expansion *expansion, bool *constant);
 void expand_space(struct expansion *expansion);
 char *expand_fail(struct expansion *expansion, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* condition.c: the condition at @expansion->at. Return: 1, 0, or -1 on error. */
 int condition_test(struct expansion *expansion);
-/* Is @text true, as `condition` and bool_lax have it? */
-int truth_is_lax(const char *text);
-/* 1, 0, or -1 when it is neither */
+/* Is @text true? Return: 1, 0, or -1 when it is neither. */
 int truth(const char *text);
 
 /* variable.c */
-/* The value of variable @name, in session->pool; NULL: there is none of that name. */
+/* The value of variable @name, in session->pool; NULL: it cannot be known, see origin_tlvs_lost().
+ */
 char *variable_get(struct session *session, const char *name);
+/* Is it a variable of ACLs? */
+bool variable_may_be_set(const char *name);
 int variable_exists(const char *name);
 const char *variable_nearest(const char *name);
 
@@ -147,22 +172,25 @@ void variable_set(struct session *session, const char *name, const char *value);
 
 /* ---- lists (list.c) ---- */
 
-/* Does the list match? Return: 1, 0, or -1 with @error set. @list is expanded already. */
-int list_match_host(struct session *session, const char *list, char **error);
+/* Does the list have @subject? @list is expanded already. An item that is not understood is an
+ * error. Return: 1, 0, or -1 with @error set. */
+int list_match(struct session *session, enum list_kind kind, const char *subject, const char *list,
+	       char **error);
+/* Is each of its items understood? Return: NULL, or what is wrong, in @pool. */
+char *list_check(struct config *config, enum list_kind kind, const char *list, struct pool *pool);
 /* Is the client in the host list that @option has, which is expanded here? NULL: no. An error is
  * logged. Return: 1, 0, or -1. */
 int list_option_matches(struct session *session, const char *option, const char *list);
-int list_match_ip(struct session *session, const char *address, const char *list, char **error);
-int list_match_domain(struct session *session, const char *domain, const char *list, char **error);
-int list_match_local_part(struct session *session, const char *local_part, const char *list,
-			  char **error);
-int list_match_address(struct session *session, const char *address, const char *list,
-		       char **error);
+
+/* ---- search.c ---- */
+
 /* Value of @key in lsearch @file, in @pool; NULL: not there, or @error is set. */
 char *list_lsearch(struct pool *pool, const char *file, const char *key, char **error);
-/* PCRE2 match; what was captured goes to session->captured. Return: as above. */
-int list_match_regex(struct session *session, const char *subject, const char *pattern,
-		     char **error);
+/* PCRE2 match; what was captured goes to session->captured. Return: 1, 0, or -1 with @error set. */
+int regex_match(struct session *session, const char *subject, const char *pattern, bool is_caseless,
+		char **error);
+/* Return: NULL, or what is wrong, in @pool. */
+char *regex_check(const char *pattern, struct pool *pool);
 
 /* ---- ACLs (acl.c) ---- */
 
@@ -175,6 +203,8 @@ char *acl_check(struct config *config, struct pool *pool);
 /* Runs the ACL for @point; without one: ACL_ACCEPT. @message: what the client is to be told, after
  * a code. */
 enum acl_result acl_run(struct session *session, enum acl_point point, char **message);
+/* Logs that nobody gets what is sent to the recipient. */
+void acl_log_discarded(struct session *session, bool by_mail, const char *text);
 
 /* spf.c */
 /* Does the origin's SPF result match the list? Return: 1, 0, or -1 with @error. */

@@ -143,7 +143,7 @@ static void keep(struct spf *spf, SPF_response_t *response, SPF_errcode_t error)
 
 static void check(struct session *session, struct spf *spf)
 {
-	SPF_dns_server_t dns = {.lookup = lookup, .name = "c-ares", .hook = session->config};
+	SPF_dns_server_t dns = {.lookup = lookup, .name = "c-ares", .hook = &session->dns};
 	const char *address = session->sender_host_address;
 	SPF_server_t *server = SPF_server_new_dns(&dns, 0);
 	SPF_response_t *response = NULL;

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "../../common/name.h"
+#include "../../common/number.h"
+#include "../../common/utf8.h"
 #include "policy.h"
 
 static char *number(struct session *session, unsigned long long value)
@@ -34,6 +36,10 @@ static char *yes_no(int value)
 	}
 
 GETTER(acl_verify_message, "")
+GETTER(dnslist_domain, session->dnslist_domain)
+GETTER(dnslist_matched, session->dnslist_matched)
+GETTER(dnslist_text, session->dnslist_text)
+GETTER(dnslist_value, session->dnslist_value)
 GETTER(domain, address_domain(session->mail.recipient))
 GETTER(message_exim_id, session->mail.id)
 GETTER(message_size, number(session, session->mail.size))
@@ -43,7 +49,8 @@ GETTER(proxy_external_port, port(session, session->proxy_external_port))
 GETTER(proxy_host_address, session->proxy_host_address)
 GETTER(proxy_host_port, port(session, session->proxy_host_port))
 GETTER(proxy_session, yes_no(session->proxy_session))
-GETTER(rcpt_count, number(session, session->mail.recipient_count))
+GETTER(rcpt_count, number(session, session->mail.rcpt_count))
+GETTER(recipients_count, number(session, session->mail.recipient_count))
 GETTER(received_ip_address, session->received_ip_address)
 GETTER(received_port, port(session, session->received_port))
 GETTER(sender_address, session->mail.sender)
@@ -67,7 +74,16 @@ static char *local_part_of(struct session *session, const char *address)
 	return pool_copy(&session->pool, address, at ? (size_t)(at - address) : strlen(address));
 }
 
-GETTER(local_part, local_part_of(session, session->mail.recipient))
+/* The recipient's: in small letters, and without quotes. */
+static char *get_local_part(struct session *session)
+{
+	char *local_part = mailbox_local_part(session->mail.recipient, &session->pool), *at;
+
+	for (at = local_part; *at; at++)
+		*at = tolower((unsigned char)*at);
+	return local_part;
+}
+
 GETTER(sender_address_local_part, local_part_of(session, session->mail.sender))
 
 static char *get_time(struct session *session, const char *format)
@@ -118,21 +134,45 @@ GETTER(spf_received, spf_variable(session, "received"))
 GETTER(proxy_pid, port(session, session->origin.sender_pid))
 GETTER(proxy_uid, session->origin.sender_cgroup ? number(session, session->origin.sender_uid) : "")
 
+/* Is it UTF-8 without control characters? */
+static bool is_text(const char *bytes, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)bytes[i] < ' ' || bytes[i] == 0x7f ||
+		    (bytes[i] == '\xc2' && i + 1 < len && (unsigned char)bytes[i + 1] < 0xa0))
+			return false;
+	}
+	return utf8_is_valid(bytes, len);
+}
+
+/* What is no text is empty: it must say no less than the TLV, and nothing else. */
 static char *tlv_text(struct session *session, int type, size_t skip)
 {
 	size_t len = 0;
-	const uint8_t *value = origin_tlv(session, type, &len);
+	const char *value = (const char *)origin_tlv(session, type, &len);
 
-	return value && len >= skip
-		       ? pool_copy(&session->pool, (const char *)value + skip, len - skip)
-		       : "";
+	if (!value || len < skip)
+		return "";
+	if (is_text(value + skip, len - skip))
+		return pool_copy(&session->pool, value + skip, len - skip);
+	log_line("TLV 0x%02x of H=%s is no text", type, session_host(session));
+	return "";
+}
+
+static char *get_pp_tlv_ssl_verify(struct session *session)
+{
+	size_t len;
+
+	return origin_tlv(session, PP_TLV_SSL, &len) ? yes_no(origin_is_verified(session)) : "";
 }
 
 GETTER(pp_tlv_alpn, tlv_text(session, PP_TLV_ALPN, 0))
 GETTER(pp_tlv_authority, tlv_text(session, PP_TLV_AUTHORITY, 0))
 GETTER(pp_tlv_unique_id, tlv_text(session, PP_TLV_UNIQUE_ID, 0))
 GETTER(pp_tlv_ssl_version, tlv_text(session, PP_TLV_SSL_VERSION, 0))
-GETTER(pp_tlv_ssl_cn, tlv_text(session, PP_TLV_SSL_CN, 0))
+GETTER(pp_tlv_ssl_cn, origin_is_verified(session) ? tlv_text(session, PP_TLV_SSL_CN, 0) : "")
 GETTER(pp_tlv_ssl_cipher, tlv_text(session, PP_TLV_SSL_CIPHER, 0))
 
 /* Amazon's TLV begins with a subtype: 1 is the VPC endpoint's id */
@@ -149,6 +189,10 @@ static const struct variable {
 	char *(*get)(struct session *session);
 } variables[] = {
 	{"acl_verify_message", get_acl_verify_message},
+	{"dnslist_domain", get_dnslist_domain},
+	{"dnslist_matched", get_dnslist_matched},
+	{"dnslist_text", get_dnslist_text},
+	{"dnslist_value", get_dnslist_value},
 	{"domain", get_domain},
 	{"local_part", get_local_part},
 	{"message_exim_id", get_message_exim_id},
@@ -160,6 +204,7 @@ static const struct variable {
 	{"pp_tlv_aws_vpce_id", get_pp_tlv_aws_vpce_id},
 	{"pp_tlv_ssl_cipher", get_pp_tlv_ssl_cipher},
 	{"pp_tlv_ssl_cn", get_pp_tlv_ssl_cn},
+	{"pp_tlv_ssl_verify", get_pp_tlv_ssl_verify},
 	{"pp_tlv_ssl_version", get_pp_tlv_ssl_version},
 	{"pp_tlv_unique_id", get_pp_tlv_unique_id},
 	{"primary_hostname", get_primary_hostname},
@@ -177,7 +222,7 @@ static const struct variable {
 	{"received_ip_address", get_received_ip_address},
 	{"received_port", get_received_port},
 	{"recipients", get_recipients},
-	{"recipients_count", get_rcpt_count},
+	{"recipients_count", get_recipients_count},
 	{"sender_address", get_sender_address},
 	{"sender_address_domain", get_sender_address_domain},
 	{"sender_address_local_part", get_sender_address_local_part},
@@ -215,15 +260,22 @@ static const struct variable *find(const char *name)
 }
 
 /* acl_c_NAME lives with the connection, acl_m_NAME with the message */
-static int is_acl_variable(const char *name)
+bool variable_may_be_set(const char *name)
 {
-	return (!strncmp(name, "acl_c", 5) || !strncmp(name, "acl_m", 5)) && name[5];
+	return (!strncmp(name, "acl_c", 5) || !strncmp(name, "acl_m", 5)) &&
+	       (name[5] == '_' || isdigit((unsigned char)name[5])) && (name[5] != '_' || name[6]);
+}
+
+static bool is_captured(const char *name)
+{
+	uint64_t number;
+
+	return !number_parse(name, 0, CAPTURED_MAX - 1, &number);
 }
 
 int variable_exists(const char *name)
 {
-	return (isdigit((unsigned char)*name) && !name[1]) || is_acl_variable(name) ||
-	       find(name) != NULL;
+	return is_captured(name) || variable_may_be_set(name) || find(name) != NULL;
 }
 
 const char *variable_nearest(const char *name)
@@ -256,18 +308,20 @@ char *variable_get(struct session *session, const char *name)
 	const struct variable *variable;
 	char *value;
 
-	if (isdigit((unsigned char)*name))
-		return session->captured[*name - '0'] ? session->captured[*name - '0'] : "";
-	if (is_acl_variable(name)) {
+	if (is_captured(name)) {
+		value = session->captured[strtoul(name, NULL, 10)];
+		return value ? value : "";
+	}
+	if (variable_may_be_set(name)) {
 		for (set = session->variables; set; set = set->next) {
 			if (!strcmp(set->name, name))
 				return set->value ? set->value : "";
 		}
 		return "";
 	}
-	variable = find(name);
-	if (!variable)
+	if (!strncmp(name, "pp_tlv_", 7) && origin_tlvs_lost(session))
 		return NULL;
-	value = variable->get(session);
+	variable = find(name);
+	value = variable ? variable->get(session) : NULL;
 	return value ? value : "";
 }

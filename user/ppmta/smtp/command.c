@@ -371,10 +371,19 @@ static int command_rcpt(struct session *session, const char *arguments)
 	}
 	if (check_utf8(session, address))
 		return 0;
+	session->mail.rcpt_count++;
 	strcpy(session->mail.recipient, address);
+	if (!strchr(address, '@')) /* RFC 5321, section 4.5.1 */
+		snprintf(session->mail.recipient, sizeof(session->mail.recipient),
+			 "postmaster@%.240s", session->config->primary_hostname);
+	if (session->mail.is_discarded) {
+		acl_log_discarded(session, true, NULL);
+		session->mail.has_discarded = true;
+		return reply_text(session, "250 Accepted");
+	}
 	result = acl_run(session, ACL_RCPT, &message);
 	if (result == ACL_ACCEPT)
-		return pass_rcpt(session, address, message);
+		return pass_rcpt(session, session->mail.recipient, message);
 	if (result != ACL_DISCARD)
 		return reply_refusal(session, result, message);
 	session->mail.has_discarded = true; /* this one only: it gets nothing */

@@ -25,7 +25,7 @@ static int read_header(struct session *session)
 	int result = pp_read_header_tlvs(session->channel->fd, origin, tlvs, sizeof(tlvs),
 					 session->config->proxy_protocol_timeout);
 
-	if (result == 0 && origin->tlv_len)
+	if (result == 0 && origin->command == PP_PROXY && origin->tlv_len)
 		keep_tlvs(session, tlvs, origin->tlv_len);
 	return result;
 }

@@ -38,6 +38,7 @@ struct session *session_new(struct config *config, int fd, const struct sockaddr
 		return NULL;
 	}
 	session->config = config_get(config);
+	session->dns.config = config;
 	session->mail.added_headers.pool = &session->mail.pool;
 	session->channel->fd = fd;
 	session->channel->stop_fd = -1;
@@ -85,7 +86,7 @@ void session_free(struct session *session)
 	channel_close(session->channel);
 	free(session->channel);
 	if (session->counted)
-		limit_leave(session->sender_host_address);
+		limit_leave(session->counted);
 	transaction_reset(session);
 	forget_variables(session, 0);
 	spf_free(session->spf);
@@ -95,12 +96,17 @@ void session_free(struct session *session)
 	free(session);
 }
 
-/* Frees the strings that the command before has expanded. */
+/* Frees the strings that the command before has expanded. The next one has time for the DNS. */
 static void clear_pool(struct session *session)
 {
 	pool_free(&session->pool);
 	memset(session->captured, 0, sizeof(session->captured));
 	session->lookup_value = NULL;
+	session->command_rates = NULL;
+	session->sender_rate = session->sender_rate_limit = session->sender_rate_period = NULL;
+	session->dnslist_domain = session->dnslist_value = NULL;
+	session->dnslist_text = session->dnslist_matched = NULL;
+	session->dns.spent_ms = 0;
 }
 
 int check_sync(struct session *session, const char *where)
@@ -144,8 +150,10 @@ static int is_in_ports(struct session *session, const char *list)
 
 static int too_many(struct session *session)
 {
-	if (limit_enter(session->sender_host_address, session->config->smtp_accept_max_per_host)) {
-		session->counted = 1;
+	const char *origin = limit_origin(session->sender_host_address, &session->kept);
+
+	if (limit_enter(origin, session->config->smtp_accept_max_per_host)) {
+		session->counted = origin;
 		return 0;
 	}
 	log_line("Connection from [%s] refused: too many connections from that IP address",
@@ -155,9 +163,14 @@ static int too_many(struct session *session)
 	return CLOSE;
 }
 
+/* Without host_lookup, the names of those are looked up whom a proxy has named: "It also re-queries
+ * the DNS information for this new IP address". */
 static void look_up_host(struct session *session)
 {
-	if (list_option_matches(session, "host_lookup", session->config->host_lookup) == 1)
+	const char *hosts = session->config->host_lookup;
+	bool proxied = session->proxy_host_address[0] && session->origin.command == PP_PROXY;
+
+	if (hosts ? list_option_matches(session, "host_lookup", hosts) == 1 : proxied)
 		sender_host_name(session);
 }
 

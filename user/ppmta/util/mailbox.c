@@ -119,6 +119,30 @@ const char *address_parse_path(const char *text, int empty, char address[PATH_LI
 	return end + 1;
 }
 
+char *mailbox_local_part(const char *address, struct pool *pool)
+{
+	size_t len = local_part(address), i;
+	struct text text = {.pool = pool};
+
+	if (*address != '"')
+		return pool_copy(pool, address, len);
+	for (i = 1; i + 1 < len; i++) {
+		i += address[i] == '\\';
+		text_add(&text, address + i, 1);
+	}
+	return text_get(&text);
+}
+
+const char *mailbox_plain(const char *address, struct pool *pool)
+{
+	char *unquoted = mailbox_local_part(address, pool);
+	size_t len = local_part(unquoted);
+
+	return *address == '"' && *unquoted != '"' && len && !unquoted[len]
+		       ? pool_printf(pool, "%s@%s", unquoted, address_domain(address))
+		       : address;
+}
+
 const char *address_domain(const char *address)
 {
 	const char *at = strrchr(address, '@');

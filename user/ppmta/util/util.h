@@ -58,6 +58,10 @@ const char *address_parse_path(const char *text, int empty, char address[PATH_LI
 int address_is_domain(const char *text, size_t len);
 /* The domain of @address, or "". */
 const char *address_domain(const char *address);
+/* Its local part without quotes, and with each quoted character as it is. */
+char *mailbox_local_part(const char *address, struct pool *pool);
+/* The same mailbox without quotes, where it needs none. */
+const char *mailbox_plain(const char *address, struct pool *pool);
 
 /* ---- log.c: lines as Exim writes them, "2013-11-04 09:25:06 TEXT", one write(2) each ---- */
 
