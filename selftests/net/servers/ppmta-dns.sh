@@ -32,6 +32,8 @@ txt-record=long.example,"v=spf1 ip4:198.51.100.1 ip4:198.51.100.2 ip4:198.51.100
 address=/7.2.0.192.bl.example/127.0.0.2
 txt-record=7.2.0.192.bl.example,"192.0.2.7 is listed"
 address=/2.0.0.127.bl.example/127.0.0.2
+address=/3.2.0.192.bl.example/127.0.0.2
+txt-record=3.2.0.192.bl.example,"a\nBcc: x@example.org\033[2J"
 server=/broken.example/127.0.0.9
 CONF
 dnsmasq -C "$tap_work/dnsmasq.conf" >"$tap_work/dnsmasq" 2>&1 &
@@ -174,6 +176,12 @@ listed() {
 	says "$say" '^550 192\.0\.2\.7 is in bl\.example \(127\.0\.0\.2\): 192\.0\.2\.7 is listed'
 }
 check dnslists_ask_for_the_origin listed
+# What others put into the DNS begins no line, of a reply or a header.
+text_of_others() {
+	from 192.0.2.3 a@pass.example
+	says "$say" '^550 192\.0\.2\.3 is in bl\.example \(127\.0\.0\.2\): a.*Bcc: x@example\.org' && says_not "$say" "$(printf '\033')|^Bcc"
+}
+check the_text_of_a_list_begins_no_line text_of_others
 # All that is asked before the banner has dns_timeout together. Each of five questions would have it alone.
 one_budget() {
 	start=$(now_ms)

@@ -87,11 +87,11 @@ char *dns_check_servers(const char *servers, struct pool *pool)
 }
 
 /* Waits for input, for as long as c-ares wants, and passes it on. */
-static void process(ares_channel channel)
+static void process(ares_channel channel, int64_t left_ms)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
 	struct pollfd fds[ARES_GETSOCK_MAXNUM];
-	struct timeval limit = {.tv_sec = 1}, *wait;
+	struct timeval limit = {left_ms / 1000, left_ms % 1000 * 1000}, *wait;
 	int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM), i, count = 0;
 
 	for (i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
@@ -114,10 +114,10 @@ static void process(ares_channel channel)
 /* Waits until the question of @channel, which goes with this, is done. */
 static void finish(struct dns *dns, ares_channel channel, const int *done)
 {
-	int64_t start = clock_ms(), time = (dns->config->dns_timeout - dns->spent_ms + 1) / 2;
+	int64_t start = clock_ms(), time = (dns->config->dns_timeout - dns->spent_ms + 1) / 2, left;
 
-	while (!*done && clock_elapsed_ms(start) < time)
-		process(channel);
+	while (!*done && (left = time - clock_elapsed_ms(start)) > 0)
+		process(channel, left);
 	dns->spent_ms += clock_elapsed_ms(start);
 	ares_destroy(channel); /* which ends it, if it is not */
 }
@@ -213,8 +213,10 @@ char *dns_text(struct dns *dns, const char *name, struct pool *pool)
 
 	if (dns_query(dns, name, ns_t_txt, &answer, &len) != DNS_OK)
 		return text;
-	if (ares_parse_txt_reply(answer, len, &reply) == ARES_SUCCESS && reply)
+	if (ares_parse_txt_reply(answer, len, &reply) == ARES_SUCCESS && reply) {
 		text = pool_copy(pool, (const char *)reply->txt, reply->length);
+		text_clean(text, reply->length, true);
+	}
 	ares_free_data(reply);
 	dns_query_free(answer);
 	return text;

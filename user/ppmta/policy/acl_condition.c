@@ -187,17 +187,13 @@ static bool has_line(const struct text *headers, const char *line, size_t len)
 static int do_add_header(struct run *run, const struct acl_condition *condition, char *value)
 {
 	struct text *headers = &run->session->mail.added_headers;
-	char *line, *next, *at;
+	char *line, *next;
 
 	(void)condition;
 	for (line = string_trim(value); line && *line; line = next) {
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = 0;
-		for (at = line; *at; at++) {
-			if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
-				*at = '?';
-		}
 		line = pool_printf(
 			&run->session->pool, "%s%s\n",
 			is_header(line) || isblank((unsigned char)*line) ? "" : "X-ACL-Warn: ",
@@ -229,7 +225,7 @@ static const struct kind kinds[] = {
 	{"recipients", AT_RCPT, 0, LIST_ADDRESSES, test_list, check_list},
 	{"senders", AT_MAIL, 0, LIST_ADDRESSES, test_list, check_list},
 	{"set", AT_ANY, MODIFIER, 0, do_set, NULL},
-	{"spf", AT_ANY, 0, 0, test_spf, check_spf},
+	{"spf", AT_MAIL, 0, 0, test_spf, check_spf},
 };
 
 const struct kind *kind_find(const char *name, const char **nearest)

@@ -181,8 +181,9 @@ static char *parse_item(struct search *search, const char *text, struct item *it
 		return NULL;
 	case '^':
 		item->type = ITEM_REGEX;
-		return search->kind == LIST_IPS ? "no regular expression matches an address"
-						: regex_check(text, search->pool);
+		if (search->kind == LIST_IPS)
+			return "no regular expression matches an address";
+		return search->session ? NULL : regex_check(text, search->pool);
 	case '@':
 		return parse_own(search, item);
 	case '"':
@@ -356,6 +357,8 @@ static int match_file(struct search *search, const char *file)
 
 	if (!stream)
 		return failed(search, pool_printf(search->pool, "%s: %s", file, strerror(errno)));
+	if (++search->depth > NESTING_MAX) /* it names itself */
+		result = failed(search, pool_printf(search->pool, "%s is nested too deeply", file));
 	while (!result && getline(&line, &room, stream) >= 0) {
 		line[strcspn(line, "#\n")] = 0;
 		item = line + strspn(line, " \t");
@@ -367,6 +370,7 @@ static int match_file(struct search *search, const char *file)
 		if (result > 0 && negated)
 			result = IS_NO;
 	}
+	search->depth--;
 	free(line);
 	fclose(stream);
 	return result;

@@ -11,6 +11,8 @@
 #include "acl.h"
 
 static const char *const units[] = {"per_conn", "per_mail", "per_rcpt"};
+#define KEPT_MAX 100 /* rates that a connection remembers */
+
 enum unit { PER_CONN, PER_MAIL, PER_RCPT };
 
 struct rate {
@@ -153,18 +155,23 @@ static double count(struct run *run, const struct rate *rate, const char *key, d
 	struct counted_rate **list = counted_of(session, rate, &pool), *counted;
 	double events = run->point == ACL_DATA && rate->unit == PER_RCPT
 				? session->mail.recipient_count
-				: 1;
+				: 1,
+	       now;
+	int kept = 0;
 
-	for (counted = *list; counted; counted = counted->next) {
+	for (counted = *list; counted; counted = counted->next, kept++) {
 		if (!strcmp(counted->key, key))
 			return counted->rate;
 	}
+	now = limit_rate(key, limit, period, events, rate->leak && *rate->leak == 's');
+	if (kept == KEPT_MAX) /* what a client says is in the keys: another one counts again */
+		return now;
 	counted = pool_alloc(pool, sizeof(*counted));
 	counted->key = pool_string(pool, key);
-	counted->rate = limit_rate(key, limit, period, events, rate->leak && *rate->leak == 's');
+	counted->rate = now;
 	counted->next = *list;
 	*list = counted;
-	return counted->rate;
+	return now;
 }
 
 int ratelimit_test(struct run *run, const struct acl_condition *condition, char *value)

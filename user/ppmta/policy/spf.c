@@ -116,9 +116,14 @@ static SPF_dns_rr_t *lookup(SPF_dns_server_t *server, const char *domain, ns_typ
 
 /* ---- one check ---- */
 
+/* What others have put into the DNS may be in it. */
 static char *copy(const char *string)
 {
-	return strdup(string ? string : "");
+	char *text = strdup(string ? string : "");
+
+	if (text)
+		text_clean(text, strlen(text), true);
+	return text;
 }
 
 /* Where the library comes to no result, the error says which (RFC 7208, sections 2.6.6 and 2.6.7).

@@ -10,7 +10,6 @@
 
 #include "../../common/name.h"
 #include "../../common/number.h"
-#include "../../common/utf8.h"
 #include "policy.h"
 
 static char *number(struct session *session, unsigned long long value)
@@ -134,29 +133,19 @@ GETTER(spf_received, spf_variable(session, "received"))
 GETTER(proxy_pid, port(session, session->origin.sender_pid))
 GETTER(proxy_uid, session->origin.sender_cgroup ? number(session, session->origin.sender_uid) : "")
 
-/* Is it UTF-8 without control characters? */
-static bool is_text(const char *bytes, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if ((unsigned char)bytes[i] < ' ' || bytes[i] == 0x7f ||
-		    (bytes[i] == '\xc2' && i + 1 < len && (unsigned char)bytes[i + 1] < 0xa0))
-			return false;
-	}
-	return utf8_is_valid(bytes, len);
-}
-
 /* What is no text is empty: it must say no less than the TLV, and nothing else. */
 static char *tlv_text(struct session *session, int type, size_t skip)
 {
 	size_t len = 0;
 	const char *value = (const char *)origin_tlv(session, type, &len);
+	char *text;
 
 	if (!value || len < skip)
 		return "";
-	if (is_text(value + skip, len - skip))
-		return pool_copy(&session->pool, value + skip, len - skip);
+	text = pool_copy(&session->pool, value + skip, len - skip);
+	text_clean(text, len - skip, false);
+	if (!memcmp(text, value + skip, len - skip))
+		return text;
 	log_line("TLV 0x%02x of H=%s is no text", type, session_host(session));
 	return "";
 }
