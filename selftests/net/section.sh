@@ -307,6 +307,31 @@ large_tlvs() {
 	tlvs_are 'late: cn=<> verify=<> alpn=<h2>' "e51770$(printf '%012000d' 0)0200046c6174650100026832"
 }
 
+# TLVs that the kernel does not give are not taken for none: what asks for them fails, and a list that denies does not let by.
+lost_tlvs() {
+	stop_ppmta
+	start_with <<-'CONF'
+		proxy_required_hosts = 127.0.0.2
+		acl_smtp_mail = mail
+		acl_smtp_helo = helo
+		begin acl
+		helo:
+		 accept logwrite = raw ${pp_tlv:0x01}
+		mail:
+		 deny condition = ${if eq{$pp_tlv_alpn}{h2}}
+		 accept
+	CONF
+	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a21110011c0000207c6336401126700190100026832" \
+		127.0.0.1 2525 'EHLO x.example' 'HELO x.example' QUIT
+	says "$say" '^451 ' && wait_log 'pp_tlv: the TLVs of this header could not be read' || return 1
+	sed -i 's/^acl_smtp_helo/#&/' "$conf"
+	kill -HUP $ppmta
+	wait_log 'configuration read again' || return 1
+	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a21110011c0000207c6336401126700190100026832" \
+		127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' QUIT
+	says "$say" '^451 ' && wait_log '\$pp_tlv_alpn: the TLVs of this header could not be read'
+}
+
 acl_verbs() {
 	stop_ppmta
 	start_with <<-'CONF'
@@ -416,4 +441,7 @@ section
 build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --gate 900 --proxy 127.0.0.2 >"$tap_work/ppctl"
 way=kernel
 section
+# the programs keep them; this ppmta cannot have them
+export LD_PRELOAD="$PWD/build/selftests/tools/fault.so" FAULT_OPTION=3
+check tlvs_that_are_lost_are_not_taken_for_none lost_tlvs
 tap_end

@@ -4,7 +4,8 @@
  * FAULT_IN names, the process is killed, or, with FAULT_ERROR, the call fails with that errno.
  * Counted are calls that write, and pread: open to write, write, fsync, close, rename, unlink.
  * FAULT_COUNT names a file that says, in the end, how many there were. With FAULT_SHORT no read and
- * no write of such a file has more than that many bytes.
+ * no write of such a file has more than that many bytes. With FAULT_OPTION getsockopt() of that
+ * option of ppsplit's fails.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,7 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <pp/abi.h>
 
 #define FDS 4096
 
@@ -130,4 +134,18 @@ int unlink(const char *path)
 	if (is_watched(path) && fault())
 		return -1;
 	return REAL(unlink)(path);
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	static __typeof__(&getsockopt) real;
+	const char *option = getenv("FAULT_OPTION");
+
+	if (option && level == SOL_PP && name == atoi(option)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (!real)
+		real = REAL(getsockopt);
+	return real(fd, level, name, value, len);
 }

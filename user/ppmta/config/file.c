@@ -101,43 +101,26 @@ static void set_macro(struct reader *reader, const char *name, size_t len, const
 	reader->config->macros = macro;
 }
 
-/* Adds the character after a backslash, which may be a number. Return: its last character. */
-static char *add_escape(struct reader *reader, struct text *text, char *at)
-{
-	int base = *at == 'x' ? 16 : 8;
-	size_t len = strspn(at + (base == 16), base == 16 ? "0123456789abcdefABCDEF" : "01234567");
-	char number[4] = "", c = *at == 'n' ? '\n' : *at == 't' ? '\t' : *at == 'r' ? '\r' : *at;
-
-	at += base == 16;
-	memcpy(number, at, len < 3U - (base == 16) ? len : 3U - (base == 16));
-	if (*number)
-		c = strtoul(number, NULL, base);
-	if (!c)
-		reader->wrong = "no string may hold the character 0";
-	text_add(text, &c, 1);
-	return at + strlen(number) - (*number || base == 16);
-}
-
 /* A value in quotes, with escapes; others are as they are. */
 static char *unquote(struct reader *reader, char *value)
 {
 	struct text text = {.pool = reader->pool};
-	char *at;
+	const char *at = value + 1;
+	char c;
 
 	if (*value != '"')
 		return value;
-	for (at = value + 1; *at && *at != '"'; at++) {
-		if (*at == '\\' && at[1]) {
-			at = add_escape(reader, &text, at + 1);
-		} else {
-			text_add(&text, at, 1);
+	while (*at && *at != '"') {
+		c = *at++;
+		if (c == '\\' && *at) {
+			c = text_escape(&at);
+			if (!c)
+				reader->wrong = "no string may hold the character 0";
 		}
+		text_add(&text, &c, 1);
 	}
-	if (!*at || at[1]) {
-		reader->wrong = pool_printf(reader->pool, "the quoted string does not end at the "
-							  "end of the line");
-		return value;
-	}
+	if (!*at || at[1])
+		reader->wrong = "the quoted string does not end at the end of the line";
 	return text_get(&text);
 }
 

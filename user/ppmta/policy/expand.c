@@ -344,18 +344,6 @@ static void expand_item(struct expansion *expansion, struct text *text)
 	expansion->at++;
 }
 
-/* The character that up to @max digits name; 0 where there is none. */
-static char read_digits(const char **at, int base, size_t max)
-{
-	const char *digits = base == 16 ? "0123456789abcdefABCDEF" : "01234567";
-	size_t len = strspn(*at, digits);
-	char number[4] = "";
-
-	memcpy(number, *at, len < max ? len : max);
-	*at += strlen(number);
-	return strtoul(number, NULL, base);
-}
-
 /* Reads the character after a backslash. */
 static void add_escape(struct expansion *expansion, struct text *text)
 {
@@ -370,22 +358,15 @@ static void add_escape(struct expansion *expansion, struct text *text)
 		expansion->at = *end ? end + 2 : end;
 		return;
 	}
-	if (c == 'x' || (c >= '0' && c <= '7')) {
-		expansion->at += c == 'x';
-		c = read_digits(&expansion->at, c == 'x' ? 16 : 8, c == 'x' ? 2 : 3);
-		if (c)
-			text_add(text, &c, 1);
-		else
-			expand_fail(expansion, "no string may hold the character 0");
-		return;
-	}
 	if (!c) {
 		expand_fail(expansion, "nothing follows the backslash at the end");
 		return;
 	}
-	expansion->at++;
-	c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
-	text_add(text, &c, 1);
+	c = text_escape(&expansion->at);
+	if (c)
+		text_add(text, &c, 1);
+	else
+		expand_fail(expansion, "no string may hold the character 0");
 }
 
 static void expand_into(struct expansion *expansion, struct text *text, int stop)

@@ -34,7 +34,6 @@ static char *yes_no(int value)
 		return (char *)(value);                  \
 	}
 
-GETTER(acl_verify_message, "")
 GETTER(dnslist_domain, session->dnslist_domain)
 GETTER(dnslist_matched, session->dnslist_matched)
 GETTER(dnslist_text, session->dnslist_text)
@@ -177,7 +176,6 @@ static const struct variable {
 	const char *name;
 	char *(*get)(struct session *session);
 } variables[] = {
-	{"acl_verify_message", get_acl_verify_message},
 	{"dnslist_domain", get_dnslist_domain},
 	{"dnslist_matched", get_dnslist_matched},
 	{"dnslist_text", get_dnslist_text},

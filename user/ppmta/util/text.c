@@ -2,6 +2,9 @@
 /*
  * Text of others, made harmless.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "../../common/utf8.h"
 #include "util.h"
 
@@ -25,4 +28,21 @@ void text_clean(char *text, size_t len, bool ascii_only)
 		one = 1; /* each byte for itself */
 		*text = '?';
 	}
+}
+
+char text_escape(const char **at)
+{
+	const char *digits = **at == 'x' ? "0123456789abcdefABCDEF" : "01234567";
+	size_t max = **at == 'x' ? 2 : 3, len;
+	char number[4] = "", c = **at;
+
+	if (c != 'x' && (!c || !strchr(digits, c))) {
+		++*at;
+		return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
+	}
+	*at += c == 'x';
+	len = strspn(*at, digits);
+	memcpy(number, *at, len < max ? len : max);
+	*at += strlen(number);
+	return strtoul(number, NULL, c == 'x' ? 16 : 8);
 }

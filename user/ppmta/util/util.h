@@ -48,6 +48,10 @@ char *text_get(struct text *text);
  * goes through here, and then into replies, header lines and the log. */
 void text_clean(char *text, size_t len, bool ascii_only);
 
+/* The character that an escape stands for, as \\n, \\x41 and \\101 do, whose backslash is before
+ * *@at, which moves on; 0: the one that no string may hold. */
+char text_escape(const char **at);
+
 /* items.c: the next item of *@list, in @pool; NULL at its end. *@separator is 0 at first. */
 char *list_next(struct pool *pool, const char **list, char *separator);
 
