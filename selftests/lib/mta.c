@@ -73,8 +73,9 @@ void mta_start(const char *options)
 	snprintf(log, sizeof(log), "%s/log", work);
 	file = fopen(conf, "w");
 	fprintf(file,
-		"primary_hostname = mail.example.net\nlocal_interfaces = " SERVER ".%d\n"
+		"%slocal_interfaces = " SERVER ".%d\n"
 		"user = nobody\n%s",
+		strstr(options, "primary_hostname") ? "" : "primary_hostname = mail.example.net\n",
 		MAIL_PORT, options);
 	fclose(file);
 	unlink(log);

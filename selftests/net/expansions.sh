@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # String expansions: each row of selftests/ppmta/expansions has Exim's answer, or is refused when the configuration is
 # read. What Exim refuses is refused, then or when it is expanded.
-# check: all
+# check: all sanitized
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 . selftests/lib/exim-tables.sh
@@ -17,7 +17,7 @@ refused_at() {
 row() {
 	string=$(printf '%s\n' "$1" | in_dir)
 	printf '%s\nsmtp_banner = %s\n' "$expansion_preamble" "$string" >"$conf"
-	build/bin/ppmta -C "$conf" -bV >"$say" 2>&1
+	$program -C "$conf" -bV >"$say" 2>&1
 	taken=$?
 	if [ -n "$3" ]; then
 		refused_at "$3"
@@ -27,7 +27,7 @@ row() {
 		return
 	fi
 	echo "$expansion_preamble" >"$conf"
-	answer=$(build/bin/ppmta -C "$conf" -be "$string" 2>&1 | one_line)
+	answer=$($program -C "$conf" -be "$string" 2>&1 | one_line)
 	case $2,$answer in
 	'Failed,Failed: '*) return ;;
 	esac

@@ -82,7 +82,7 @@ static void a_message_of_an_acl_is_lines_of_a_reply(void **state)
 		{"a\\rb\\tc\\x1b[31m\\x7f", "550 a?b?c?[31m?\r\n"},
 		{"\\xc3\\xbc", "550 ??\r\n"},
 		{"551 5.7.1 moved\\n5.7.1 away", "551-5.7.1 moved\r\n551 5.7.1 away\r\n"},
-		{"450 no code of this class", "550 450 no code of this class\r\n"},
+		{"450 no code of this class", "550 no code of this class\r\n"},
 	};
 	char options[512];
 	size_t i;

@@ -24,7 +24,7 @@ session() {
 		echo "dns_timeout = 2s"
 		case_configuration "$1" | sed -n '/^begin acl/,$p'
 	} >"$conf"
-	build/bin/ppmta -C "$conf" -bV >"$say" 2>&1
+	$program -C "$conf" -bV >"$say" 2>&1
 	taken=$?
 	if [ -e "$1/refused" ] || [ "$(cat "$1/expected")" = '< refused' ]; then
 		[ $taken -eq 1 ] && says "$say" "^ppmta: $conf:[0-9]+: " && says "$say" "$(cat "$1/refused" 2>/dev/null)"
@@ -34,7 +34,7 @@ session() {
 		cat "$say"
 		return 1
 	}
-	case_session "$1" build/bin/ppmta -C "$conf"
+	case_session "$1" $program -C "$conf"
 	sed -i "s|$tap_work/lookups|DIR|g" "$tap_work/replies"
 	as_expected >"$tap_work/heard"
 	grep '^< ' "$1/expected" >"$tap_work/wanted"
