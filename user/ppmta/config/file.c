@@ -233,8 +233,7 @@ static void begin_section(struct reader *reader, const char *name)
 	while (*section && strcmp(name, (*section)->name))
 		section++;
 	if (!*section) {
-		reader->wrong = pool_printf(reader->pool, "there is no section '%s': ppmta has %s",
-					    name, reader->sections[0]->name);
+		reader->wrong = pool_printf(reader->pool, "there is no section '%s'", name);
 		return;
 	}
 	reader->section = *section;

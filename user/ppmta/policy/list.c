@@ -444,7 +444,7 @@ static int match_item(struct search *search, const struct item *item)
 /* An item without its !, parsed and matched; without a session, parsed. */
 static int match_text(struct search *search, const char *text)
 {
-	struct item item;
+	struct item item = {.type = ITEM_EMPTY};
 	char *wrong = parse_item(search, text, &item);
 
 	if (wrong)

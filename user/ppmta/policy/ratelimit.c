@@ -191,15 +191,16 @@ int ratelimit_test(struct run *run, const struct acl_condition *condition, char 
 		return -1;
 	limit_text = expand(session, rate.limit, &run->error);
 	period_text = limit_text ? expand(session, rate.period, &run->error) : NULL;
-	key = period_text && rate.key ? expand(session, rate.key, &run->error) : NULL;
+	if (!period_text)
+		return -1;
+	key = rate.key ? expand(session, rate.key, &run->error)
+		       : limit_origin(session->sender_host_address, pool);
 	if (!run->error)
 		run->error = read_limit(limit_text, &limit, pool);
 	if (!run->error)
 		run->error = read_period(period_text, &period, pool);
 	if (run->error)
 		return -1;
-	if (!key)
-		key = limit_origin(session->sender_host_address, pool);
 	key = pool_printf(pool, "%s/%s/%s", period_text, units[rate.unit], key);
 	now = count(run, &rate, key, limit, period);
 	session->sender_rate = pool_printf(pool, "%.1f", now);
