@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppctl where not all can be seen: without a capability, or in a container, whose own view of the cgroups is mounted
 # beside the host's, or alone. A cgroup that cannot be seen is not taken for one that is gone.
-# check: all
+# check: native
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 side=${LAB_CGROUP%/*}
