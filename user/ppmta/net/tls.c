@@ -72,8 +72,8 @@ static SSL_CTX *new_context(void)
 char *tls_load(struct config *config, const struct config *before, struct pool *pool)
 {
 	const char *file = key_file(config);
-	bool kept = before && before->tls && !strcmp(file ? file : "", key_file(before)) &&
-		    is_roots(file);
+	bool kept =
+		file && before && before->tls && !strcmp(file, key_file(before)) && is_roots(file);
 
 	if (!config->tls_certificate)
 		return config->tls_on_connect_ports
