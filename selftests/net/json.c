@@ -303,6 +303,9 @@ static void a_configuration(void)
 	answers("apply", "apply /tmp/json.conf");
 	look_at_status();
 	answers("down", "down --set mail");
+	run(0, "mkdir $LAB_CGROUP/gone && build/bin/ppctl up --set gone --cgroup $LAB_CGROUP/gone "
+	       ">/dev/null && rmdir $LAB_CGROUP/gone");
+	answers("sweep", "sweep");
 	run(0, "echo 'prot = 26' >>/tmp/json.conf");
 	json_object_put(answer(1, "check", "apply /tmp/json.conf"));
 }

@@ -41,9 +41,7 @@ static void unescape(char *path)
 	*to = 0;
 }
 
-/* Calls @each with every place where cgroup2 is mounted, until it says 1. A container may have two:
- * its own view, and the host's. */
-static int each_mount(int (*each)(const char *mount, void *context), void *context)
+int cgroup_each_mount(int (*each)(const char *mount, void *context), void *context)
 {
 	char line[PATH_MAX + 512], mount[PATH_MAX];
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
@@ -83,11 +81,11 @@ static int take_mount(const char *mount, void *context)
 int cgroup_find_mount(char path[PATH_MAX])
 {
 	path[0] = 0;
-	each_mount(take_mount, path);
+	cgroup_each_mount(take_mount, path);
 	return path[0] != 0;
 }
 
-/* What each_mount() looks for. */
+/* What cgroup_each_mount() looks for. */
 struct wanted_name {
 	const char *name;
 	char *path; /* receives it */
@@ -115,7 +113,7 @@ int cgroup_find(const char *name, char path[PATH_MAX])
 	if (name[0] == '/')
 		found = realpath(name, path) != NULL;
 	else
-		found = has_name(mount, &wanted) || each_mount(has_name, &wanted);
+		found = has_name(mount, &wanted) || cgroup_each_mount(has_name, &wanted);
 	if (!found || stat(path, &st) || statfs(path, &fs)) {
 		found = errno;
 		if (name[0] == '/')
@@ -184,7 +182,7 @@ static int find_inode(char path[PATH_MAX], uint64_t id)
 	return found;
 }
 
-/* What each_mount() looks for, by its id. */
+/* What cgroup_each_mount() looks for, by its id. */
 struct wanted_id {
 	uint64_t id;
 	char *path; /* receives it */
@@ -240,7 +238,7 @@ int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])
 {
 	struct wanted_id wanted = {.id = id, .path = path};
 
-	if (id && each_mount(has_id, &wanted))
+	if (id && cgroup_each_mount(has_id, &wanted))
 		return 0;
 	snprintf(path, PATH_MAX, "(cgroup %llu)", (unsigned long long)id);
 	errno = !id || wanted.gone ? ESTALE : EXDEV;

@@ -238,12 +238,17 @@ static void check_port(const struct wanted_port *port, struct problems *problems
 			    text);
 }
 
-static void check_section(const struct section *section, struct problems *problems)
+static void check_section(struct section *section, struct problems *problems)
 {
 	size_t i;
 
-	for (i = 0; i < section->cgroups.count; i++)
-		check_cgroup(&section->cgroups.word[i], "cgroup", problems);
+	for (i = 0; i < section->cgroups.count; i++) {
+		if (cgroup_name_own(&section->cgroups.word[i]))
+			problem_add(problems, section->cgroups.word[i].line, 0,
+				    "cgroup %s: " OWN_UNSEEN, section->cgroups.word[i].text);
+		else
+			check_cgroup(&section->cgroups.word[i], "cgroup", problems);
+	}
 	for (i = 0; i < section->senders.count; i++)
 		check_cgroup(&section->senders.word[i], "proxy-cgroup", problems);
 	for (i = 0; i < section->proxy_count; i++)

@@ -157,6 +157,13 @@ static int set_now(const char *value)
 	return 0;
 }
 
+static int set_empty(const char *value)
+{
+	(void)value;
+	options.empty = 1;
+	return 0;
+}
+
 static int set_wait(const char *value)
 {
 	options.wait = 1;
@@ -208,7 +215,7 @@ static int set_version(const char *value)
 
 const struct option_entry option_entries[] = {
 	{"cgroup", 0, "PATH", VALUES_CGROUP, set_cgroup,
-	 "cgroup v2 of the mail server; relative to where cgroup2 is mounted"},
+	 "cgroup v2 of the mail server, below where cgroup2 is mounted; self, parent: ppctl's own"},
 	{"port", 0, "PORT[,PORT]", NULL, set_ports,
 	 "ports to serve, or to show: 25, 192.0.2.1:465"},
 	{"proxy", 0, "PREFIX[,PREFIX]", NULL, set_proxies,
@@ -236,6 +243,7 @@ const struct option_entry option_entries[] = {
 	{"dry-run", 'n', NULL, NULL, set_dry_run, "only print what would be changed"},
 	{"wait", 0, "[=SECONDS]", NULL, set_wait, "wait for the last connection, at most so long"},
 	{"now", 0, NULL, NULL, set_now, "reset the connections that are left"},
+	{"empty", 0, NULL, NULL, set_empty, "also sets whose cgroups have no process"},
 	{"allow-root-cgroup", 0, NULL, NULL, set_allow_root_cgroup, "accept the root cgroup"},
 	{"set", 0, "NAME", VALUES_SET, set_set, "the set that is pinned in DIR/NAME, see --pin"},
 	{"pin", 0, "DIR", VALUES_DIRECTORY, set_pin, "directory for the pins (" DEFAULT_PIN ")"},
@@ -264,6 +272,9 @@ const struct command commands[] = {
 	{"down", command_down, "", 0, 0, NULL, NULL, "wait now " OF_A_SET, FOR_THE_ONLY_SET,
 	 "detach the programs, remove maps and links; with a split, when its connections are gone",
 	 "down --wait=60"},
+	{"sweep", command_sweep, "", 0, 0, NULL, NULL, "empty " OF_A_SET, FOR_ALL_SETS,
+	 "remove the sets whose cgroups are gone, as of containers that have ended",
+	 "sweep --empty --pin /sys/fs/bpf/ppsplit-oci"},
 	{"upgrade", command_upgrade, "", 0, 0, NULL, NULL, OF_A_SET, FOR_THE_ONLY_SET,
 	 "replace the programs by those of this ppctl; connections and lists stay", "upgrade"},
 	{"port add", command_port_add, "PORT[,PORT]...", 1, -1, NULL, NULL, OF_PORTS " " OF_A_SET,

@@ -57,6 +57,7 @@ struct options {
 	uint32_t wait_s;      /* 0: for ever */
 	uint32_t connections; /* --connections, 0 if not given */
 	int allow_root_cgroup;
+	int empty; /* --empty */
 };
 
 extern struct options options;
@@ -67,6 +68,7 @@ int command_check(int argc, char **argv);
 int command_apply(int argc, char **argv);
 int command_upgrade(int argc, char **argv);
 int command_down(int argc, char **argv);
+int command_sweep(int argc, char **argv);
 int command_proxy_add(int argc, char **argv);
 int command_proxy_del(int argc, char **argv);
 int command_proxy_list(int argc, char **argv);
@@ -164,6 +166,9 @@ int config_load(const char *file, struct config *config, int with_warnings);
 /* cgroup.c: where cgroup2 is mounted; where that is more than one place, one that shows all
  * cgroups. Return: 1, or 0: nowhere. */
 int cgroup_find_mount(char path[PATH_MAX]);
+/* Calls @each with every place where cgroup2 is mounted, until it says 1. A container may have two:
+ * its own view, and the host's. */
+int cgroup_each_mount(int (*each)(const char *mount, void *context), void *context);
 /* A path that is absolute, or below where cgroup2 is mounted. CGROUP_MISSING comes with
  * errno, and @path is what was looked for. */
 enum cgroup_found {
@@ -186,6 +191,15 @@ int cgroup_of_link(const char *name, char cgroup[PATH_MAX]);
 /* Attaches a program to a cgroup, and pins the link as links/@pin. */
 int cgroup_attach(int program, enum bpf_attach_type type, const char *name, const char *cgroup,
 		  const char *pin);
+
+/* own_cgroup.c: puts the name of a cgroup in the place of the words "self" and "parent": of the one
+ * that this process is in, and of the one above it. Return: 0; or -1: no mount shows it. */
+#define OWN_SELF   "self"
+#define OWN_PARENT "parent"
+#define OWN_UNSEEN                                                                            \
+	"no cgroup2 mount here shows that cgroup: mount the host's /sys/fs/cgroup into this " \
+	"container, for example as /host/cgroup"
+int cgroup_name_own(struct word *word);
 
 /* attach.c: the programs on the mail server's cgroups. */
 #define CGROUP_GONE 0ULL

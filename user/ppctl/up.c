@@ -235,6 +235,17 @@ static int section_of_options(struct section *section)
 	return result;
 }
 
+static int find_cgroup(const struct section *section, char path[PATH_MAX])
+{
+	struct word *word = section->cgroups.word;
+
+	if (section->cgroups.count != 1)
+		return usage_error("--cgroup: one cgroup for a set; ppsplit.conf may name several");
+	if (cgroup_name_own(word))
+		return error("--cgroup %s: " OWN_UNSEEN, word->text);
+	return cgroup_resolve("--cgroup", word->text, path);
+}
+
 /* What is typed must be there now. */
 static int check_names(const struct section *section)
 {
@@ -363,9 +374,11 @@ int command_up(int argc, char **argv)
 	if (!options.ports && options.policy_given)
 		return usage_error("%s belongs to the policy of a port: name the port with --port",
 				   options.policy_given);
-	if (check_system() || cgroup_resolve("--cgroup", options.cgroup, path))
+	if (check_system())
 		return -1;
 	result = section_of_options(&section);
+	if (!result)
+		result = find_cgroup(&section, path);
 	if (!result)
 		result = up(&section, path);
 	section_free(&section);
