@@ -80,8 +80,8 @@ include selftests/selftests.mk
 include docs/docs.mk
 include scripts/scripts.mk
 
-## all: build libpp, the BPF object, ppctl and systemd's units
-all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS) $(UNITS)
+## all: build libpp, the BPF object, ppctl, the hook for OCI runtimes and systemd's units
+all: $(BPF_OBJECTS) $(LIBS) $(PROGRAMS) $(OCI_HOOK) $(UNITS)
 
 ## ppmta: build the reference mail server, which needs more libraries
 ppmta: $(PPMTA) $(PPMTA_UNITS)
@@ -157,6 +157,7 @@ INSTALLED = $(call files,755,$(PREFIX)/sbin,$(PROGRAMS)) \
 	$(call files,644,$(LIBDIR)/pkgconfig,$(BUILD)/lib/pp.pc) \
 	$(call files,644,$(LIBDIR)/ppsplit,$(BPF_OBJECTS)) \
 	$(call files,644,$(UNITDIR),$(UNITS)) \
+	$(call files,644,$(PREFIX)/share/containers/oci/hooks.d,$(OCI_HOOK)) \
 	$(call man,$(filter-out $(PPMTA_PAGES),$(wildcard docs/man/*.[1-9]))) \
 	$(call files,644,$(BASH_COMPLETIONS),user/ppctl/completion/ppctl) \
 	$(call files,644,$(ZSH_COMPLETIONS),user/ppctl/completion/_ppctl) \

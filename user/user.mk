@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# libpp (static and shared), ppctl, ppmta. user/common is for ppctl and ppmta alone, never for libpp.
+# libpp (static and shared), ppctl, ppmta, the hook for OCI runtimes. user/common is for programs alone, never for libpp.
 
 LIB_SOURCES := $(wildcard user/lib/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -13,7 +13,9 @@ PPMTA_LIBS := -lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread
 
 LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
 LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc
-PROGRAMS := $(BUILD)/bin/ppctl
+OCI_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/oci/*.c))
+PROGRAMS := $(BUILD)/bin/ppctl $(BUILD)/bin/ppsplit-oci-hook
+OCI_HOOK := $(BUILD)/oci/ppsplit.json
 PPMTA := $(BUILD)/bin/ppmta
 
 $(BUILD)/user/%.o: user/%.c $(FLAGS)
@@ -44,6 +46,15 @@ $(PPCTL_OBJECTS): $(BUILD)/pp.skel.h
 $(BUILD)/bin/ppctl: $(PPCTL_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ -lbpf -ljson-c -linih
+
+$(BUILD)/bin/ppsplit-oci-hook: $(OCI_OBJECTS) $(COMMON)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) $^ -o $@ -ljson-c
+
+$(OCI_HOOK): user/oci/ppsplit.json.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(PPMTA): $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)

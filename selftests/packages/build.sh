@@ -33,6 +33,7 @@ program() {
 	hardened "$1" && readelf -Wh "$1" | grep 'DYN (Position-Independent Executable' && says "$tap_work/elf" '__[a-z]+_chk'
 }
 check ppctl_is_hardened program "$tap_work/root/usr/sbin/ppctl"
+check the_oci_hook_is_hardened program "$tap_work/root/usr/sbin/ppsplit-oci-hook"
 check ppmta_is_hardened program "$tap_work/root/usr/sbin/ppmta"
 check libpp_is_hardened hardened "$tap_work"/root/usr/lib/*/libpp.so.1
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * "self" and "parent": the cgroup that ppctl itself is in, or the one above it. A container does not
- * know its cgroup's name: in a cgroup namespace it is "/". But where a mount shows the cgroup, as the
- * host's does, ppctl finds itself in the list of its processes.
+ * "self" and "parent": the cgroup that ppctl itself is in, or the one above it. A container does
+ * not know its cgroup's name: in a cgroup namespace it is "/". But where a mount shows the cgroup,
+ * as the host's does, ppctl finds itself in the list of its processes.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
