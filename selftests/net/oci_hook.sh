@@ -10,12 +10,14 @@ pins=/sys/fs/bpf/ppsplit-oci
 id=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 set=0123456789abcdef0123456789abcdef
 
-# container NAME: a process in a cgroup of its own; $pid is it then
+# container NAME [COMMAND...]: a process in a cgroup of its own, by COMMAND; $pid is it then
 container() {
 	mkdir -p "$LAB_CGROUP/$1"
-	sh -c 'echo 0 >"$1/cgroup.procs" && exec sleep 1000' sh "$LAB_CGROUP/$1" &
+	cgroup=$LAB_CGROUP/$1
+	shift
+	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$@" sleep 1000 &
 	pid=$!
-	soon grep -q "^$pid\$" "$LAB_CGROUP/$1/cgroup.procs"
+	soon grep -q "^$pid\$" "$cgroup/cgroup.procs"
 }
 
 # state STATUS ID [ANNOTATION...]: as the runtime writes it
@@ -90,6 +92,18 @@ last() {
 }
 check the_directory_goes_with_the_last_set last
 check a_container_without_a_set_that_ends_is_no_error calls stopped nobody
+
+# hooks where packets for published ports come, and where others do
+network() {
+	container net unshare --net && nsenter --target "$pid" --net ip link set lo up &&
+		calls creating net ppsplit.port=25 ppsplit.transparent=yes ppsplit.proxy=192.0.2.7 || return 1
+	for command in "" "nsenter --target $pid --net"; do
+		$command $ppctl status --pin $pins >"$said"
+		says "$said" '^  lo +(tcx|clsact)' || return 1
+	done
+	calls stopped net
+}
+check hooks_are_in_the_containers_network_namespace_too network
 
 none() {
 	calls creating $id other.ppsplit.port=25 && [ ! -s "$said" ] && [ ! -e $pins ]

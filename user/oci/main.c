@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ppsplit-oci-hook: podman, CRI-O and other runtimes call it when a container is created, before its
- * first process runs (createRuntime), and when it has ended (poststop). They write the container's
- * state to its standard input. A container whose annotations have a policy gets a set of its own.
+ * ppsplit-oci-hook: podman, CRI-O and other runtimes call it when a container is created, before
+ * its first process runs (createRuntime), and when it has ended (poststop). They write the
+ * container's state to its standard input. A container whose annotations have a policy gets a set
+ * of its own.
  *
  * It only calls ppctl. What ppctl refuses keeps the container from starting.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,10 +60,9 @@ static char *read_state(void)
 		text[len] = 0;
 		return text;
 	}
-	say("the container's state, on standard input: %s",
-	    !text	    ? strerror(ENOMEM)
-	    : len == STATE_MAX ? "too long"
-			    : strerror(errno));
+	say("the container's state, on standard input: %s", !text	       ? strerror(ENOMEM)
+							    : len == STATE_MAX ? "too long"
+									       : strerror(errno));
 	free(text);
 	return NULL;
 }
@@ -103,29 +106,11 @@ static int call_ppctl(char **argv)
 	return child < 0 || status ? -1 : 0;
 }
 
-/* A container that was killed together with its monitor gets no poststop, and may leave a cgroup. */
+/* A container that was killed together with its monitor gets no poststop, and may leave a cgroup.
+ */
 static int sweep(const char *pin)
 {
 	return call_ppctl((char *[]){"ppctl", "sweep", "--empty", "--pin", (char *)pin, NULL});
-}
-
-static int start(const struct container *container, const char *pin)
-{
-	char *argv[ARGUMENTS_MAX] = {"ppctl", "up", "--pin", (char *)pin, "--set",
-				     (char *)container->set};
-	char cgroup[PATH_MAX];
-	size_t count = 6;
-
-	if (policy_arguments(container->annotations, argv, &count))
-		return -1;
-	if (count == 6) /* no annotation of ours */
-		return 0;
-	if (container_cgroup(container, cgroup))
-		return -1;
-	argv[count++] = "--cgroup";
-	argv[count++] = cgroup;
-	sweep(pin); /* of others, which were killed: no reason to refuse this one */
-	return call_ppctl(argv);
 }
 
 /* The connections that are left are those of a container that has ended. */
@@ -139,6 +124,63 @@ static int stop(const struct container *container, const char *pin)
 		result = call_ppctl((char *[]){"ppctl", "down", "--now", "--pin", (char *)pin,
 					       "--set", (char *)container->set, NULL});
 	return sweep(pin) || result ? -1 : 0;
+}
+
+/* Has the container a network namespace of its own? This process enters it then: ppctl attaches
+ * hooks to interfaces where it is called. Return: 1, 0, or -1 after an error. */
+static int enter_network(int pid)
+{
+	struct stat here, there;
+	char path[64];
+	int fd, failed;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	failed = fd < 0 || fstat(fd, &there) || stat("/proc/self/ns/net", &here);
+	if (!failed && here.st_ino == there.st_ino) {
+		close(fd);
+		return 0;
+	}
+	failed = failed || setns(fd, CLONE_NEWNET);
+	if (failed)
+		say("%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return failed ? -1 : 1;
+}
+
+/* By the host's interfaces come the packets for published ports, by the container's own all others:
+ * from a macvlan, and from this host. */
+static int up(char **argv, int pid)
+{
+	int entered;
+
+	if (call_ppctl(argv))
+		return -1;
+	entered = enter_network(pid);
+	return entered > 0 ? call_ppctl(argv) : entered;
+}
+
+static int start(const struct container *container, const char *pin)
+{
+	char *argv[ARGUMENTS_MAX] = {"ppctl",	  "up",	   "--pin",
+				     (char *)pin, "--set", (char *)container->set};
+	char cgroup[PATH_MAX];
+	size_t count = 6;
+
+	if (policy_arguments(container->annotations, argv, &count))
+		return -1;
+	if (count == 6) /* no annotation of ours */
+		return 0;
+	if (container_cgroup(container, cgroup))
+		return -1;
+	argv[count++] = "--cgroup";
+	argv[count++] = cgroup;
+	sweep(pin); /* of others, which were killed: no reason to refuse this one */
+	if (!up(argv, container->pid))
+		return 0;
+	stop(container, pin);
+	return -1;
 }
 
 static int run(const char *pin)

@@ -28,7 +28,8 @@ struct container {
 /* Return: 0, or -1 after an error. */
 int container_read(struct container *container, const char *text);
 void container_free(struct container *container);
-/* The cgroup of its first process, below where cgroup2 is mounted. Return: 0, or -1 after an error. */
+/* The cgroup of its first process, below where cgroup2 is mounted. Return: 0, or -1 after an error.
+ */
 int container_cgroup(const struct container *container, char cgroup[PATH_MAX]);
 
 /* policy.c: adds the options of 'ppctl up' that the annotations make to the *@count in @argv; which

@@ -16,9 +16,10 @@ static const struct annotation {
 	const char *name, *option;
 	int is_switch; /* yes or no, and the option takes no value */
 } annotations_known[] = {
-	{"port", "--port", 0},		     {"proxy", "--proxy", 0}, {"split", "--split", 0},
-	{"transparent", "--transparent", 1}, {"local", "--local", 1}, {"v1-mixed", "--v1-mixed", 1},
-	{"gate", "--gate", 0},		     {"on-bad", "--on-bad", 0},
+	{"port", "--port", 0},	 {"proxy", "--proxy", 0},
+	{"split", "--split", 0}, {"transparent", "--transparent", 1},
+	{"local", "--local", 1}, {"v1-mixed", "--v1-mixed", 1},
+	{"gate", "--gate", 0},	 {"on-bad", "--on-bad", 0},
 };
 
 static int add(const struct annotation *annotation, const char *value, char **argv, size_t *count)

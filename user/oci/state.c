@@ -82,7 +82,8 @@ int container_cgroup(const struct container *container, char cgroup[PATH_MAX])
 	fclose(lines);
 	if (cgroup[0] && strncmp(cgroup, "..", 2))
 		return 0;
-	say("container %s: it has no cgroup v2 of its own (%s): ppsplit would serve other processes, "
+	say("container %s: it has no cgroup v2 of its own (%s): ppsplit would serve other "
+	    "processes, "
 	    "too",
 	    container->set, file);
 	return -1;
