@@ -115,6 +115,12 @@ check-packages: deps-if-missing
 	$(Q)scripts/deb $(BUILD)/deb/next $(VERSION)+next >/dev/null
 	$(Q)env CHECK_TARGET=$@ selftests/check packages
 
+## check-containers: podman, Docker and systemd-nspawn do what docs/containers.md says (as root); T= chooses
+check-containers: deps-if-missing
+	$(Q)selftests/deps check containers || selftests/deps install containers
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)env CHECK_TARGET=$@ selftests/check containers
+
 ## vm-matrix: what works on which of Debian's kernels, as docs/kernels.md, for releases (as root); K= chooses
 vm-matrix: deps-if-missing
 	$(Q)selftests/deps check matrix || selftests/deps install matrix
@@ -204,15 +210,15 @@ uninstall:
 deb:
 	$(Q)scripts/deb $(BUILD)/deb
 
-## clean: remove what was built (what was downloaded stays: build/vm, sysroots, servers, programs, roots)
+## clean: remove what was built (what was downloaded stays: build/vm, sysroots, servers, programs, roots, containers)
 clean:
-	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name sysroots ! -name matrix ! -name servers ! -name programs ! -name roots -exec rm -rf {} + 2>/dev/null || true
+	$(Q)find $(BUILD) -mindepth 1 -maxdepth 1 ! -name vm ! -name sysroots ! -name matrix ! -name servers ! -name programs ! -name roots ! -name containers -exec rm -rf {} + 2>/dev/null || true
 
 ## help: this list
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all check-packages vm-matrix soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
+.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/user/*/*/*.d $(BUILD)/bpf/*.d)

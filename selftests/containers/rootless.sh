@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Rootless podman with slirp4netns as port handler: a relay that passes the address on which accept() tells it.
+. selftests/lib/tap.sh
+. selftests/lib/pages.sh
+. selftests/containers/machine.sh
+begin
+log='journalctl -u rootless -o cat'
+listening() {
+	inside sh -c 'for pid in $(pgrep -x master); do
+		grep -q ":0019 [0-9A-F]*:0000 0A " /proc/$pid/net/tcp && exit 0; done; exit 1' &&
+		inside grep -q "$(printf ':%04X [0-9A-F]*:0000 0A ' 25)" /proc/net/tcp
+}
+user() {
+	inside sh -ec '
+		echo u:x:1000:1000::/home/u:/bin/sh >>/etc/passwd
+		echo u:x:1000: >>/etc/group
+		echo u:100000:65536 >>/etc/subuid
+		echo u:100000:65536 >>/etc/subgid
+		mkdir -p /home/u /run/user/1000
+		mount -t tmpfs tmpfs /home/u
+		chown u:u /home/u /run/user/1000
+		echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+		printf "[storage]\ndriver = \"vfs\"\n" >/etc/containers/storage.conf
+		tar -C /image -cf /home/u/image.tar .'
+}
+as_user() { # UNIT-OPTIONS -- COMMAND...
+	inside systemd-run --quiet --slice=user-1000.slice -p User=u -p Delegate=yes -p LimitNOFILE=65536 \
+		--setenv=HOME=/home/u --setenv=XDG_RUNTIME_DIR=/run/user/1000 --working-directory=/home/u "$@"
+}
+image() {
+	as_user --wait --unit=import sh -c 'podman import -c "ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin" image.tar localhost/mail' || {
+		inside journalctl -u import -o cat
+		return 1
+	}
+}
+# its storage is the user's: nothing is left of one before
+run() {
+	inside systemctl reset-failed
+	as_user --unit=rootless podman run --rm --replace --name mta "$@" -p 25:25 localhost/mail postfix start-fg
+}
+check a_user user
+check an_image image
+[ $tap_failed -eq 0 ] || tap_end
+sed -i 's|mail\.slice|user.slice/user-1000.slice|' "$machine/etc/ppsplit.conf"
+slirp() {
+	run --network slirp4netns:port_handler=slirp4netns && inside ppctl apply && origin
+}
+check slirp4netns_passes_the_client_on slirp
+check a_forger_is_only_himself forged
+again() {
+	inside systemctl stop rootless
+	run --network slirp4netns:port_handler=slirp4netns && inside ppctl apply && origin
+}
+check origin_after_a_restart again
+check origin_after_the_load_balancers_restart load_balancer_restarts
+tap_end
