@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppctl up --cgroup self|parent, as an init container calls it: in a cgroup and PID namespace, with its own view of the
 # cgroups, the host's, or both; and sets whose cgroups have gone.
+# check: native
+# In guests unshare is busybox's, which knows no cgroup namespaces.
 . selftests/lib/tap.sh
 ppctl=$PWD/build/bin/ppctl
 said=$tap_work/said
