@@ -178,7 +178,8 @@ static void print_interface(struct json_object *interface, const char *cgroup)
 		printf("%s: what proxies send by it to a port with a split is dropped; 'ppctl up "
 		       "--cgroup "
 		       "%s' attaches them",
-		       strcmp(hooks, "none") ? "HALF OF ITS HOOKS" : "NO HOOKS", cgroup);
+		       strcmp(hooks, "none") ? "HALF OF ITS HOOKS" : "NO HOOKS",
+		       *cgroup ? cgroup : "PATH");
 	else
 		printf("no hooks: not named by --interface");
 	if (dropped)
