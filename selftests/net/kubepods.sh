@@ -89,8 +89,10 @@ one() {
 }
 check a_pod_that_comes_later_is_served one
 stranger() {
-	served 198.51.100.66 25 && send 198.51.100.66 25 'PROXY TCP4 203.0.113.9 198.51.100.1 4711 25'
-	named one '198\.51\.100\.66' && ! grep '\[203\.0\.113\.9\]' "$tap_work/log.one"
+	served 198.51.100.66 25 && says "$said" 'Hello client\.example \[198\.51\.100\.66\]' || return 1
+	# whether it comes before the greeting, which is an error, or after it, as a command
+	send 198.51.100.66 25 'PROXY TCP4 203.0.113.9 198.51.100.1 4711 25'
+	! grep '\[203\.0\.113\.9\]' "$said" "$tap_work/log.one"
 }
 check whoever_is_not_the_balancer_is_not_believed stranger
 two() {
