@@ -95,6 +95,17 @@ hidden() { # now root's as well
 }
 check a_certificate_that_only_root_can_read_stays hidden
 
+no_delivery() { # what stops it at the start must not be taken later: mail would go nowhere
+	cp "$conf" "$conf.good"
+	sed -i '/^delivery/d' "$conf"
+	hup && says "$log" 'SIGHUP received: configuration not changed: needs the option delivery' || return 1
+	cp "$conf.good" "$conf"
+	before=$(ls "$tap_work/Maildir/new" | wc -l)
+	talk 127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' 'RCPT TO:<c@d.example>' DATA . QUIT
+	says "$say" '^250 OK id=' && [ "$(ls "$tap_work/Maildir/new" | wc -l)" -eq $((before + 1)) ]
+}
+check a_configuration_without_delivery_is_not_taken_at_sighup no_delivery
+
 rotated() {
 	mv "$log" "$log.1"
 	kill -HUP $ppmta

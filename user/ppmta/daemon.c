@@ -244,6 +244,12 @@ static void accept_all(int listener, const pthread_attr_t *attr)
 	}
 }
 
+static char *check_delivery(const struct config *config)
+{
+	return config->delivery ? NULL
+				: pool_string(&pool, "needs the option delivery (or --maildir)");
+}
+
 /* Sessions keep the configuration with which they began. Listening sockets stay as they are: there
  * is no privilege left to bind others. */
 static void reload(void)
@@ -252,6 +258,10 @@ static void reload(void)
 	char *error;
 
 	config = setup_load(before, &error);
+	if (config && (error = check_delivery(config))) {
+		config_put(config);
+		config = NULL;
+	}
 	if (!config) {
 		log_line("SIGHUP received: configuration not changed: %s", error);
 		return;
@@ -343,12 +353,11 @@ static void serve(const sigset_t *while_waiting)
 char *daemon_run(struct config *config)
 {
 	sigset_t while_waiting;
-	char *error;
+	char *error = check_delivery(config);
 
-	if (!config->delivery)
-		return pool_string(&pool, "needs the option delivery (or --maildir)");
 	current = config;
-	error = listen_everywhere(config);
+	if (!error)
+		error = listen_everywhere(config);
 	if (!error)
 		error = raise_fd_limit(config);
 	if (!error)
