@@ -179,6 +179,20 @@ printf 'one: first\n"two words": second\n# three: no\nFour  4th\n' >"$tap_work/t
 check lookups expands "\${lookup{one}lsearch{$tap_work/table}} \${lookup{two words}lsearch{$tap_work/table}{<\$value>}} \${lookup{three}lsearch{$tap_work/table}{y}{n}} \${lookup{four}lsearch{$tap_work/table}}" 'first <second> n 4th'
 printf '# hosts\n192.0.2.0/24\n!10.1.1.1\n10.0.0.0/8\n' >"$tap_work/hosts"
 check files_in_lists expands "\${if match_ip{192.0.2.77}{$tap_work/hosts}{in}{out}} \${if match_ip{10.1.1.1}{$tap_work/hosts}{in}{out}} \${if match_ip{10.1.1.2}{$tap_work/hosts}{in}{out}}" 'in out in'
+printf '! 10.1.1.1\n10.0.0.0/8 \t # ten\n' >"$tap_work/blanks"
+check blanks_in_files_of_lists expands "\${if match_ip{10.1.1.1}{$tap_work/blanks}{in}{out}} \${if match_ip{10.1.1.2}{$tap_work/blanks}{in}{out}}" 'out in'
+printf '192.0.2.1 192.0.2.2\n' >"$tap_work/two"
+fails() { # STRING PATTERN
+	$program -C "$conf" -be "$1" >"$say" 2>&1
+	says "$say" "^Failed: .*$2"
+}
+check two_items_in_a_line_of_a_file fails "\${if match_ip{192.0.2.2}{$tap_work/two}{in}{out}}" 'colons separate them'
+check a_list_that_cannot_be_read_is_not_empty fails "\${if match_ip{192.0.2.2}{$tap_work}{in}{out}}" 'cannot be read'
+check a_table_that_cannot_be_read_is_not_empty fails "\${lookup{x}lsearch{$tap_work}{in}{out}}" 'cannot be read'
+no_configuration() {
+	! $program -C "$tap_work" -bV >"$say" 2>&1 && says "$say" 'the rest cannot be read'
+}
+check a_configuration_that_cannot_be_read_is_not_empty no_configuration
 check escapes expands '\$x \x41\t\N$y\N' '$x A	$y'
 check operators expands '${domain:me@example.net} ${local_part:me@example.net} ${strlen:four}' 'example.net me 4'
 check what_is_not_chosen_is_not_done expands "\${if eq{a}{b}{\${lookup{x}lsearch{/nowhere}}}{fine}}" fine

@@ -270,6 +270,8 @@ struct config *config_read(const char *file, const struct config_section *const 
 	}
 	while (!reader.wrong && (line = read_line(&reader)))
 		parse_line(&reader, line);
+	if (!reader.wrong && ferror(reader.stream))
+		reader.wrong = "the rest cannot be read";
 	fclose(reader.stream);
 	if (reader.wrong) {
 		*error = pool_printf(pool, "%s:%d: %s", file, reader.first_line, reader.wrong);

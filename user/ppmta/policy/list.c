@@ -361,15 +361,18 @@ static int match_file(struct search *search, const char *file)
 		result = failed(search, pool_printf(search->pool, "%s is nested too deeply", file));
 	while (!result && getline(&line, &room, stream) >= 0) {
 		line[strcspn(line, "#\n")] = 0;
-		item = line + strspn(line, " \t");
-		item[strcspn(item, " \t\r")] = 0;
+		item = string_trim(line);
 		if (!*item)
 			continue;
 		negated = *item == '!';
-		result = match_text(search, pool_string(search->pool, item + negated));
+		item += negated;
+		item += strspn(item, " \t");
+		result = match_text(search, pool_string(search->pool, item));
 		if (result > 0 && negated)
 			result = IS_NO;
 	}
+	if (!result && ferror(stream)) /* what was not read may have matched */
+		result = failed(search, pool_printf(search->pool, "%s: cannot be read", file));
 	search->depth--;
 	free(line);
 	fclose(stream);

@@ -57,6 +57,8 @@ char *list_lsearch(struct pool *pool, const char *file, const char *key, char **
 		if (found)
 			text_add_string(&value, goes_on ? string_trim(line) : found);
 	}
+	if (!found && ferror(stream)) /* what was not read may have had it */
+		*error = pool_printf(pool, "%s: cannot be read", file);
 	free(line);
 	fclose(stream);
 	return found ? text_get(&value) : NULL;
