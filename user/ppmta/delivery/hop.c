@@ -493,8 +493,10 @@ static int send_mail(struct hop *hop)
 
 int hop_mail(struct hop *hop)
 {
-	int code = hop->is_open ? send_mail(hop) : LOST;
+	int code;
 
+	hop->is_slow = false;
+	code = hop->is_open ? send_mail(hop) : LOST;
 	/* one that waited for long may have been closed; nothing has been handed over yet */
 	if (code == LOST && !hop->is_slow) {
 		code = hop_hello(hop);
@@ -546,7 +548,7 @@ static bool say_again(struct hop *hop)
 	const struct transaction *mail = &hop->session->mail;
 	int i;
 
-	if (hop_mail(hop) >= 300)
+	if (hop->is_slow || hop_mail(hop) >= 300)
 		return false;
 	for (i = 0; i < mail->recipient_count; i++) {
 		if (hop_rcpt(hop, mail->recipients[i]) >= 300) {
@@ -555,6 +557,19 @@ static bool say_again(struct hop *hop)
 		}
 	}
 	return true;
+}
+
+/* An answer that came before the message had its end: it can only be a refusal, and the message
+ * does not get its end any more. */
+static int answered_early(struct hop *hop)
+{
+	int code = read_reply(hop, NULL);
+
+	if (code >= 400)
+		hang_up(hop);
+	else if (code != LOST)
+		lose(hop, "takes a message that it does not have");
+	return code >= 400 ? code : 451;
 }
 
 int hop_data(struct hop *hop, const char *head, struct message *message)
@@ -582,8 +597,10 @@ int hop_data(struct hop *hop, const char *head, struct message *message)
 		strcpy(hop->reply, "451 4.3.0 Message could not be read, try again later");
 		return 451;
 	}
+	hop->has_transaction = false;
+	if (!channel_flush(&hop->channel) && !channel_is_idle(&hop->channel))
+		return answered_early(hop);
 	channel_line(&hop->channel, ".");
 	code = read_reply(hop, NULL);
-	hop->has_transaction = false;
 	return for_client(hop, code);
 }

@@ -117,8 +117,27 @@ static SSL *ssl_of(const struct session *session)
 }
 
 GETTER(tls_in_cipher, ssl_of(session) ? tls_cipher(ssl_of(session), &session->pool) : "")
-GETTER(tls_in_sni,
-       ssl_of(session) ? SSL_get_servername(ssl_of(session), TLSEXT_NAMETYPE_host_name) : "")
+
+/* What is no text is empty: it must say no less than the client, and nothing else. */
+static char *text_of(struct session *session, const char *what, const char *value, size_t len)
+{
+	char *text = pool_copy(&session->pool, value, len);
+
+	text_clean(text, len, false);
+	if (!memcmp(text, value, len))
+		return text;
+	log_line("%s of H=%s is no text", what, session_host(session));
+	return "";
+}
+
+static char *get_tls_in_sni(struct session *session)
+{
+	SSL *ssl = ssl_of(session);
+	const char *name = ssl ? SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+
+	return name ? text_of(session, "SNI", name, strlen(name)) : "";
+}
+
 GETTER(tls_in_ver, ssl_of(session) ? SSL_get_version(ssl_of(session)) : "")
 GETTER(tls_in_bits,
        ssl_of(session) ? number(session, SSL_get_cipher_bits(ssl_of(session), NULL)) : "0")
@@ -132,21 +151,16 @@ GETTER(spf_received, spf_variable(session, "received"))
 GETTER(proxy_pid, port(session, session->origin.sender_pid))
 GETTER(proxy_uid, session->origin.sender_cgroup ? number(session, session->origin.sender_uid) : "")
 
-/* What is no text is empty: it must say no less than the TLV, and nothing else. */
 static char *tlv_text(struct session *session, int type, size_t skip)
 {
 	size_t len = 0;
 	const char *value = (const char *)origin_tlv(session, type, &len);
-	char *text;
+	char what[sizeof("TLV 0x00000000")];
 
 	if (!value || len < skip)
 		return "";
-	text = pool_copy(&session->pool, value + skip, len - skip);
-	text_clean(text, len - skip, false);
-	if (!memcmp(text, value + skip, len - skip))
-		return text;
-	log_line("TLV 0x%02x of H=%s is no text", type, session_host(session));
-	return "";
+	snprintf(what, sizeof(what), "TLV 0x%02x", (unsigned int)type);
+	return text_of(session, what, value + skip, len - skip);
 }
 
 static char *get_pp_tlv_ssl_verify(struct session *session)
