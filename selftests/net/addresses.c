@@ -177,6 +177,54 @@ static void one_address_drains_and_the_others_serve(void **state)
 	is_unserved(0);
 }
 
+/* The old connection of an address goes on, and new ones are served by the port itself at once. */
+static void assert_goes_on(int client, int server)
+{
+	send_text(client, PAYLOAD);
+	assert_reads_text(server, PAYLOAD);
+	send_text(server, "250 ok\r\n");
+	assert_reads_text(client, "250 ok\r\n");
+}
+
+static void an_address_that_goes_is_served_by_the_port_at_once(void **state)
+{
+	static const char *const policies[] = {"--transparent", "--split no"};
+	int client, server;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		run(0, PPCTL "port add %d %s", HERE, policies[i]);
+		run(0, PPCTL "port add " SERVER ":%d --transparent", HERE);
+		client = connect_to(PROXY, SERVER, HERE);
+		send_text(client, LINE);
+		server = accept_within(listeners[0], SOON_MS);
+		run(0, PPCTL "port del " SERVER ":%d", HERE);
+		if (i)
+			is_peeked(0);
+		else
+			is_transparent(0);
+		assert_goes_on(client, server);
+		close_both(client, server);
+	}
+}
+
+static void an_address_that_comes_keeps_the_connections_of_the_port(void **state)
+{
+	int client, server;
+
+	(void)state;
+	run(0, PPCTL "port add %d --transparent", HERE);
+	client = connect_to(PROXY, SERVER, HERE);
+	send_text(client, LINE);
+	server = accept_within(listeners[0], SOON_MS);
+	run(0, PPCTL "port add " SERVER ":%d --split no", HERE);
+	run(0, PPCTL "port del %d", HERE);
+	is_peeked(0);
+	assert_goes_on(client, server);
+	close_both(client, server);
+}
+
 static void status_names_the_address(void **state)
 {
 	(void)state;
@@ -245,6 +293,8 @@ int main(void)
 		TEST(the_port_itself_is_for_the_other_addresses),
 		TEST(a_listener_on_any_address_is_served_by_each),
 		TEST(one_address_drains_and_the_others_serve),
+		TEST(an_address_that_goes_is_served_by_the_port_at_once),
+		TEST(an_address_that_comes_keeps_the_connections_of_the_port),
 		TEST(status_names_the_address),
 		TEST(a_proxy_of_this_host),
 		cmocka_unit_test(a_published_address),

@@ -195,10 +195,20 @@ int drain_take_back(int *taken)
 	return result;
 }
 
+/* Has what served @port until now, itself or the port without an address, such connections? */
+static int translated_before(int map, const struct pp_port_key *port)
+{
+	struct pp_port_key served;
+	struct pp_port policy;
+
+	return port_find(map, port->address, port->port, &served) &&
+	       !port_get(map, &served, &policy) && policy_translates(&policy);
+}
+
 int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port *wanted)
 {
-	struct pp_port policy = *wanted, before;
-	int was_split = !port_get(map, port, &before) && policy_translates(&before);
+	int was_split = translated_before(map, port);
+	struct pp_port policy = *wanted;
 
 	if (drain_is_down())
 		return error("%s is going down: 'ppctl up' takes it back", options.pin);
@@ -216,11 +226,33 @@ int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port
 	return 0;
 }
 
+/* New connections to an address without a policy of its own are served as the port says without
+ * one. So it cannot drain: the old ones go over to that entry. Return: 0, 1: so it is; or -1. */
+static int hand_over(int map, const struct pp_port_key *port, const struct pp_port *policy)
+{
+	struct pp_port_key any = {.port = port->port};
+	struct pp_port others;
+
+	if (!port_has_address(port) || port_get(map, &any, &others) ||
+	    others.flags & PP_PORT_DRAINING)
+		return 0;
+	if (policy_translates(policy) && !policy_translates(&others)) {
+		others.flags |= PP_PORT_WAS_SPLIT;
+		if (port_write(map, &any, &others))
+			return -1;
+	}
+	if (port_delete(map, port))
+		return port_error(port);
+	usleep(SETTLE_US);
+	return finish_ports(map) ? -1 : 1;
+}
+
 int drain_port_del(int map, const struct pp_port_key *port, size_t *waits_for)
 {
 	struct translated_list list;
 	char text[ENDPOINT_TEXT_MAX];
 	struct pp_port policy;
+	int handed_over;
 	size_t left;
 
 	if (waits_for)
@@ -230,6 +262,9 @@ int drain_port_del(int map, const struct pp_port_key *port, size_t *waits_for)
 		return error("port %s is not served (ppctl port list)", text);
 	if (!policy_translates(&policy))
 		return port_delete(map, port) ? port_error(port) : 0;
+	handed_over = hand_over(map, port, &policy);
+	if (handed_over)
+		return handed_over < 0 ? -1 : 0;
 	policy.flags |= PP_PORT_DRAINING;
 	policy.flags &= ~PP_PORT_DOWN; /* 'up' does not take it back */
 	if (port_write(map, port, &policy))

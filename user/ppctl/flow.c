@@ -38,12 +38,25 @@ static void forget(const char *name,
 	close(map);
 }
 
+/* A local address that has a policy of its own is none of a port without an address. */
 static int is_of_port(const struct pp_connection_key *key, const void *value,
 		      const struct pp_port_key *port)
 {
+	struct pp_port_key own = {.port = port->port};
+	struct pp_port policy;
+	int map, is_own;
+
 	(void)value;
-	return key->local_port == port->port &&
-	       (!port_has_address(port) || !memcmp(key->local, port->address, sizeof(key->local)));
+	if (key->local_port != port->port)
+		return 0;
+	memcpy(own.address, key->local, sizeof(own.address));
+	if (port_has_address(port))
+		return port_is_same(&own, port);
+	map = pin_open("maps", MAP_PORTS);
+	is_own = map >= 0 && !port_get(map, &own, &policy);
+	if (map >= 0)
+		close(map);
+	return !is_own;
 }
 
 /* The entries of these maps for the port are from before it was served this time. Later connections
