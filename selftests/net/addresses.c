@@ -4,6 +4,7 @@
  * local address says, and on an address that has none as the port says without one, or not at all.
  */
 #define _GNU_SOURCE
+#include <sys/wait.h>
 
 #include "../lib/forwarded.h"
 #include "../lib/name.h"
@@ -284,6 +285,47 @@ static void a_published_address(void **state)
 	    PUBLISHED);
 }
 
+static void write_file(const char *name, const char *ports)
+{
+	run(0,
+	    "printf '[serve one]\\ncgroup = %%s\\ntransparent = yes\\n%s\\nproxy = " PROXY
+	    "\\n' $LAB_CGROUP >/tmp/%s.conf",
+	    ports, name);
+}
+
+/* 'ppctl apply' puts one in the other's place, while proxies connect: one of them always serves. */
+static void one_takes_the_others_place(void **state)
+{
+	int client, server, status, count = 0;
+	pid_t child;
+
+	(void)state;
+	run(0, PPCTL "down --now");
+	write_file("any", "port = 2560");
+	write_file("own", "port = 127.0.0.1:2560");
+	run(0, PPCTL "apply /tmp/any.conf");
+	child = fork();
+	if (!child) {
+		run(0, "for i in 1 2 3 4 5 6; do " PPCTL "apply /tmp/own.conf && " PPCTL
+		       "apply /tmp/any.conf || exit 1; done");
+		_exit(0);
+	}
+	while (!waitpid(child, &status, WNOHANG)) {
+		client = connect_to(PROXY, SERVER, HERE);
+		send_text(client, LINE);
+		server = accept_within(listeners[0], SOON_MS);
+		assert_peer_address(server, "192.0.2.7");
+		assert_nothing_to_read(server);
+		close_both(client, server);
+		count++;
+	}
+	assert_int_equal(status, 0);
+	assert_true(count > 6);
+	run(0, ": >/tmp/none.conf; " PPCTL "apply /tmp/none.conf");
+	for (size_t i = 0; i < 4; i++)
+		close(listeners[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, addresses_up, addresses_down)
 
 int main(void)
@@ -298,6 +340,7 @@ int main(void)
 		TEST(status_names_the_address),
 		TEST(a_proxy_of_this_host),
 		cmocka_unit_test(a_published_address),
+		cmocka_unit_test_setup(one_takes_the_others_place, addresses_up),
 	};
 
 	return cmocka_run_group_tests_name("addresses", tests, forwarded_setup, NULL);

@@ -18,7 +18,7 @@ cat >"$tap_work/old.conf" <<CONF
 cgroup = $side/a
 port = 2501, 2502
 port = 2503 gate=1s
-port = 127.0.0.1:2505, 127.0.0.2:2505, 127.0.0.1:2502
+port = 127.0.0.1:2505, 127.0.0.2:2505, 127.0.0.1:2502, 2506
 proxy = 192.0.2.1, 192.0.2.2
 [serve gone]
 cgroup = $side/c
@@ -32,7 +32,7 @@ port = 2502
 port = 2503 gate=2s
 port = 2504 transparent=yes
 port = 127.0.0.1:2505 gate=2s
-port = 127.0.0.3:2503, 2505
+port = 127.0.0.3:2503, 2505, 127.0.0.1:2506
 proxy = 192.0.2.2, 192.0.2.3
 proxy-cgroup = $side/proxy
 interface = lo

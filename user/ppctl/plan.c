@@ -101,16 +101,30 @@ static int plan_port(struct plan *plan, char sign, const struct pp_port_key *por
 	return 0;
 }
 
-/* One that drains goes when its connections are gone. */
-static int plan_port_away(struct plan *plan, int map, const struct pp_port_key *port,
-			  const struct pp_port *policy)
+static const struct wanted_port *find_wanted(const struct section *section,
+					     const struct pp_port_key *key)
 {
+	size_t i;
+
+	for (i = 0; i < section->port_count; i++) {
+		if (port_is_same(&section->ports[i].key, key))
+			return &section->ports[i];
+	}
+	return NULL;
+}
+
+/* One that drains goes when its connections are gone; those of an address go over to a port that is
+ * for the other addresses. */
+static int plan_port_away(const struct section *wanted, struct plan *plan, int map,
+			  const struct pp_port_key *port, const struct pp_port *policy)
+{
+	struct pp_port_key any = {.port = port->port};
 	struct translated_list list = {};
 	char name[ENDPOINT_TEXT_MAX];
 	struct change *change;
 	size_t left = 0;
 
-	if (policy_translates(policy)) {
+	if (policy_translates(policy) && !find_wanted(wanted, &any)) {
 		if (translated_read(&list))
 			return -1;
 		left = translated_on(&list, map, port);
@@ -132,18 +146,6 @@ static int is_same_policy(const struct pp_port *left, const struct pp_port *righ
 	return left->split == right->split && left->on_bad == right->on_bad &&
 	       left->gate_ms == right->gate_ms &&
 	       (left->flags & ~PORT_STATE) == (right->flags & ~PORT_STATE);
-}
-
-static const struct wanted_port *find_wanted(const struct section *section,
-					     const struct pp_port_key *key)
-{
-	size_t i;
-
-	for (i = 0; i < section->port_count; i++) {
-		if (port_is_same(&section->ports[i].key, key))
-			return &section->ports[i];
-	}
-	return NULL;
 }
 
 /* A set that is going down gets its ports back before they are compared. */
@@ -185,7 +187,7 @@ static int plan_ports(const struct section *wanted, int exact, struct plan *plan
 			continue;
 		occupied += !exact || !is_served(&policy);
 		if (exact && is_served(&policy))
-			result = plan_port_away(plan, map, &keys[i], &policy);
+			result = plan_port_away(wanted, plan, map, &keys[i], &policy);
 	}
 	if (occupied + wanted->port_count > SET_PORTS_MAX)
 		result = error("%s has room for %d ports: %zu are there or drain, and these are "
@@ -646,16 +648,54 @@ static int each_change(const struct plan *plan, enum change_kind kind, int comes
 	return 0;
 }
 
-int plan_take_away(const struct plan *plan)
+/* Does a port on one address come in the place of the port on all of them, or the other way round?
+ */
+static int has_counterpart(const struct plan *plan, const struct change *change)
 {
-	static const enum change_kind order[] = {CHANGE_PROXY, CHANGE_SENDER, CHANGE_PORT,
-						 CHANGE_CGROUP};
+	const struct change *other;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(order); i++) {
-		if (each_change(plan, order[i], 0, take_away))
+	for (i = 0; i < plan->count; i++) {
+		other = &plan->change[i];
+		if (other->kind == CHANGE_PORT && other->port.port == change->port.port &&
+		    (other->sign == '-') != (change->sign == '-') &&
+		    port_has_address(&other->port) != port_has_address(&change->port))
+			return 1;
+	}
+	return 0;
+}
+
+static int each_port(const struct plan *plan, int comes, int with_counterpart,
+		     int (*act)(const struct change *change))
+{
+	const struct change *change;
+	size_t i;
+
+	for (i = 0; i < plan->count; i++) {
+		change = &plan->change[i];
+		if (change->kind == CHANGE_PORT && (change->sign != '-') == comes &&
+		    has_counterpart(plan, change) == with_counterpart && act(change))
 			return -1;
 	}
+	return 0;
+}
+
+/* Where a port comes in another's place, it comes first: in the moment between, a proxy's header
+ * would reach the server's stream. Others come after those that go, since there may be no room. */
+static int replace_ports(const struct plan *plan)
+{
+	return each_port(plan, 0, 0, take_away) || each_port(plan, 1, 1, put) ||
+	       each_port(plan, 0, 1, take_away);
+}
+
+int plan_take_away(const struct plan *plan)
+{
+	/* names of interfaces that come first: without any, all are meant */
+	if (each_change(plan, CHANGE_PROXY, 0, take_away) ||
+	    each_change(plan, CHANGE_SENDER, 0, take_away) ||
+	    each_change(plan, CHANGE_INTERFACE, 1, put) || replace_ports(plan) ||
+	    each_change(plan, CHANGE_CGROUP, 0, take_away))
+		return -1;
 	return 0;
 }
 
@@ -665,9 +705,7 @@ int plan_add(const struct plan *plan)
 						 CHANGE_CGROUP};
 	size_t i;
 
-	/* names that come first: without any, all interfaces are meant */
-	if (each_change(plan, CHANGE_INTERFACE, 1, put) ||
-	    each_change(plan, CHANGE_INTERFACE, 0, put_interface))
+	if (each_change(plan, CHANGE_INTERFACE, 0, put_interface))
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		if (each_change(plan, order[i], 1, put))
