@@ -9,7 +9,7 @@ chmod 755 "$tap_work"
 . selftests/lib/tls.sh
 nobody=65534
 # what ppmta makes is made by the user that it becomes
-install -d -o "$nobody" -m 700 "$tap_work/Maildir"
+mkdir -m 700 "$tap_work/Maildir" && chown "$nobody" "$tap_work/Maildir"
 : >"$log"
 chmod 666 "$log"
 

@@ -36,6 +36,7 @@ session() {
 }
 
 chmod 755 "$tap_work"
+mkdir -m 700 "$tap_work/Maildir" && chown nobody "$tap_work/Maildir"
 check the_pages_commands_load_and_attach sh -e "$tap_work/up"
 check a_session_is_served session
 check the_log_names_the_origin says "$tap_work/log" '\[192\.0\.2\.7\] P=esmtp PRX=127\.0\.0\.2 '

@@ -7,7 +7,7 @@
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
-install -d -o nobody "$tap_work/theirs"
+mkdir "$tap_work/theirs" && chown nobody "$tap_work/theirs"
 echo 'of root alone' >"$tap_work/victim"
 chmod 600 "$tap_work/victim"
 ln -s "$tap_work/victim" "$tap_work/theirs/log"

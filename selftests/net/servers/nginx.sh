@@ -13,7 +13,7 @@ check the_pages_ppctl page_ppctl docs/nginx.md
 nginx -g "daemon off;" >"$tap_work/nginx" 2>&1 &
 nginx=$!
 chmod 755 "$tap_work"
-install -d -o nobody -m 700 "$tap_work/Maildir"
+mkdir -m 700 "$tap_work/Maildir" && chown nobody "$tap_work/Maildir"
 build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody \
 	--hostname mail.example.net >"$tap_work/mta" 2>&1 &
 check nginx_starts wait_port 2525
