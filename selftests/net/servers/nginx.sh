@@ -15,7 +15,7 @@ nginx=$!
 chmod 755 "$tap_work"
 mkdir -m 700 "$tap_work/Maildir" && chown nobody "$tap_work/Maildir"
 build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody \
-	--hostname mail.example.net >"$tap_work/mta" 2>&1 &
+	--hostname mail.example.net --set smtp_accept_max_per_host=0 >"$tap_work/mta" 2>&1 &
 check nginx_starts wait_port 2525
 wait_port 2526
 start_haproxy 2525 10001 10002
