@@ -705,7 +705,9 @@ int plan_add(const struct plan *plan)
 						 CHANGE_CGROUP};
 	size_t i;
 
-	if (each_change(plan, CHANGE_INTERFACE, 0, put_interface))
+	/* those names again: they went with the hooks, if there was no port with a split */
+	if (each_change(plan, CHANGE_INTERFACE, 1, put) ||
+	    each_change(plan, CHANGE_INTERFACE, 0, put_interface))
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		if (each_change(plan, order[i], 1, put))
