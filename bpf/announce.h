@@ -41,7 +41,7 @@ static void sender_key(struct bpf_sock_ops *ops, struct pp_connection_key *key, 
 /* Is the socket connected to a port with a served number? */
 static int sender_concerns(struct bpf_sock_ops *ops)
 {
-	return port_serves(bpf_ntohl(CONTEXT_FIELD(ops->remote_port)));
+	return serves_somewhere(port_entry(bpf_ntohl(CONTEXT_FIELD(ops->remote_port))));
 }
 
 static long sweep_old(void *map, struct pp_connection_key *key, struct pp_outgoing *outgoing,

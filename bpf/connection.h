@@ -127,11 +127,14 @@ static void own_of_socket(struct bpf_sock *sk, __u8 *address)
 /* The policy of the mail server's socket, or NULL. */
 static struct pp_port *policy_of_socket(struct bpf_sock *sk)
 {
-	__u32 own[4] = {};
 	__u16 port = CONTEXT_FIELD(sk->src_port);
+	struct pp_port *entry = port_entry(port);
+	__u32 own[4] = {};
 
+	if (!entry || !(entry->flags & PP_PORT_ADDRESSES)) /* mostly: no look at the address */
+		return entry;
 	own_of_socket(sk, (__u8 *)own);
-	return policy_at(port, (__u8 *)own);
+	return policy_on(entry, port, (__u8 *)own);
 }
 
 /* The connection of the mail server's socket, where there is a plain socket in the context. */

@@ -199,7 +199,7 @@ static struct pp_socket *record_by_now(struct bpf_sock *sk)
 	return bpf_sk_storage_get(&pp_origins, sk, 0, 0);
 }
 
-/* A stranger's first bytes, for 'ppctl monitor': may a header have been meant? */
+/* A stranger's first bytes: may a header have been meant? */
 static void event_of_first(struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	struct bpf_tcp_sock *tcp;

@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only *
- * Sizes are those for 16,384 connections at once, and ppctl changes those that depend on that
- * number (build.c): most of a set's memory is in pp_flows.
- */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The maps, which ppctl, or bpftool's pinmaps, pins under /sys/fs/bpf/pp/maps/. Keys and values
  * that ppctl knows are in include/pp/maps.h, the others here. Two are elsewhere, with their values:
  * pp_stage in stage.h, and pp_packet in packet.h.
+ *
+ * Sizes are those for 16,384 connections at once, and ppctl changes those that depend on that
+ * number (build.c): most of a set's memory is in pp_flows.
  */
 #ifndef PP_BPF_MAPS_H
 #define PP_BPF_MAPS_H

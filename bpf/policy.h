@@ -9,19 +9,32 @@
 #include "kernel.h"
 #include "maps.h"
 
-/* The port's policy on the local address @address (v4-mapped where it is IPv4), or NULL. */
-static __always_inline struct pp_port *policy_at(__u16 port, const __u8 *address)
+/* A port's entry, which says whether it has policies on single addresses; or NULL. */
+static __always_inline struct pp_port *port_entry(__u16 port)
 {
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port), *own;
-	struct pp_port_key key = {.port = port};
+	return bpf_map_lookup_elem(&pp_ports, &port);
+}
 
-	if (!policy || !(policy->flags & PP_PORT_ADDRESSES))
-		return policy;
+/* The policy on the local address @address (v4-mapped where it is IPv4) of @port, whose entry is
+ * @entry; or NULL. */
+static __always_inline struct pp_port *policy_on(struct pp_port *entry, __u16 port,
+						 const __u8 *address)
+{
+	struct pp_port_key key = {.port = port};
+	struct pp_port *own;
+
+	if (!entry || !(entry->flags & PP_PORT_ADDRESSES))
+		return entry;
 	__builtin_memcpy(key.address, address, sizeof(key.address));
 	own = bpf_map_lookup_elem(&pp_addresses, &key);
 	if (own)
 		return own;
-	return policy->flags & PP_PORT_NO_OTHERS ? NULL : policy;
+	return entry->flags & PP_PORT_NO_OTHERS ? NULL : entry;
+}
+
+static __always_inline struct pp_port *policy_at(__u16 port, const __u8 *address)
+{
+	return policy_on(port_entry(port), port, address);
 }
 
 /* Does it serve new connections? */
@@ -30,12 +43,10 @@ static int serves(const struct pp_port *policy)
 	return policy && !(policy->flags & PP_PORT_DRAINING);
 }
 
-/* Does the port serve new connections, on some address? */
-static int port_serves(__u16 port)
+/* Does the port with this entry serve new connections, on some address? */
+static int serves_somewhere(const struct pp_port *entry)
 {
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
-
-	return policy && (policy->flags & PP_PORT_ADDRESSES || serves(policy));
+	return entry && (entry->flags & PP_PORT_ADDRESSES || serves(entry));
 }
 
 /* Does the port of @policy have connections, new ones or old, whose header pp_in cuts out? */
@@ -83,9 +94,9 @@ static int is_marked(const __u8 *address)
  * were acknowledged, and begins no other. */
 static __always_inline int port_has_translated(__u16 port)
 {
-	struct pp_port *policy = bpf_map_lookup_elem(&pp_ports, &port);
+	struct pp_port *entry = port_entry(port);
 
-	return policy && (policy->flags & PP_PORT_ADDRESSES || has_translated(policy));
+	return entry && (entry->flags & PP_PORT_ADDRESSES || has_translated(entry));
 }
 
 static int hooks_are_somewhere(void)

@@ -79,10 +79,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 {
-	int may_be_served = port_serves(listener->src_port);
+	struct pp_port *entry = port_entry(listener->src_port), *policy;
 	struct pp_work *work = working_memory();
 	struct pp_outgoing *outgoing;
-	struct pp_port *policy;
 	struct segment *segment;
 
 	if (!work)
@@ -93,12 +92,13 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 
 	/* First the segment: a RST passes; a SYN begins a connection. */
 	if (segment_read(skb, segment, 0)) {
-		if (!may_be_served || (!has_proxy_cgroup() && !is_marked(segment->source)))
+		if (!serves_somewhere(entry) ||
+		    (!has_proxy_cgroup() && !is_marked(segment->source)))
 			return PASS;
 		count(PP_STAT_DROPPED_UNREADABLE);
 		return DROP;
 	}
-	policy = may_be_served ? policy_at(listener->src_port, segment->destination) : NULL;
+	policy = policy_on(entry, listener->src_port, segment->destination);
 	if (!serves(policy))
 		return gate_unserved(skb, listener, segment);
 	if (segment->flags & TCP_RST)
@@ -351,18 +351,17 @@ int pp_out_bare(struct __sk_buff *skb)
 static void passive_established(struct bpf_sock_ops *ops)
 {
 	__u16 port = ops->local_port;
-	int may_be_served = bpf_map_lookup_elem(&pp_ports, &port) != NULL;
+	struct pp_port *entry = port_entry(port), *policy;
 	struct pp_connection_key key = {}, outgoing_at;
 	struct pp_outgoing *outgoing = NULL;
 	struct bpf_sock *sk = ops->sk;
-	struct pp_port *policy;
 	struct pp_gate_note *note;
 	int told;
 
-	if (!sk || (!may_be_served && !hooks_are_somewhere()))
+	if (!sk || (!entry && !hooks_are_somewhere()))
 		return;
 	connection_of_server(ops, &key);
-	policy = policy_at(port, key.local);
+	policy = policy_on(entry, port, key.local);
 	key.netns_cookie = bpf_get_netns_cookie(ops);
 	key.first_seq = ops->rcv_nxt;
 

@@ -198,11 +198,12 @@ int drain_take_back(int *taken)
 /* Has what served @port until now, itself or the port without an address, such connections? */
 static int translated_before(int map, const struct pp_port_key *port)
 {
-	struct pp_port_key served;
+	struct pp_port_key keys[PORTS_MAX];
+	size_t count = ports_list(map, keys);
+	const struct pp_port_key *served = port_match(keys, count, port->address, port->port);
 	struct pp_port policy;
 
-	return port_find(map, port->address, port->port, &served) &&
-	       !port_get(map, &served, &policy) && policy_translates(&policy);
+	return served && !port_get(map, served, &policy) && policy_translates(&policy);
 }
 
 int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port *wanted)
@@ -215,7 +216,7 @@ int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port
 	if (was_split && policy.split == PP_SPLIT_NO)
 		policy.flags |= PP_PORT_WAS_SPLIT;
 	if (!was_split && policy.split != PP_SPLIT_NO)
-		flows_forget_port(port);
+		flows_forget_port(map, port);
 	if (port_put(map, port, &policy))
 		return -2;
 	if (policy.flags & PP_PORT_WAS_SPLIT) {

@@ -15,8 +15,8 @@
 /* Deletes the entries of a map of flows for which @stale says 1. */
 static void forget(const char *name,
 		   int (*stale)(const struct pp_connection_key *key, const void *value,
-				const struct pp_port_key *port),
-		   const struct pp_port_key *port)
+				const void *context),
+		   const void *context)
 {
 	struct pp_connection_key keys[2], *previous = NULL;
 	int map = pin_open("maps", name), count = 0, more = 1;
@@ -31,44 +31,48 @@ static void forget(const char *name,
 	while (more) {
 		more = !bpf_map_get_next_key(map, previous, &keys[count & 1]);
 		if (previous && !bpf_map_lookup_elem(map, previous, &value) &&
-		    stale(previous, &value, port))
+		    stale(previous, &value, context))
 			bpf_map_delete_elem(map, previous);
 		previous = &keys[count++ & 1];
 	}
 	close(map);
 }
 
+/* What flows_forget_port() is about. */
+struct forgotten {
+	const struct pp_port_key *port;
+	struct pp_port_key served[PORTS_MAX]; /* until now */
+	size_t count;
+};
+
 /* A local address that has a policy of its own is none of a port without an address. */
-static int is_of_port(const struct pp_connection_key *key, const void *value,
-		      const struct pp_port_key *port)
+static int is_of_port(const struct pp_connection_key *key, const void *value, const void *context)
 {
-	struct pp_port_key own = {.port = port->port};
-	struct pp_port policy;
-	int map, is_own;
+	const struct forgotten *forgotten = context;
+	const struct pp_port_key *port = forgotten->port, *own;
 
 	(void)value;
 	if (key->local_port != port->port)
 		return 0;
-	memcpy(own.address, key->local, sizeof(own.address));
 	if (port_has_address(port))
-		return port_is_same(&own, port);
-	map = pin_open("maps", MAP_PORTS);
-	is_own = map >= 0 && !port_get(map, &own, &policy);
-	if (map >= 0)
-		close(map);
-	return !is_own;
+		return !memcmp(key->local, port->address, sizeof(key->local));
+	own = port_match(forgotten->served, forgotten->count, key->local, key->local_port);
+	return !own || !port_has_address(own);
 }
 
 /* The entries of these maps for the port are from before it was served this time. Later connections
- * may have the same tuples, and were not translated. */
-void flows_forget_port(const struct pp_port_key *port)
+ * may have the same tuples, and were not translated. @map: of pp_ports. */
+void flows_forget_port(int map, const struct pp_port_key *port)
 {
-	forget("pp_flows", is_of_port, port);
-	forget("pp_forwarded", is_of_port, port);
+	struct forgotten forgotten = {.port = port};
+
+	forgotten.count = ports_list(map, forgotten.served);
+	forget("pp_flows", is_of_port, &forgotten);
+	forget("pp_forwarded", is_of_port, &forgotten);
 }
 
 static int is_established(const struct pp_connection_key *key, const void *value,
-			  const struct pp_port_key *unused)
+			  const void *unused)
 {
 	const struct pp_flow *flow = value;
 
@@ -77,8 +81,7 @@ static int is_established(const struct pp_connection_key *key, const void *value
 	return flow->established != 0;
 }
 
-static int has_ended(const struct pp_connection_key *key, const void *value,
-		     const struct pp_port_key *unused)
+static int has_ended(const struct pp_connection_key *key, const void *value, const void *unused)
 {
 	const struct pp_forward *forward = value;
 

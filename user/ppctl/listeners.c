@@ -66,7 +66,8 @@ struct listening {
 	struct json_object *list, *cgroups;
 	struct owner *owners; /* in the list's order */
 	size_t count;
-	int ports_map;
+	struct pp_port_key ports[PORTS_MAX]; /* served */
+	size_t port_count;
 	uint64_t netns_cookie; /* the namespace that is looked at */
 	int elsewhere;	       /* it is another than ppctl's */
 };
@@ -127,6 +128,22 @@ static void own_address(const struct inet_diag_msg *socket, uint8_t address[16])
 		prefix_to_mapped(&prefix, address, &bits);
 }
 
+/* One that is bound to any address has its port on each. */
+static int is_on_served_port(const struct listening *listening, const uint8_t address[16],
+			     uint16_t port)
+{
+	static const uint8_t any[16];
+	size_t i;
+
+	if (memcmp(address, any, sizeof(any)))
+		return port_match(listening->ports, listening->port_count, address, port) != NULL;
+	for (i = 0; i < listening->port_count; i++) {
+		if (listening->ports[i].port == port)
+			return 1;
+	}
+	return 0;
+}
+
 static void see_listener(const struct nlmsghdr *message, void *context)
 {
 	const struct inet_diag_msg *socket = NLMSG_DATA(message);
@@ -135,7 +152,7 @@ static void see_listener(const struct nlmsghdr *message, void *context)
 	uint8_t address[16];
 
 	own_address(socket, address);
-	if (port_listens(listening->ports_map, address, port))
+	if (is_on_served_port(listening, address, port))
 		listener_add(listening, socket, (const struct rtattr *)(socket + 1),
 			     NLMSG_PAYLOAD(message, sizeof(*socket)));
 }
@@ -231,12 +248,12 @@ static void add_standings(struct listening *listening, uint64_t here, int apart)
 
 struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen)
 {
-	struct listening listening = {
-		.list = json_object_new_array(), .cgroups = cgroups, .ports_map = ports_map};
+	struct listening listening = {.list = json_object_new_array(), .cgroups = cgroups};
 	uint64_t own = 0;
 	int here = 0;
 	size_t i;
 
+	listening.port_count = ports_list(ports_map, listening.ports);
 	netns_cookie(&own);
 	listening.netns_cookie = own;
 	read_namespace(&listening);

@@ -701,13 +701,12 @@ int plan_take_away(const struct plan *plan)
 
 int plan_add(const struct plan *plan)
 {
-	static const enum change_kind order[] = {CHANGE_PORT, CHANGE_SENDER, CHANGE_PROXY,
-						 CHANGE_CGROUP};
+	static const enum change_kind order[] = {CHANGE_SENDER, CHANGE_PROXY, CHANGE_CGROUP};
 	size_t i;
 
 	/* those names again: they went with the hooks, if there was no port with a split */
 	if (each_change(plan, CHANGE_INTERFACE, 1, put) ||
-	    each_change(plan, CHANGE_INTERFACE, 0, put_interface))
+	    each_change(plan, CHANGE_INTERFACE, 0, put_interface) || each_port(plan, 1, 0, put))
 		return -1;
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		if (each_change(plan, order[i], 1, put))

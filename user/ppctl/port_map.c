@@ -231,28 +231,21 @@ size_t ports_list(int map, struct pp_port_key keys[PORTS_MAX])
 	return list.count;
 }
 
-int port_find(int map, const __u8 address[16], __u16 port, struct pp_port_key *key)
+const struct pp_port_key *port_match(const struct pp_port_key *keys, size_t count,
+				     const __u8 address[16], __u16 port)
 {
-	struct pp_port policy;
+	const struct pp_port_key *any = NULL;
+	size_t i;
 
-	memset(key, 0, sizeof(*key));
-	key->port = port;
-	memcpy(key->address, address, sizeof(key->address));
-	if (port_has_address(key) && !port_get(map, key, &policy))
-		return 1;
-	memset(key->address, 0, sizeof(key->address));
-	return !port_get(map, key, &policy);
-}
-
-int port_listens(int map, const __u8 address[16], __u16 port)
-{
-	struct pp_port_key key;
-	struct pp_port any;
-
-	if (port_find(map, address, port, &key))
-		return 1;
-	memset(&key, 0, sizeof(key));
-	return !memcmp(address, key.address, sizeof(key.address)) && !any_get(map, port, &any);
+	for (i = 0; i < count; i++) {
+		if (keys[i].port != port)
+			continue;
+		if (!port_has_address(&keys[i]))
+			any = &keys[i];
+		else if (!memcmp(keys[i].address, address, sizeof(keys[i].address)))
+			return &keys[i];
+	}
+	return any;
 }
 
 int ports_have_split(int map)

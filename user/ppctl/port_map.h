@@ -28,11 +28,10 @@ int port_put(int map, const struct pp_port_key *key, const struct pp_port *polic
 int port_delete(int map, const struct pp_port_key *key);
 /* All of them, by port and address. Return: how many. */
 size_t ports_list(int map, struct pp_port_key keys[PORTS_MAX]);
-/* Which of them is it that a connection to @address (v4-mapped where it is IPv4) and @port is for?
- * Return: 1 with @key; or 0: it is not served. */
-int port_find(int map, const __u8 address[16], __u16 port, struct pp_port_key *key);
-/* Is one of them served by a listener that is bound to this? All 0: to any address. */
-int port_listens(int map, const __u8 address[16], __u16 port);
+/* Of these, the one that a connection to @address (v4-mapped where it is IPv4) and @port is for; or
+ * NULL: it is not served. */
+const struct pp_port_key *port_match(const struct pp_port_key *keys, size_t count,
+				     const __u8 address[16], __u16 port);
 /* Is there one with a split, or with what is left of one? */
 int ports_have_split(int map);
 /* What a ppctl that was killed has left: a port without any policy. */

@@ -41,13 +41,14 @@ void translated_free(struct translated_list *list)
 size_t translated_on(const struct translated_list *list, int ports_map,
 		     const struct pp_port_key *port)
 {
-	struct pp_port_key found;
-	size_t i, count = 0;
+	struct pp_port_key keys[PORTS_MAX];
+	size_t served = ports_list(ports_map, keys), i, count = 0;
+	const struct pp_port_key *found;
 
 	for (i = 0; i < list->count; i++) {
-		if (!port_find(ports_map, list->sockets[i].local, list->sockets[i].local_port,
-			       &found) ||
-		    port_is_same(&found, port))
+		found = port_match(keys, served, list->sockets[i].local,
+				   list->sockets[i].local_port);
+		if (!found || port_is_same(found, port))
 			count++;
 	}
 	return count;

@@ -30,7 +30,7 @@ size_t translated_orphans(const struct translated_list *list);
 int sockets_destroy(const struct translated_list *list);
 
 /* flow.c: what pp_flows and pp_forwarded have from before @port is served, this time. */
-void flows_forget_port(const struct pp_port_key *port);
+void flows_forget_port(int map, const struct pp_port_key *port);
 /* Hooks are about to come where there were none. */
 void flows_forget_old(void);
 
