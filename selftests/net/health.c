@@ -165,17 +165,22 @@ static void multipath(void)
 	assert_int_equal(listen(listener, 1), 0);
 }
 
-static struct link split_link = {-1, -1};
+static struct link link_here = {-1, -1};
 static int there = -1; /* another host's network namespace */
+
+static void connect_proxy(void)
+{
+	link_here.client = connect_to(PROXY, SERVER, 2525);
+	send_text(link_here.client, LINE);
+	link_here.server = accept_within(listener, SOON_MS);
+	assert_true(link_here.server >= 0);
+}
 
 static void split_connection(void)
 {
 	run(0, PLAIN "up --cgroup $LAB_CGROUP --port 2525 --split yes --proxy 127.0.0.2");
 	listen_here();
-	split_link.client = connect_to(PROXY, SERVER, 2525);
-	send_text(split_link.client, LINE);
-	split_link.server = accept_within(listener, SOON_MS);
-	assert_true(split_link.server >= 0);
+	connect_proxy();
 }
 
 static void origin_unasked(void)
@@ -187,16 +192,13 @@ static void origin_unasked(void)
 static void origin_asked(void)
 {
 	origin_unasked();
-	assert_origin(split_link.server, LINE_ORIGIN);
+	assert_origin(link_here.server, LINE_ORIGIN);
 }
 
 static void peek_connection(void)
 {
 	all_is_well();
-	split_link.client = connect_to(PROXY, SERVER, 2525);
-	send_text(split_link.client, LINE);
-	split_link.server = accept_within(listener, SOON_MS);
-	assert_true(split_link.server >= 0);
+	connect_proxy();
 }
 
 static void peek_unasked(void)
@@ -209,16 +211,16 @@ static void peek_unasked(void)
 static void peek_never_asked(void)
 {
 	peek_connection();
-	close_link(&split_link);
-	split_link.client = -1;
+	close_link(&link_here);
+	link_here.client = -1;
 }
 
 static void peek_asked(void)
 {
 	peek_connection();
-	assert_origin(split_link.server, LINE_ORIGIN);
-	close_link(&split_link);
-	split_link.client = -1;
+	assert_origin(link_here.server, LINE_ORIGIN);
+	close_link(&link_here);
+	link_here.client = -1;
 }
 
 static void port_draining(void)
@@ -249,10 +251,10 @@ static void dropped_without_hooks(void)
 	run(0, PLAIN "up --cgroup $LAB_CGROUP --port %d --split yes --proxy %s --interface lo",
 	    SPLIT, PEER);
 	listener = listen_on(OWN, SPLIT);
-	split_link.client = connect_there(there, PEER, OWN);
-	send_text(split_link.client, LINE);
-	split_link.server = accept_within(listener, A_WHILE_MS);
-	assert_int_equal(split_link.server, -ETIMEDOUT);
+	link_here.client = connect_there(there, PEER, OWN);
+	send_text(link_here.client, LINE);
+	link_here.server = accept_within(listener, A_WHILE_MS);
+	assert_int_equal(link_here.server, -ETIMEDOUT);
 }
 
 static const struct situation {
@@ -346,9 +348,9 @@ static void each_situation_has_its_first_line_finding_and_exit_status(void **sta
 	for (i = 0; i < sizeof(situations) / sizeof(situations[0]); i++) {
 		situations[i].make();
 		assert_situation(&situations[i]);
-		if (split_link.client >= 0)
-			close_link(&split_link);
-		split_link.client = -1;
+		if (link_here.client >= 0)
+			close_link(&link_here);
+		link_here.client = -1;
 		if (there >= 0)
 			close_both(home, there);
 		there = -1;

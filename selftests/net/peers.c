@@ -12,6 +12,7 @@
 
 #define PPCTL	     "build/bin/ppctl "
 #define SPLIT	     2570 /* split, a bad header is dropped */
+#define CROWD	     1200 /* more than pp_unmarked has room for */
 #define TELLS	     2571 /* split, the server is told */
 #define NEAR_ADDRESS "10.9.2.1"
 #define FAR_ADDRESS  "10.9.2.2"
@@ -182,6 +183,22 @@ static void strangers_do_not_change_the_health(void **state)
 	assert_string_equal(before, after);
 }
 
+/* Nor do they push a proxy out of what is remembered. */
+static void a_crowd_of_strangers_pushes_no_proxy_out(void **state)
+{
+	char source[32];
+	int i;
+
+	(void)state;
+	says(PROXY, PORT, BAD);
+	for (i = 0; i < CROWD; i++) {
+		snprintf(source, sizeof(source), "127.2.%d.%d", i / 200, i % 200 + 1);
+		says(source, OPEN, LINE);
+	}
+	assert_says(status_text(""), PROXY ": once, ");
+	assert_says(status_text(""), source);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, forget)
 
 int main(void)
@@ -193,6 +210,7 @@ int main(void)
 		TEST(one_that_is_not_marked),
 		TEST(one_that_is_not_marked_beside_a_proxy_cgroup),
 		TEST(one_on_another_host_and_one_that_relays),
+		TEST(a_crowd_of_strangers_pushes_no_proxy_out),
 		TEST(strangers_do_not_change_the_health),
 	};
 
