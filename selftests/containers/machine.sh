@@ -3,14 +3,10 @@
 # memory, systemd as process 1 of namespaces of its own, and a cgroup that it takes for the root. Beside it, in the network namespace
 # "lb", a load balancer (198.51.100.1, HAProxy) with the clients 192.0.2.10, 192.0.2.11, 192.0.2.66 and 2001:db8::10; the
 # machine is 198.51.100.25. Sourced after tap.sh and pages.sh, so in a lab, which ends all of it.
-tools=$PWD/build/selftests/tools
+. selftests/lib/machine.sh
 roots=$PWD/build/containers
 said=$tap_work/said
-
-machine=$tap_work/machine # its root
 page=docs/containers.md
-chmod 755 "$tap_work"
-trap 'umount -l "$machine" "$tap_work/memory" 2>/dev/null; rm -rf --one-file-system "$tap_work"' EXIT
 
 # layer NAME TARGET: build/containers/NAME at TARGET, to be written to
 layer() {
@@ -144,33 +140,6 @@ ip -n lb route add default via 198.51.100.25
 export container=podman
 exec /lib/systemd/systemd --log-level=warning --show-status=false multi-user.target </dev/null
 BOOT
-
-# machine_boot: $init is its process 1 then
-machine_boot() {
-	mkdir -p "$LAB_CGROUP/machine"
-	sh -c 'echo $$ >"$LAB_CGROUP/machine/cgroup.procs" && exec unshare --cgroup --net --mount --uts --ipc --pid --fork \
-		--kill-child sh "$1" "$2"' sh "$tap_work/boot" "$machine" >"$tap_work/console" 2>&1 &
-	machine_parent=$!
-	for _ in $(seq 300); do
-		init=$(cat /proc/$machine_parent/task/$machine_parent/children 2>/dev/null)
-		init=${init% }
-		if [ -n "$init" ]; then
-			case $(inside systemctl is-system-running 2>/dev/null) in
-			running | degraded) return 0 ;;
-			esac
-		fi
-		sleep 0.2
-	done
-	echo "the machine does not come up:"
-	cat "$tap_work/console"
-	[ -z "$init" ] || inside systemctl list-jobs
-	return 1
-}
-
-# inside COMMAND...: in the machine
-inside() {
-	nsenter --target "$init" --mount --net --uts --ipc --pid --cgroup --root --wd "$@" </dev/null
-}
 
 # page_block HEADING: /root/block in the machine is what the page has in blocks of commands below that heading
 page_block() {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The tables of selftests/ppmta: expansions and sessions, whose heads say how they are written. Sourced by the tests of
 # them, and by selftests/ppmta/exim. Needs $tap_work.
+. selftests/lib/dnsmasq.sh
 tables=selftests/ppmta
 
 # What both programs get before a case of sessions.
@@ -96,16 +97,9 @@ as_expected() {
 		-e '/^$/d' -e 's/ id=[0-9A-Za-z-]*/ id=ID/' -e 's/^/< /' "$tap_work/replies"
 }
 
-# start_name_server: dnsmasq, with what the sessions ask for; it is in resolv.conf, too
+# start_name_server: with what the sessions ask for; it is in resolv.conf, too
 start_name_server() {
-	cat >"$tap_work/dnsmasq.conf" <<-'CONF'
-		no-resolv
-		no-hosts
-		keep-in-foreground
-		listen-address=127.0.0.1
-		bind-interfaces
-		user=root
-		pid-file=
+	start_dnsmasq <<-'CONF'
 		local=/example/
 		local=/in-addr.arpa/
 		local=/ip6.arpa/
@@ -121,8 +115,6 @@ start_name_server() {
 		address=/7.2.0.192.odd.example/10.0.0.1
 		server=/broken.example/127.0.0.9
 	CONF
-	dnsmasq -C "$tap_work/dnsmasq.conf" >"$tap_work/dnsmasq" 2>&1 &
-	soon grep -q ':0035 ' /proc/net/udp
 	echo 'nameserver 127.0.0.1' >"$tap_work/resolv.conf"
 	mount --bind "$tap_work/resolv.conf" "$(realpath /etc/resolv.conf)"
 }

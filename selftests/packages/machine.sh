@@ -2,13 +2,9 @@
 # A machine to test packages in: Debian with systemd as process 1, in namespaces of its own and with a cgroup that it
 # takes for the root; a root file system of make-root, with what is written to it in memory. Sourced after tap.sh, so in
 # a lab, which ends all of it. Addresses are those of selftests/lib/servers.sh.
-tools=$PWD/build/selftests/tools
+. selftests/lib/machine.sh
 suite=${SUITE:-bookworm}
 roots=$PWD/build/roots/$suite
-
-machine=$tap_work/machine # its root
-chmod 755 "$tap_work"
-trap 'umount -l "$machine" "$tap_work/memory" 2>/dev/null; rm -rf --one-file-system "$tap_work"' EXIT
 
 # machine_make [LAYER]: its root file system, once
 machine_make() {
@@ -58,28 +54,6 @@ export container=podman
 exec /lib/systemd/systemd --log-level=warning --show-status=false multi-user.target </dev/null
 BOOT
 
-# machine_boot: $init is its process 1 then, all its units have been started
-machine_boot() {
-	mkdir -p "$LAB_CGROUP/machine"
-	sh -c 'echo $$ >"$LAB_CGROUP/machine/cgroup.procs" && exec unshare --cgroup --net --mount --uts --ipc --pid --fork \
-		--kill-child sh "$1" "$2"' sh "$tap_work/boot" "$machine" >"$tap_work/console" 2>&1 &
-	machine_parent=$!
-	for _ in $(seq 300); do
-		init=$(cat /proc/$machine_parent/task/$machine_parent/children 2>/dev/null)
-		init=${init% }
-		if [ -n "$init" ]; then
-			case $(inside systemctl is-system-running 2>/dev/null) in
-			running | degraded) return 0 ;;
-			esac
-		fi
-		sleep 0.2
-	done
-	echo "the machine does not come up:"
-	cat "$tap_work/console"
-	[ -z "$init" ] || inside systemctl list-jobs
-	return 1
-}
-
 # machine_kill: as a power cut ends it
 machine_kill() {
 	kill -9 "$init"
@@ -91,11 +65,6 @@ machine_kill() {
 	done
 	echo "its cgroups are not empty"
 	return 1
-}
-
-# inside COMMAND...: in the machine
-inside() {
-	nsenter --target "$init" --mount --net --uts --ipc --pid --cgroup --root --wd "$@" </dev/null
 }
 
 # client COMMAND...: a program of this project as a client of the machine

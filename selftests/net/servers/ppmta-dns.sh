@@ -4,15 +4,9 @@
 # proxy, lists with names; and that an answer which does not come keeps nobody else waiting.
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
+. selftests/lib/dnsmasq.sh
 
-cat >"$tap_work/dnsmasq.conf" <<'CONF'
-no-resolv
-no-hosts
-keep-in-foreground
-listen-address=127.0.0.1
-bind-interfaces
-user=root
-pid-file=
+start_dnsmasq <<'CONF'
 local=/example/
 local=/example.net/
 host-record=mail.client.example,192.0.2.7
@@ -36,8 +30,6 @@ address=/3.2.0.192.bl.example/127.0.0.2
 txt-record=3.2.0.192.bl.example,"a\nBcc: x@example.org\033[2J"
 server=/broken.example/127.0.0.9
 CONF
-dnsmasq -C "$tap_work/dnsmasq.conf" >"$tap_work/dnsmasq" 2>&1 &
-soon grep -q ':0035 ' /proc/net/udp
 
 configure <<CONF
 dns_servers = 127.0.0.1
