@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,13 +270,13 @@ int cgroup_programs_detach(uint64_t cgroup)
 	return cgroup == CGROUP_ALL ? 0 : pass_plain_on();
 }
 
-/* What nftw() has no room for. */
-static struct {
+/* What cgroup_other_set() looks for. */
+struct look {
 	__u32 own_ports, found;
 	uint32_t flags;
 	int unknown; /* 1: there is a program that may be a gate, for all that can be seen */
-	char where[PATH_MAX];
-} look;
+	char *where; /* receives a cgroup that the gate found works for */
+};
 
 static int is_own_gate(__u32 id)
 {
@@ -294,63 +293,59 @@ static int is_own_gate(__u32 id)
 }
 
 /* Is the program the gate of another set than this one? */
-static int is_foreign_gate(__u32 id, __u32 own_ports)
+static int is_foreign_gate(struct look *look, __u32 id)
 {
 	__u32 maps[MAPS_MAX], len = sizeof(struct bpf_prog_info), i;
 	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)maps};
 	int fd = bpf_prog_get_fd_by_id(id), own = 0;
 
 	if (fd < 0) {
-		look.unknown |= errno == EPERM && !is_own_gate(id);
+		look->unknown |= errno == EPERM && !is_own_gate(id);
 		return 0;
 	}
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		info.name[0] = 0;
 	close(fd);
-	for (i = 0; own_ports && i < info.nr_map_ids && i < MAPS_MAX; i++)
-		own |= maps[i] == own_ports;
+	for (i = 0; look->own_ports && i < info.nr_map_ids && i < MAPS_MAX; i++)
+		own |= maps[i] == look->own_ports;
 	return !own && !strcmp(info.name, programs[0]);
 }
 
-static int look_at_cgroup(const char *path)
+static int look_at_cgroup(const char *path, void *context)
 {
 	__u32 ids[MAX_PROGRAMS], count = MAX_PROGRAMS, i;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
+	struct look *look = context;
 
 	if (fd < 0)
 		return 0;
-	failed = bpf_prog_query(fd, types[0], look.flags, NULL, ids, &count);
+	failed = bpf_prog_query(fd, types[0], look->flags, NULL, ids, &count);
 	close(fd);
 	for (i = 0; !failed && i < count; i++) {
-		if (is_foreign_gate(ids[i], look.own_ports)) {
-			look.found = ids[i];
-			snprintf(look.where, sizeof(look.where), "%s", path);
+		if (is_foreign_gate(look, ids[i])) {
+			look->found = ids[i];
+			snprintf(look->where, PATH_MAX, "%s", path);
 			return 1;
 		}
 	}
 	return 0;
 }
 
-static int look_below(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)at;
-	return type == FTW_D ? look_at_cgroup(path) : 0;
-}
-
 uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX])
 {
-	memset(&look, 0, sizeof(look));
-	look.own_ports = pin_map_id(MAP_PORTS);
+	struct look look = {.own_ports = pin_map_id(MAP_PORTS), .where = where};
+	char path[PATH_MAX];
+
+	where[0] = 0;
+	snprintf(path, sizeof(path), "%s", cgroup);
 	look.flags = BPF_F_QUERY_EFFECTIVE; /* those of the cgroups above, too */
-	if (!look_at_cgroup(cgroup)) {
+	if (!look_at_cgroup(path, &look)) {
 		look.flags = 0;
-		nftw(cgroup, look_below, 16, FTW_PHYS);
+		cgroup_walk(path, look_at_cgroup, &look);
 	}
 	if (!look.found && look.unknown)
 		warn("%s: other programs are attached there, above or below; without "
 		     "CAP_SYS_ADMIN it cannot be seen whether they are another set's",
 		     cgroup);
-	snprintf(where, PATH_MAX, "%s", look.where);
 	return look.found;
 }

@@ -159,21 +159,19 @@ uint64_t cgroup_id_of_path(const char *path)
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
-/* Looks for the directory with the inode @id below @path, which receives its path. Return: 1, or
- * 0: there is none. */
-static int find_inode(char path[PATH_MAX], uint64_t id)
+int cgroup_walk(char path[PATH_MAX], int (*each)(const char *path, void *context), void *context)
 {
 	size_t len = strlen(path);
+	int found = each(path, context);
+	DIR *dir = found ? NULL : opendir(path);
 	struct dirent *entry;
-	DIR *dir = opendir(path);
-	int found = 0;
 
 	while (dir && !found && (entry = readdir(dir))) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
 		    snprintf(path + len, PATH_MAX - len, "/%s", entry->d_name) >=
 			    (int)(PATH_MAX - len))
 			continue;
-		found = entry->d_ino == id || find_inode(path, id);
+		found = cgroup_walk(path, each, context);
 	}
 	if (dir)
 		closedir(dir);
@@ -189,16 +187,18 @@ struct wanted_id {
 	int gone;   /* 1: the kernel says so, or all cgroups were looked at */
 };
 
-static int is_at(const char *path, uint64_t id)
+static int is_at(const char *path, void *context)
 {
-	return cgroup_id_of_path(path) == id;
+	const struct wanted_id *wanted = context;
+
+	return cgroup_id_of_path(path) == wanted->id;
 }
 
 /* Without CAP_DAC_READ_SEARCH, which the handle takes: all cgroups are looked at. */
 static int search(const char *mount, struct wanted_id *wanted)
 {
 	snprintf(wanted->path, PATH_MAX, "%s", mount);
-	if (is_at(mount, wanted->id) || find_inode(wanted->path, wanted->id))
+	if (cgroup_walk(wanted->path, is_at, wanted))
 		return 1;
 	wanted->gone |= is_whole(mount);
 	return 0;
@@ -231,7 +231,7 @@ static int has_id(const char *mount, void *context)
 		return 0;
 	wanted->path[len] = 0;
 	/* a cgroup that is not below this mount has a path that leads nowhere, or elsewhere */
-	return is_at(wanted->path, wanted->id);
+	return is_at(wanted->path, wanted);
 }
 
 int cgroup_path_of_id(uint64_t id, char path[PATH_MAX])

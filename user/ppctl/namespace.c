@@ -164,33 +164,18 @@ static void visit(struct walk *walk, const char *pid)
 	close(fd);
 }
 
-/* The processes of the cgroup @path, and of all below it. */
-static void walk_cgroup(struct walk *walk, char path[PATH_MAX])
+static int visit_processes(const char *cgroup, void *context)
 {
-	size_t len = strlen(path);
-	struct dirent *entry;
-	char pid[32];
+	char path[PATH_MAX + 16], pid[32];
 	FILE *processes;
-	DIR *dir;
 
-	snprintf(path + len, PATH_MAX - len, "/cgroup.procs");
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	processes = fopen(path, "re");
 	while (processes && fscanf(processes, "%31s", pid) == 1)
-		visit(walk, pid);
+		visit(context, pid);
 	if (processes)
 		fclose(processes);
-	path[len] = 0;
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		if (snprintf(path + len, PATH_MAX - len, "/%s", entry->d_name) <
-		    (int)(PATH_MAX - len))
-			walk_cgroup(walk, path);
-		path[len] = 0;
-	}
-	if (dir)
-		closedir(dir);
+	return 0;
 }
 
 int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *context),
@@ -208,7 +193,7 @@ int netns_each_of_cgroup(const char *cgroup, void (*act)(uint64_t cookie, void *
 	if (!fstat(walk.home, &st))
 		walk.home_inode = st.st_ino;
 	snprintf(path, sizeof(path), "%s", cgroup);
-	walk_cgroup(&walk, path);
+	cgroup_walk(path, visit_processes, &walk);
 	free(walk.tried.inode);
 	*here |= walk.here;
 	result = walk.unseen ? -1 : 0;

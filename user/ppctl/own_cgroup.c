@@ -5,7 +5,6 @@
  * as the host's does, ppctl finds itself in the list of its processes.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,40 +20,19 @@ struct own {
 };
 
 /* The kernel lists a process by its number in the namespace of who reads. */
-static int has_this_process(const char *cgroup)
+static int has_this_process(const char *cgroup, void *unused)
 {
 	char path[PATH_MAX + 16], line[32];
 	FILE *processes;
 	int found = 0;
 
+	(void)unused;
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	processes = fopen(path, "re");
 	while (processes && !found && fgets(line, sizeof(line), processes))
 		found = atoi(line) == getpid();
 	if (processes)
 		fclose(processes);
-	return found;
-}
-
-/* Looks at @path and at all that is below it. Return: 1: @path is that of this process; or 0. */
-static int find_below(char path[PATH_MAX])
-{
-	size_t len = strlen(path);
-	struct dirent *entry;
-	int found = has_this_process(path);
-	DIR *dir = found ? NULL : opendir(path);
-
-	while (dir && !found && (entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
-		    snprintf(path + len, PATH_MAX - len, "/%s", entry->d_name) >=
-			    (int)(PATH_MAX - len))
-			continue;
-		found = find_below(path);
-	}
-	if (dir)
-		closedir(dir);
-	if (!found)
-		path[len] = 0;
 	return found;
 }
 
@@ -65,7 +43,7 @@ static int look_at_mount(const char *mount, void *context)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s", mount);
-	if (find_below(path) &&
+	if (cgroup_walk(path, has_this_process, NULL) &&
 	    (!own->found || strlen(path) - mount_len > strlen(own->path) - own->mount_len)) {
 		memcpy(own->path, path, sizeof(path));
 		own->mount_len = mount_len;

@@ -169,6 +169,9 @@ int cgroup_find_mount(char path[PATH_MAX]);
 /* Calls @each with every place where cgroup2 is mounted, until it says 1. A container may have two:
  * its own view, and the host's. */
 int cgroup_each_mount(int (*each)(const char *mount, void *context), void *context);
+/* Calls @each for the cgroup @path, and for all below it, until it says 1: @path receives that one.
+ * Return: 1, or 0. */
+int cgroup_walk(char path[PATH_MAX], int (*each)(const char *path, void *context), void *context);
 /* A path that is absolute, or below where cgroup2 is mounted. CGROUP_MISSING comes with
  * errno, and @path is what was looked for. */
 enum cgroup_found {
