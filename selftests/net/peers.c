@@ -44,13 +44,16 @@ static void ask(int server)
 	pp_lookup_wait(server, &origin, SOON_MS);
 }
 
-/* A connection of @source's to @port, with @text; and no more of it. */
+/* A connection of @source's to @port, with @text; and no more of it. A stranger's server has its
+ * answer before the text, and would close too early. */
 static void says(const char *source, unsigned int port, const char *text)
 {
 	int listener = port == PORT || port == OPEN ? -1 : listen_on(SERVER, port);
 	int client = connect_to(source, SERVER, port), server;
 
 	send_text(client, text);
+	if (strcmp(source, PROXY) != 0)
+		await_acknowledged(client);
 	server = accept_within(listener < 0 ? port == PORT ? gated_listener : open_listener
 					    : listener,
 			       port == SPLIT || port == DROPPING ? A_WHILE_MS : SOON_MS);
