@@ -137,6 +137,12 @@ bench: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)selftests/bench/run
 
+## bench-servers: Debian's Postfix, Exim and Dovecot behind HAProxy: mails a second, and their processor time (as root)
+bench-servers: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)selftests/servers/fetch "$(CURDIR)/build/servers"
+	$(Q)LAB_SERVERS="$(CURDIR)/build/servers" build/selftests/tools/lab selftests/bench/servers $(ROUNDS) $(MAILS)
+
 ## fuzz: the decoder under libFuzzer, for FUZZ_SECONDS (60)
 fuzz: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory fuzz-run
@@ -218,7 +224,7 @@ clean:
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
+.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench bench-servers fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/user/*/*/*.d $(BUILD)/bpf/*.d)
