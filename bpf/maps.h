@@ -19,7 +19,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 1048576); /* each takes its memory when it is added */
 	__type(key, struct pp_prefix);
 	__type(value, struct pp_proxy);
 } pp_proxies SEC(".maps");

@@ -223,12 +223,18 @@ first_fails() {
 }
 check a_first_apply_that_fails_leaves_no_directory first_fails
 
+# 256 ports are more than there is room for beside the others; 5,000 proxies are not
 full() {
 	two && apply || return 1
-	# shellcheck disable=SC2046,SC2183 # printf repeats its format
-	printf 'proxy = 10.1.%d.%d\n' $(seq 1 1030 | awk '{ print int($1 / 250), $1 % 250 + 1 }') >"$tap_work/many"
+	seq 3000 3255 | sed 's/^/port = /' >"$tap_work/many"
 	sed -i "/2001:db8/r $tap_work/many" "$conf"
-	refuses 'pp_proxies is full .1024 entries.' && two && apply && says_nothing
+	refuses 'pp_ports is full .256 entries.' && two && apply && says_nothing || return 1
+	awk 'BEGIN { for (i = 0; i < 5000; i++) printf "proxy = 10.1.%d.%d\n", i / 250, i % 250 + 1 }' >"$tap_work/many"
+	sed -i "/2001:db8/r $tap_work/many" "$conf"
+	apply && apply && says_nothing && [ "$($ppctl --pin "$pin/one" proxy list | wc -l)" -gt 5000 ] || return 1
+	tail -n 1 "$tap_work/many" >"$tap_work/twice"
+	sed -i "/2001:db8/r $tap_work/twice" "$conf"
+	refuses 'proxy 10.1.19.250 is in line [0-9]+ already' || return 1
 	: >"$conf" && apply
 }
 check more_than_there_is_room_for_changes_nothing full

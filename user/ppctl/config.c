@@ -92,6 +92,7 @@ void section_free(struct section *section)
 	words_free(&section->interfaces);
 	free(section->ports);
 	free(section->proxies);
+	proxy_index_free(&section->index);
 	memset(section, 0, sizeof(*section));
 }
 
@@ -215,13 +216,80 @@ void section_add_words(struct words *words, const char *value, unsigned int line
 	each_word(value, add_word, &place);
 }
 
+#define INDEX_ROOM_MIN 64
+
+/* FNV-1a. */
+static size_t key_hash(const struct pp_prefix *key)
+{
+	const unsigned char *byte = (const unsigned char *)key;
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	size_t i;
+
+	for (i = 0; i < sizeof(*key); i++)
+		hash = (hash ^ byte[i]) * 0x100000001b3ULL;
+	return hash ^ hash >> 32;
+}
+
+/* Where @key is in the index, or could be. */
+static uint32_t *index_slot(const struct proxy_index *index, const struct section *section,
+			    const struct pp_prefix *key)
+{
+	size_t at = key_hash(key) & (index->room - 1);
+
+	while (index->slot[at] &&
+	       memcmp(&section->proxies[index->slot[at] - 1].key, key, sizeof(*key)))
+		at = (at + 1) & (index->room - 1);
+	return &index->slot[at];
+}
+
+/* Half of it stays empty. Return: 0; or -1, no memory. */
+static int index_take_up(struct proxy_index *index, const struct section *section)
+{
+	uint32_t *slot;
+	size_t room;
+
+	if (!index->room || index->room < 2 * section->proxy_count) {
+		for (room = INDEX_ROOM_MIN; room < 4 * section->proxy_count;)
+			room *= 2;
+		proxy_index_free(index);
+		index->slot = calloc(room, sizeof(*index->slot));
+		if (!index->slot)
+			return -1;
+		index->room = room;
+	}
+	for (; index->taken_up < section->proxy_count; index->taken_up++) {
+		slot = index_slot(index, section, &section->proxies[index->taken_up].key);
+		if (!*slot) /* of two that are the same, the first */
+			*slot = index->taken_up + 1;
+	}
+	return 0;
+}
+
+const struct wanted_proxy *proxy_index_find(struct proxy_index *index,
+					    const struct section *section,
+					    const struct pp_prefix *key)
+{
+	uint32_t number;
+
+	if (index_take_up(index, section))
+		return NULL;
+	number = *index_slot(index, section, key);
+	return number ? &section->proxies[number - 1] : NULL;
+}
+
+void proxy_index_free(struct proxy_index *index)
+{
+	free(index->slot);
+	memset(index, 0, sizeof(*index));
+}
+
 static void add_proxy(const char *text, void *context)
 {
 	const struct place *place = context;
 	struct section *section = place->section;
 	struct wanted_proxy proxy = {.line = place->line}, *grown;
+	const struct wanted_proxy *same;
 	char why[WHY_MAX];
-	size_t i;
 
 	if (is_empty(text, place))
 		return;
@@ -229,13 +297,12 @@ static void add_proxy(const char *text, void *context)
 		problem_add(place->problems, place->line, 0, "%s", why);
 		return;
 	}
-	for (i = 0; i < section->proxy_count; i++) {
-		if (memcmp(&section->proxies[i].key, &proxy.key, sizeof(proxy.key)))
-			continue;
+	same = proxy_index_find(&section->index, section, &proxy.key);
+	if (same) {
 		if (place->line)
 			problem_add(place->problems, place->line, 0,
 				    "proxy %s is in line %u already: remove one of them", text,
-				    section->proxies[i].line);
+				    same->line);
 		return;
 	}
 	if (section->proxy_count == SET_PROXIES_MAX) {

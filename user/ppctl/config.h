@@ -21,7 +21,7 @@
 #define SET_NAME_MAX	    32
 #define CGROUP_NAME_MAX	    1024
 #define SET_PORTS_MAX	    256 /* max_entries of the maps */
-#define SET_PROXIES_MAX	    1024
+#define SET_PROXIES_MAX	    1048576
 #define INTERFACE_MAX	    15 /* IFNAMSIZ - 1 */
 
 /* What is wrong, or cannot work, and where. */
@@ -82,6 +82,13 @@ struct wanted_proxy {
 	unsigned int line;
 };
 
+/* Finds a section's proxies by their keys: a hash table of numbers that begin at 1. It takes up
+ * what has been added to the list since it was last asked. */
+struct proxy_index {
+	uint32_t *slot;
+	size_t room, taken_up;
+};
+
 /* A set as it is to be. */
 struct section {
 	char name[SET_NAME_MAX + 1];
@@ -94,6 +101,7 @@ struct section {
 	size_t port_count;
 	struct wanted_proxy *proxies;
 	size_t proxy_count;
+	struct proxy_index index; /* of them, while they are read */
 };
 
 struct config {
@@ -111,6 +119,12 @@ int is_set_name(const char *name);
 /* The comma-separated words of @value. */
 void section_add_words(struct words *words, const char *value, unsigned int line, const char *key,
 		       struct problems *problems);
+/* The proxy of @section with this key, or NULL. Without memory the answer is NULL, too: the
+ * kernel's map knows better. */
+const struct wanted_proxy *proxy_index_find(struct proxy_index *index,
+					    const struct section *section,
+					    const struct pp_prefix *key);
+void proxy_index_free(struct proxy_index *index);
 void section_add_proxies(struct section *section, const char *value, unsigned int line,
 			 struct problems *problems);
 /* "[ADDRESS:]N[,...]", and options NAME=VALUE after that. */

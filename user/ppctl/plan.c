@@ -219,33 +219,25 @@ static int plan_proxy(struct plan *plan, char sign, const struct pp_prefix *key,
 	return 0;
 }
 
-static int wants_proxy(const struct section *section, const struct pp_prefix *key)
-{
-	size_t i;
-
-	for (i = 0; i < section->proxy_count; i++) {
-		if (!memcmp(&section->proxies[i].key, key, sizeof(*key)))
-			return 1;
-	}
-	return 0;
-}
-
 static int plan_proxies(const struct section *wanted, int exact, struct plan *plan)
 {
 	int map = pin_open("maps", MAP_PROXIES), result = 0, there;
 	const struct wanted_proxy *proxy;
 	struct pp_prefix key, *previous = NULL;
+	struct proxy_index index = {};
 	size_t occupied = 0, i;
 	struct pp_proxy value;
 
 	while (map >= 0 && !result && !bpf_map_get_next_key(map, previous, &key)) {
 		previous = &key;
-		if (wants_proxy(wanted, &key) || bpf_map_lookup_elem(map, &key, &value))
+		if (proxy_index_find(&index, wanted, &key) ||
+		    bpf_map_lookup_elem(map, &key, &value))
 			continue;
 		occupied += !exact;
 		if (exact)
 			result = plan_proxy(plan, '-', &key, &value);
 	}
+	proxy_index_free(&index);
 	if (occupied + wanted->proxy_count > SET_PROXIES_MAX)
 		result = error("%s has room for %d proxies: %zu are there, and these are %zu; "
 			       "none was added",
