@@ -132,10 +132,17 @@ soak: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)selftests/soak
 
-## bench: connections per second and server time of each way to read the header (as root)
+## bench: what each way to read the header costs, here and in instructions under QEMU (as root); GROUPS= chooses
 bench: deps-if-missing
+	$(Q)selftests/deps check bench || selftests/deps install bench
 	$(Q)$(MAKE) --no-print-directory all benches
-	$(Q)selftests/bench/run
+	$(Q)selftests/bench/run $(GROUPS)
+
+## bench-servers: Postfix, Exim and Dovecot through HAProxy, with PROXY support of their own and with a split (as root)
+bench-servers: deps-if-missing
+	$(Q)$(MAKE) --no-print-directory all benches
+	$(Q)selftests/servers/fetch build/servers
+	$(Q)LAB_SERVERS=$(CURDIR)/build/servers build/selftests/tools/lab selftests/bench/servers
 
 ## bench-servers: Debian's Postfix, Exim and Dovecot behind HAProxy: mails a second, and their processor time (as root)
 bench-servers: deps-if-missing

@@ -92,14 +92,14 @@ $(TEST_BIN)/tools/fault.so: selftests/tools/fault.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) -fPIC -shared $< -o $@ -ldl
 
-BENCHES := $(addprefix $(TEST_BIN)/bench/,connect sender stream)
+BENCH := $(TEST_BIN)/bench
 
-$(TEST_BIN)/bench/%: selftests/bench/%.c selftests/bench/bench.c $(BUILD)/lib/libpp.a selftests/bench/bench.h $(FLAGS)
+$(BENCH): $(wildcard selftests/bench/*.[ch]) $(BUILD)/lib/libpp.a $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(COMPILE) $(LDFLAGS) $(filter %.c %.a,$^) \
-		-o $@ -lbpf
+		-o $@ -lbpf -ljson-c
 
-benches: all tools $(BENCHES)
+benches: all tools $(BENCH)
 
 FUZZ := $(TEST_BIN)/fuzz
 FUZZ_SECONDS ?= 60

@@ -1,51 +1,64 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the benchmarks share: several ways to do a thing take turns, round by round, and a table of
- * medians compares them with the first one. A benchmark is called with COUNT and ROUNDS, by
- * selftests/bench/inside.
+ * What the parts of the benchmark share. A group has rows and columns: the rows take turns, round
+ * by round, so that a busy moment hits all of them, and each measurement is a process of its own.
  */
 #ifndef BENCH_H
 #define BENCH_H
 
 #include <stddef.h>
-#include <time.h>
-
-#define LINE "PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\n"
+#include <stdint.h>
 
 #define PEEK_PORT	 2525
 #define TRANSPARENT_PORT 2526
-#define PLAIN_PORT	 2600 /* and those after it: not served */
+#define SPLIT_PORT	 2527 /* a split that is not transparent */
+#define PLAIN_PORT	 2600 /* not served */
 
-#define SERVER "127.0.0.1"
-#define PROXY  "127.0.0.2"
+#define COLUMNS_MAX 6
+#define ROWS_MAX    16
+#define ROUNDS_MAX  101
 
-#define COLUMNS_MAX 2
+/* What a row is to the others. */
+enum role {
+	ROLE_NONE,
+	ROLE_PLAIN,  /* all ratios are to it: it comes first */
+	ROLE_FLOOR,  /* the header is received, and parsed by nobody */
+	ROLE_READER, /* reads the header in user space */
+};
 
 struct column {
-	const char *head; /* with the unit */
-	int width, decimals;
+	const char *key, *head; /* in JSON, and in tables with its unit */
+	int as_rate; /* a time, whose ratio is that of rates: how many connections a second */
 };
 
-struct bench {
-	const char *name, *count; /* of what? for the usage */
-	struct column columns[COLUMNS_MAX];
-	int column_count;
-	const char *(*way)(size_t way); /* its name; NULL after the last */
-	/* Does it @count times, and fills in a value for each column. */
-	void (*measure)(size_t way, int count, double *values);
+struct group {
+	const char *name, *title;
+	const struct column *columns;  /* until one without a key */
+	int count, rounds;	       /* unless options say more or fewer */
+	int guest_count, guest_rounds; /* the same under -icount */
+	const void *context;	       /* for the functions below */
+	/* its name; NULL after the last */
+	const char *(*row)(const struct group *group, size_t row);
+	enum role (*role)(const struct group *group, size_t row); /* may be NULL */
+	/* Around each measurement, outside of its process; they may be NULL. */
+	void (*before)(const struct group *group, size_t row);
+	void (*after)(const struct group *group, size_t row);
+	/* Does it @count times, and fills in a value for each column. Return: 0; or -1: not on this
+	 * kernel. */
+	int (*measure)(const struct group *group, size_t row, int count, double *values);
 };
 
-/* For main(). */
-int bench_main(const struct bench *bench, int argc, char **argv);
+extern const struct group connect_groups[], stream_group, loss_group, calls_group, sender_group,
+	idle_group, apply_group, growth_proxies_group, growth_ports_group, growth_live_group;
+extern const size_t connect_group_count;
 
-/* Ends the program, and says what errno means. */
-void fail(const char *what) __attribute__((noreturn));
-double clock_seconds(clockid_t clock);
+struct setting {
+	int count, rounds; /* 0: as the group says */
+	const char *row;   /* only rows whose names have this; or NULL */
+	int guest;	   /* under -icount: a nanosecond is an instruction */
+};
 
-/* A listener on SERVER. @defer: seconds of TCP_DEFER_ACCEPT, or 0. */
-int bench_listen(int port, int defer);
-/* A connection to it from PROXY, without Nagle's algorithm; it ends by a RST, so that ports last.
- */
-int bench_connect(int port);
+/* Measures, prints a table, and writes a JSON object to @json where that is not NULL. */
+void group_run(const struct group *group, const struct setting *setting, void *json);
 
 #endif

@@ -3,12 +3,12 @@
  * What pp_msg costs a proxy after the first message: send()s of 100 bytes over one connection, to a
  * server that reads them. A plain socket; one whose socket is kept in pp_senders, so that pp_msg
  * runs at every send(); one that has left.
- *
- * usage: sender SENDS ROUNDS
  */
 #define _GNU_SOURCE
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +16,8 @@
 #include <bpf/bpf.h>
 
 #include "bench.h"
+#include "headers.h"
+#include "place.h"
 
 #define SIZE 100
 
@@ -31,9 +33,16 @@ static const struct way {
 
 static char block[1 << 17];
 
-static const char *name(size_t way)
+static const char *row_name(const struct group *group, size_t row)
 {
-	return way < sizeof(ways) / sizeof(ways[0]) ? ways[way].name : NULL;
+	(void)group;
+	return row < sizeof(ways) / sizeof(ways[0]) ? ways[row].name : NULL;
+}
+
+static enum role row_role(const struct group *group, size_t row)
+{
+	(void)group;
+	return row ? ROLE_NONE : ROLE_PLAIN;
 }
 
 static void server(int listener)
@@ -57,36 +66,65 @@ static void keep_in_senders(int fd)
 	close(map);
 }
 
-static void measure(size_t number, int sends, double *values)
+static int measure(const struct group *group, size_t row, int sends, double *values)
 {
-	const struct way *way = &ways[number];
-	int listener = bench_listen(way->port, 0), fd, i;
+	const struct way *way = &ways[row];
+	int listener, fd, i;
 	double start;
 	pid_t child;
 
+	(void)group;
+	place_netns(BARE);
+	place_enter(INSIDE);
+	listener = place_listen(AF_INET, way->port, 0);
 	child = fork();
 	if (child == 0)
 		server(listener);
-	fd = bench_connect(way->port);
-	if (send(fd, LINE, sizeof(LINE) - 1, 0) < 0)
+	place_enter(PROXIES);
+	fd = place_connect(AF_INET, way->port, 0);
+	if (send(fd, LINE, strlen(LINE), 0) < 0)
 		fail("header");
 	if (way->stays)
 		keep_in_senders(fd);
-	start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID); /* the server runs meanwhile */
+	start = clock_ns(CLOCK_PROCESS_CPUTIME_ID); /* the server runs meanwhile */
 	for (i = 0; i < sends; i++) {
 		if (send(fd, block, SIZE, 0) != SIZE)
 			fail("send");
 	}
-	values[0] = (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e6 / sends;
+	values[0] = (clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start) / sends;
 	close(fd);
 	close(listener);
 	waitpid(child, NULL, 0);
+	return 0;
 }
 
-int main(int argc, char **argv)
+static void before(const struct group *group, size_t row)
 {
-	static const struct bench bench = {"sender", "SENDS", {{"us a send()", 12, 3}},
-					   1,	     name,    measure};
-
-	return bench_main(&bench, argc, argv);
+	(void)group;
+	(void)row;
+	run("build/bin/ppctl proxy-cgroup add %s >/dev/null", place_cgroup(PROXIES));
 }
+
+static void after(const struct group *group, size_t row)
+{
+	(void)group;
+	(void)row;
+	run("build/bin/ppctl proxy-cgroup del %s >/dev/null", place_cgroup(PROXIES));
+}
+
+static const struct column columns[] = {{.key = "send_ns", .head = "ns a send()"}, {}};
+
+const struct group sender_group = {
+	.name = "sender",
+	.title = "a proxy's send()",
+	.columns = columns,
+	.count = 100000,
+	.rounds = 15,
+	.guest_count = 10000,
+	.guest_rounds = 3,
+	.row = row_name,
+	.role = row_role,
+	.before = before,
+	.after = after,
+	.measure = measure,
+};
