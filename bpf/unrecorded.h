@@ -14,7 +14,7 @@
  * the peer may be a proxy all the same: the connection is older than the programs, the port or the
  * mark, or there was no memory. Where there is a proxy cgroup, each stranger has a record that says
  * so; else its address tells. */
-static void record_absent(struct pp_record *record, struct bpf_sock *sk)
+static __always_inline void record_absent(struct pp_record *record, struct bpf_sock *sk)
 {
 	__u32 peer[4] = {};
 
