@@ -171,8 +171,8 @@ static int gate_early(struct __sk_buff *skb, struct bpf_sock *sk)
 	struct pp_work *work = working_memory();
 	__u16 port = sk->src_port;
 
-	if (!bpf_map_lookup_elem(&pp_ports, &port) || !work ||
-	    segment_read(skb, &work->segment, 0) || !work->segment.payload_len)
+	if (!port_is_listed(port) || !work || segment_read(skb, &work->segment, 0) ||
+	    !work->segment.payload_len)
 		return PASS;
 	count(PP_STAT_DROPPED_HOLE);
 	return DROP;

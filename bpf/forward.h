@@ -41,6 +41,7 @@ static void forward_syn(struct bpf_sock *listener, const struct segment *segment
 		return;
 	if (!is_marked(segment->source))
 		return;
+	port_mark_records(listener->src_port);
 	__builtin_memcpy(key.remote, segment->source, 16);
 	now = bpf_ktime_get_ns();
 	bpf_map_update_elem(&pp_syns, &key, &now, BPF_ANY);

@@ -9,10 +9,32 @@
 #include "kernel.h"
 #include "maps.h"
 
+/* PP_SERVED_*: nearly all traffic is of ports of which there is nothing to know. */
+static __always_inline __u32 port_marks(__u16 port)
+{
+	__u32 key = port, *marks = bpf_map_lookup_elem(&pp_served, &key);
+
+	return marks ? *marks : 0;
+}
+
+static __always_inline int port_is_listed(__u16 port)
+{
+	return port_marks(port) & PP_SERVED_LISTED;
+}
+
+/* Sockets of this port are going to have records. */
+static void port_mark_records(__u16 port)
+{
+	__u32 key = port, *marks = bpf_map_lookup_elem(&pp_served, &key);
+
+	if (marks && !(*marks & PP_SERVED_RECORDS))
+		__sync_fetch_and_or(marks, PP_SERVED_RECORDS);
+}
+
 /* A port's entry, which says whether it has policies on single addresses; or NULL. */
 static __always_inline struct pp_port *port_entry(__u16 port)
 {
-	return bpf_map_lookup_elem(&pp_ports, &port);
+	return port_is_listed(port) ? bpf_map_lookup_elem(&pp_ports, &port) : NULL;
 }
 
 /* The policy on the local address @address (v4-mapped where it is IPv4) of @port, whose entry is
@@ -94,9 +116,7 @@ static int is_marked(const __u8 *address)
  * were acknowledged, and begins no other. */
 static __always_inline int port_has_translated(__u16 port)
 {
-	struct pp_port *entry = port_entry(port);
-
-	return entry && (entry->flags & PP_PORT_ADDRESSES || has_translated(entry));
+	return port_marks(port) & PP_SERVED_SPLIT;
 }
 
 static int hooks_are_somewhere(void)

@@ -151,8 +151,8 @@ static int gate_listener(struct __sk_buff *skb, struct bpf_sock *listener)
 
 static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 {
-	struct pp_socket *socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
-	struct pp_work *work = working_memory();
+	struct pp_socket *socket;
+	struct pp_work *work;
 	struct segment *segment;
 	struct bpf_tcp_sock *tcp;
 	struct tcp_sock *full;
@@ -160,7 +160,12 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	__s64 start;
 	int verdict;
 
-	/* First the record: mostly a socket without one has no proxy for a peer. */
+	/* First what is not for us leaves: by its port, before anything else is read. */
+	if (!port_marks(sk->src_port))
+		return PASS;
+
+	/* Then the record: mostly a socket without one has no proxy for a peer. */
+	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
 	if (!socket) {
 		if (sk->state == BPF_TCP_SYN_RECV)
 			return gate_early(skb, sk);
@@ -189,6 +194,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	}
 
 	/* Then the segment. */
+	work = working_memory();
 	if (!work)
 		return DROP;
 	segment = &work->segment;

@@ -80,7 +80,7 @@ static void own_connection(struct bpf_sock_ops *ops)
 	if (!sk)
 		return;
 	bpf_sk_storage_delete(&pp_origins, sk);
-	if (bpf_map_lookup_elem(&pp_ports, &port))
+	if (port_is_listed(port))
 		bpf_sk_storage_get(&pp_origins, sk, &own, BPF_SK_STORAGE_GET_F_CREATE);
 }
 

@@ -70,6 +70,14 @@ struct pp_port {
 			* split as long as the kernel keeps the request */
 };
 
+/* pp_served: port (host order, __u32) -> what is known of it, PP_SERVED_*, by which programs leave
+ * early: an array, which costs them next to nothing. A bit that is set without need costs a look at
+ * pp_ports, one that is missing leaves the port unserved: so ppctl sets bits before it changes
+ * pp_ports, and clears them after that. */
+#define PP_SERVED_LISTED  0x01 /* pp_ports has it */
+#define PP_SERVED_SPLIT	  0x02 /* and connections, new ones or old, whose header is cut out */
+#define PP_SERVED_RECORDS 0x04 /* sockets of that local port may have a record: never cleared */
+
 /* pp_addresses: a port's policy on one local address, before that of pp_ports. */
 struct pp_port_key {
 	__u8 address[16]; /* v4-mapped where it is IPv4; for ppctl alone: all 0, any address */

@@ -18,6 +18,7 @@
 
 #include "../common/array.h"
 #include "interface.h"
+#include "port_map.h"
 #include "ppctl.h"
 #include "build.h"
 
@@ -293,12 +294,10 @@ void pin_remove_link(const char *path)
 static void serve_no_port(void)
 {
 	int map = pin_open("maps", MAP_PORTS);
-	uint16_t port;
 
 	if (map < 0)
 		return;
-	while (!bpf_map_get_next_key(map, NULL, &port) && !bpf_map_delete_elem(map, &port))
-		;
+	ports_remove(map);
 	close(map);
 }
 

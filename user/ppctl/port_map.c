@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The served ports and their policies, in pp_ports and pp_addresses.
+ * The served ports and their policies, in pp_ports and pp_addresses, and the marks in pp_served.
  *
  * The programs ask pp_ports first. Its entry says whether pp_addresses is to be asked, too, and
  * whether it is a policy itself. So an address's own policy is written before that, and removed
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -67,6 +68,54 @@ int port_update_error(int map, const struct pp_port_key *key, const char *what, 
 	result = map_update_error(MAP_ADDRESSES, addresses, what, number);
 	close(addresses);
 	return result;
+}
+
+/* Of one port, in pp_served. The kernel's programs set bits there, too. */
+static int change_marks(__u16 port, __u32 set, __u32 clear)
+{
+	size_t step = 8, size = 65536 * step; /* the kernel's, for values of up to 8 bytes */
+	int map = pin_open("maps", MAP_SERVED);
+	unsigned char *all;
+	__u32 *marks;
+
+	if (map < 0)
+		return -1;
+	all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	close(map);
+	if (all == MAP_FAILED)
+		return -1;
+	marks = (__u32 *)(all + port * step);
+	__atomic_fetch_or(marks, set, __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(marks, ~clear, __ATOMIC_SEQ_CST);
+	munmap(all, size);
+	return 0;
+}
+
+static int any_put(int map, __u16 port, const struct pp_port *policy)
+{
+	int translates = policy->flags & PP_PORT_ADDRESSES || policy_translates(policy);
+	__u32 marks = PP_SERVED_LISTED | PP_SERVED_RECORDS | (translates ? PP_SERVED_SPLIT : 0);
+
+	if (change_marks(port, marks, 0) || bpf_map_update_elem(map, &port, policy, BPF_ANY))
+		return -1;
+	return translates ? 0 : change_marks(port, 0, PP_SERVED_SPLIT);
+}
+
+static int any_delete(int map, __u16 port)
+{
+	if (bpf_map_delete_elem(map, &port))
+		return -1;
+	/* what stays set costs a look at pp_ports */
+	change_marks(port, 0, PP_SERVED_LISTED | PP_SERVED_SPLIT);
+	return 0;
+}
+
+void ports_remove(int map)
+{
+	__u16 port;
+
+	while (!bpf_map_get_next_key(map, NULL, &port) && !any_delete(map, port))
+		;
 }
 
 static int any_get(int map, __u16 port, struct pp_port *policy)
@@ -138,10 +187,10 @@ static int any_follow(int map, __u16 port)
 	else
 		any.flags &= ~PP_PORT_ADDRESSES;
 	if (any.flags & PP_PORT_NO_OTHERS && !(any.flags & PP_PORT_ADDRESSES))
-		return is_new || !bpf_map_delete_elem(map, &port) || errno == ENOENT ? 0 : -1;
+		return is_new || !any_delete(map, port) || errno == ENOENT ? 0 : -1;
 	if (!is_new && any.flags == before.flags)
 		return 0;
-	return bpf_map_update_elem(map, &port, &any, BPF_ANY) ? -1 : 0;
+	return any_put(map, port, &any);
 }
 
 int port_put(int map, const struct pp_port_key *key, const struct pp_port *policy)
@@ -153,7 +202,7 @@ int port_put(int map, const struct pp_port_key *key, const struct pp_port *polic
 	if (!port_has_address(key)) {
 		if (!any_get(map, key->port, &any))
 			value.flags |= any.flags & PP_PORT_ADDRESSES;
-		return bpf_map_update_elem(map, &key->port, &value, BPF_ANY) ? -1 : 0;
+		return any_put(map, key->port, &value);
 	}
 	addresses = pin_open("maps", MAP_ADDRESSES);
 	if (addresses < 0)
@@ -173,9 +222,9 @@ int port_delete(int map, const struct pp_port_key *key)
 			return -1;
 		if (any.flags & PP_PORT_ADDRESSES) {
 			none.flags |= PP_PORT_ADDRESSES;
-			result = bpf_map_update_elem(map, &key->port, &none, BPF_EXIST);
+			result = any_put(map, key->port, &none);
 		} else {
-			result = bpf_map_delete_elem(map, &key->port);
+			result = any_delete(map, key->port);
 		}
 		return result ? -1 : 0;
 	}

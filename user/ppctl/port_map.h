@@ -37,6 +37,9 @@ int ports_have_split(int map);
 /* What a ppctl that was killed has left: a port without any policy. */
 void ports_sweep(int map);
 
+/* Serves no port any more. */
+void ports_remove(int map);
+
 /* Says why port_put() failed. Return: -1. */
 int port_update_error(int map, const struct pp_port_key *key, const char *what, int error_number);
 

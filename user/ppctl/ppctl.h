@@ -22,6 +22,7 @@
 #define DEFAULT_PIN   "/sys/fs/bpf/pp"
 #define MAP_PROXIES   "pp_proxies"
 #define MAP_PORTS     "pp_ports"
+#define MAP_SERVED    "pp_served"
 #define MAP_ADDRESSES "pp_addresses"
 #define MAP_STATS     "pp_stats"
 #define MAP_CONFIG    "pp_config"

@@ -22,6 +22,7 @@ static const struct {
 	unsigned int key_size, value_size;
 } known[] = {
 	{MAP_PORTS, sizeof(uint16_t), sizeof(struct pp_port)},
+	{MAP_SERVED, sizeof(uint32_t), sizeof(uint32_t)},
 	{MAP_ADDRESSES, sizeof(struct pp_port_key), sizeof(struct pp_port)},
 	{MAP_PROXIES, sizeof(struct pp_prefix), sizeof(struct pp_proxy)},
 	{MAP_CONFIG, sizeof(uint32_t), sizeof(struct pp_config)},
