@@ -159,10 +159,12 @@ static void gate_note_keep(struct bpf_sock *sk, struct pp_gate_note *note)
 	if (record->flags & PP_RECORD_LARGE)
 		kept = bpf_sk_storage_get(&pp_large, sk, large_working_memory(),
 					  BPF_SK_STORAGE_GET_F_CREATE);
-	else if (record_wants_bytes(record))
-		kept = bpf_sk_storage_get(&pp_extra, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
-	else
+	else if (!record_wants_bytes(record))
 		return;
+	else if (record_is_short(record))
+		kept = bpf_sk_storage_get(&pp_short, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
+	else
+		kept = bpf_sk_storage_get(&pp_extra, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
 	if (kept) {
 		record->flags |= PP_RECORD_KEPT;
 		return;

@@ -58,6 +58,7 @@ static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket 
 	struct pp_live live = {.size = sizeof(live), .magic = PP_LIVE_MAGIC};
 	struct pp_extra *extra;
 	struct pp_large *large;
+	struct pp_short *brief;
 	__u32 kept;
 
 	live.tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
@@ -76,8 +77,9 @@ static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket 
 
 	large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
 	extra = large ? NULL : bpf_sk_storage_get(&pp_extra, sk, 0, 0);
-	kept = large ? large->len : extra ? extra->len : 0;
-	if (kept > (large ? PP_HEADER_MAX : PP_WINDOW))
+	brief = large || extra ? NULL : bpf_sk_storage_get(&pp_short, sk, 0, 0);
+	kept = large ? large->len : extra ? extra->len : brief ? live.record.header_len : 0;
+	if (kept > (large ? PP_HEADER_MAX : extra ? PP_WINDOW : PP_SHORT))
 		kept = 0;
 	live.kept = kept;
 	bpf_seq_write(seq, &live, sizeof(live));
@@ -87,6 +89,8 @@ static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket 
 		bpf_seq_write(seq, large->bytes, kept);
 	else if (extra && kept <= PP_WINDOW)
 		bpf_seq_write(seq, extra->bytes, kept);
+	else if (brief && kept <= PP_SHORT)
+		bpf_seq_write(seq, brief->bytes, kept);
 }
 
 #endif

@@ -106,6 +106,22 @@ struct {
 	__type(value, struct pp_extra);
 } pp_extra SEC(".maps");
 
+/* The same for a header that is complete, and so short as nearly all are: what is allocated for a
+ * socket is also cleared and copied, and an eighth of the size costs a fifth. */
+#define PP_SHORT 128
+
+struct pp_short {
+	__u64 len; /* as in struct pp_extra, whose beginning this can be copied from */
+	__u8 bytes[PP_SHORT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_short);
+} pp_short SEC(".maps");
+
 /* The same for headers larger than PP_WINDOW. What follows PP_HEADER_MAX
  * is for the verifier, which does not see that a copy of up to PP_LARGE_SLACK bytes ends there. */
 #define PP_LARGE_SLACK 256
@@ -173,8 +189,9 @@ struct pp_split_note_key {
 struct pp_split_note {
 	struct pp_socket socket;
 	struct pp_connection_key flow;
-	__u32 forwarded; /* as in struct pp_flow */
-	__u32 unused;	 /* 0 */
+	__u32 forwarded;	/* as in struct pp_flow */
+	__u32 unused;		/* 0 */
+	struct pp_short header; /* len 0: it is in pp_pieces or pp_large_pieces, if it is kept */
 };
 
 struct {

@@ -126,6 +126,12 @@ static int record_wants_bytes(const struct pp_record *record)
 		(record->tlv_len || record->family == PP_AF_UNIX));
 }
 
+/* Such a header, as pp_short has room for? What is incomplete goes on in pp_extra. */
+static int record_is_short(const struct pp_record *record)
+{
+	return record->state == PP_STATE_VALID && record->header_len <= PP_SHORT;
+}
+
 /* Has a header been decoded, or found to be bad, or given up? TCP may refuse its segment still: see
  * is_settled(). */
 static int record_is_decided(const struct pp_record *record)

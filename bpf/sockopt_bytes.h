@@ -11,8 +11,7 @@
 
 struct byte_copy {
 	struct bpf_sockopt *ctx;
-	const __u8
-		*from; /* a buffer of PP_WINDOW bytes, or with more than that, of PP_HEADER_MAX */
+	const __u8 *from; /* a buffer of PP_SHORT, PP_WINDOW or PP_HEADER_MAX bytes */
 	__u32 at;
 	__u32 len;
 	__u32 copied;
@@ -35,6 +34,11 @@ static long copy_byte(__u32 i, void *copy)
 	return copy_byte_of(i, copy, PP_WINDOW);
 }
 
+static long copy_byte_short(__u32 i, void *copy)
+{
+	return copy_byte_of(i, copy, PP_SHORT);
+}
+
 static long copy_byte_large(__u32 i, void *copy)
 {
 	return copy_byte_of(i, copy, PP_HEADER_MAX);
@@ -47,6 +51,7 @@ static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 {
 	struct byte_copy copy = {ctx, NULL, from + page * PP_PAGE, PP_PAGE, 0};
 	struct pp_extra *small;
+	struct pp_short *brief;
 	struct pp_large *large;
 
 	if (copy.at >= record->header_len)
@@ -60,11 +65,18 @@ static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 		copy.from = large->bytes;
 		bpf_loop(PP_PAGE, copy_byte_large, &copy, 0);
 	} else {
+		/* of a header that was decoded once more, pp_short has the first version */
 		small = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
-		if (!small)
+		brief = small ? NULL : bpf_sk_storage_get(&pp_short, sk, 0, 0);
+		if (small) {
+			copy.from = small->bytes;
+			bpf_loop(PP_WINDOW, copy_byte, &copy, 0);
+		} else if (brief) {
+			copy.from = brief->bytes;
+			bpf_loop(PP_SHORT, copy_byte_short, &copy, 0);
+		} else {
 			return answer_error(ctx, -ENODATA);
-		copy.from = small->bytes;
-		bpf_loop(PP_WINDOW, copy_byte, &copy, 0);
+		}
 	}
 	if (copy.copied != copy.len)
 		return answer_error(ctx, -ENOBUFS);

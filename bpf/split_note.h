@@ -47,6 +47,9 @@ static void split_note_keep(struct bpf_sock *sk, struct pp_split_note *note)
 			kept = bpf_sk_storage_get(&pp_large, sk, pieces,
 						  BPF_SK_STORAGE_GET_F_CREATE);
 		bpf_map_delete_elem(&pp_large_pieces, &note->flow);
+	} else if (note->header.len) {
+		kept = bpf_sk_storage_get(&pp_short, sk, &note->header,
+					  BPF_SK_STORAGE_GET_F_CREATE);
 	} else if (record_wants_bytes(record)) {
 		pieces = bpf_map_lookup_elem(&pp_pieces, &note->flow);
 		if (pieces)

@@ -155,7 +155,10 @@ static int stage_decode(struct __sk_buff *skb, struct stage *stage, int *joined)
 	work->joined.len = len;
 	record_decode(&work->decoder, &stage->note.socket, (const struct pp_extra *)&work->joined,
 		      len);
-	if (record_wants_bytes(record) || record_continues_large(record)) {
+	if (!stage->start && record_wants_bytes(record) && record_is_short(record)) {
+		stage->note.header.len = len;
+		__builtin_memcpy(stage->note.header.bytes, work->joined.bytes, PP_SHORT);
+	} else if (record_wants_bytes(record) || record_continues_large(record)) {
 		if (stage_is_late(stage))
 			return STAGE_LATE;
 		if (bpf_map_update_elem(&pp_pieces, &stage->key, &work->joined, BPF_ANY))
