@@ -138,12 +138,6 @@ bench: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)selftests/bench/run $(GROUPS)
 
-## bench-servers: Postfix, Exim and Dovecot through HAProxy, with PROXY support of their own and with a split (as root)
-bench-servers: deps-if-missing
-	$(Q)$(MAKE) --no-print-directory all benches
-	$(Q)selftests/servers/fetch build/servers
-	$(Q)LAB_SERVERS=$(CURDIR)/build/servers build/selftests/tools/lab selftests/bench/servers
-
 ## bench-servers: Debian's Postfix, Exim and Dovecot behind HAProxy: mails a second, and their processor time (as root)
 bench-servers: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tools
@@ -231,7 +225,7 @@ clean:
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench bench-servers fuzz deps-if-missing install install-ppmta uninstall deb clean help \
+.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/user/*/*/*.d $(BUILD)/bpf/*.d)

@@ -189,10 +189,10 @@ static void print_row(const struct group *group, const struct results *results, 
 	char range[32];
 	size_t i, k;
 
-	if (result->missing)
+	if (result->missing && !is_asked_for(group, row, results->setting))
 		return;
-	printf("%-40s", group->row(group, row));
-	for (i = 0; group->columns[i].key; i++) {
+	printf("%-40s%s", group->row(group, row), result->missing ? " not here" : "");
+	for (i = 0; !result->missing && group->columns[i].key; i++) {
 		column = &group->columns[i];
 		snprintf(range, sizeof(range), "%.0f..%.0f", result->least[i], result->most[i]);
 		printf(" %12.0f %19s", result->median[i], range);

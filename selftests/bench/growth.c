@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,23 +134,52 @@ static void hold_one(int listener, int port)
 		fail("live connections");
 }
 
-static void hold(int size, int ready)
-{
-	int peek, split, i;
+/* In processes of their own, which end with the holder: no limit of open files is to be raised far.
+ */
+#define HELD_BY_ONE 2000
 
-	allow_files(2 * size + 2);
-	place_enter(INSIDE);
-	peek = place_listen(AF_INET, PEEK_PORT, 0);
-	split = place_listen(AF_INET, TRANSPARENT_PORT, 0);
-	place_enter(OUTSIDE);
-	for (i = 0; i < size; i++)
-		hold_one(i % 2 ? split : peek, i % 2 ? TRANSPARENT_PORT : PEEK_PORT);
-	close(peek);
-	close(split);
+static void hold_part(const int listeners[2], int from, int to, int ready)
+{
+	int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (allow_files(2 * HELD_BY_ONE))
+		fail("RLIMIT_NOFILE");
+	for (i = from; i < to; i++)
+		hold_one(listeners[i % 2], i % 2 ? TRANSPARENT_PORT : PEEK_PORT);
+	close(listeners[0]);
+	close(listeners[1]);
 	if (write(ready, "x", 1) != 1)
 		fail("pipe");
-	pause();
-	_exit(0);
+	for (;;)
+		pause();
+}
+
+static void hold(int size, int ready)
+{
+	int listeners[2], from, to, ends[2];
+	char byte;
+
+	if (pipe(ends))
+		fail("pipe");
+	place_enter(INSIDE);
+	listeners[0] = place_listen(AF_INET, PEEK_PORT, 0);
+	listeners[1] = place_listen(AF_INET, TRANSPARENT_PORT, 0);
+	place_enter(OUTSIDE);
+	for (from = 0; from < size; from = to) {
+		to = from + HELD_BY_ONE < size ? from + HELD_BY_ONE : size;
+		if (fork() == 0)
+			hold_part(listeners, from, to, ends[1]);
+		if (read(ends[0], &byte, 1) != 1)
+			fail("live connections");
+	}
+	/* they would take what is measured */
+	close(listeners[0]);
+	close(listeners[1]);
+	if (write(ready, "x", 1) != 1)
+		fail("pipe");
+	for (;;)
+		pause();
 }
 
 static void grow_live(int size)

@@ -35,8 +35,8 @@ void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int may_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 double clock_ns(clockid_t clock);
-/* Lets the process have so many files open. */
-void allow_files(int count);
+/* Lets the process have so many files open. Return: 0, or -1. */
+int allow_files(int count);
 /* Of /proc/meminfo, in bytes: "MemFree". */
 double memory_of(const char *name);
 

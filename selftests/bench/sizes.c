@@ -67,7 +67,8 @@ static int idle_measure(const struct group *group, size_t row, int count, double
 	pid_t client;
 
 	(void)group;
-	allow_files(count);
+	if (allow_files(count))
+		return -1;
 	place_netns(way->netns);
 	place_enter(way->cgroup);
 	listener = place_listen(AF_INET, way->port, 0);
