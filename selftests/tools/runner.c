@@ -40,6 +40,7 @@
 #define SILENCE_S      300
 #define CLEAN_UP_MS    30000 /* that a job has after SIGTERM */
 #define SLOWEST	       5
+#define TIMES "build/selftests/times"
 #define KEPT_MAX       (256 * 1024) /* of a test's output */
 #define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 
@@ -641,6 +642,21 @@ static int by_time(const void *one, const void *other)
 	return (a->took < b->took) - (a->took > b->took);
 }
 
+/* All of them go into build/selftests/times: seconds, kernel, name. */
+static void write_times(const struct test *const *tests, size_t count)
+{
+	FILE *file = fopen(TIMES, "we");
+	size_t i;
+
+	if (!file)
+		return;
+	for (i = 0; i < count; i++)
+		fprintf(file, "%d\t%s\t%s\n", (int)(tests[i]->took / 1000),
+			tests[i]->job->order == GUEST ? tests[i]->job->kernel : "native",
+			tests[i]->name);
+	fclose(file);
+}
+
 static void print_slowest(void)
 {
 	const struct test **tests = NULL;
@@ -656,6 +672,7 @@ static void print_slowest(void)
 	if (count <= SLOWEST)
 		return;
 	qsort(tests, count, sizeof(*tests), by_time);
+	write_times(tests, count);
 	printf("%d:%02d minutes; the slowest:", (int)(took / 60000), (int)(took / 1000 % 60));
 	for (i = 0; i < SLOWEST; i++)
 		printf("%s %s%s%s %d s", i ? "," : "", tests[i]->name,
