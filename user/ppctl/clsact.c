@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * pp_in and pp_out by filters on the clsact qdisc, where the kernel has no tcx. A filter has no
- * pin: it is known by its handle, and by the map of ports that its program reads. A pin
+ * pin: it is known by its handle, and by a map that its program reads. A pin
  * links/pp_clsact_COOKIE_INDEX, of any program, says that ppctl has made this interface's qdisc.
  */
 #define _GNU_SOURCE
@@ -52,19 +52,20 @@ int clsact_parse(const char *pin, uint64_t *cookie, unsigned int *index)
 	return 0;
 }
 
-/* Is the program of this set? */
+/* Is the program of this set? All of them read pp_served; in sets of before that, pp_ports. */
 static int is_own(__u32 program)
 {
-	__u32 maps[MAPS_MAX], ports = pin_map_id(MAP_PORTS), len, i;
+	__u32 served = pin_map_id(MAP_SERVED), maps[MAPS_MAX], len, i;
 	struct bpf_prog_info info = {.nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)maps};
-	int fd = ports ? bpf_prog_get_fd_by_id(program) : -1, own = 0;
+	__u32 known = served ? served : pin_map_id(MAP_PORTS);
+	int fd = known ? bpf_prog_get_fd_by_id(program) : -1, own = 0;
 
 	if (fd < 0)
 		return 0;
 	len = sizeof(info);
 	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
 		for (i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++)
-			own |= maps[i] == ports;
+			own |= maps[i] == known;
 	}
 	close(fd);
 	return own;
