@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The split under attack, and in odd circumstances: what was found wrong once.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <poll.h>

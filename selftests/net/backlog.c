@@ -3,6 +3,8 @@
  * The header waits in TCP's backlog, since the server has its socket locked, and payload follows it
  * there, segment behind segment. It has been decoded, but TCP has not taken it: the payload is not
  * a hole, nothing is to come twice, and the payload is no header either, whatever it looks like.
+ *
+ * check: both
  */
 
 #include "../lib/listeners.h"

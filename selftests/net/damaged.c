@@ -6,6 +6,8 @@
  *
  * TCP checks what is shorter than some 76 bytes before the gate sees it: damaged pieces go on into
  * the payload.
+ *
+ * check: both
  */
 
 #include "../lib/stream.h"

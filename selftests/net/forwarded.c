@@ -2,6 +2,8 @@
 /*
  * Published ports: a proxy on another host connects to an address of this one, and DNAT forwards
  * the connection to a server in a network namespace without hooks, as container engines do it.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <netinet/in.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The gate: accept() waits for the header, for a while.
+ *
+ * check: both
  */
 
 #include "../lib/net.h"

@@ -3,6 +3,8 @@
  * A server that listens for Multipath TCP (Go's do, and whatever mptcpize starts). Proxies get
  * plain TCP: the one that asks for more gets no answer until it falls back; with a split it gets it
  * at once.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -2,6 +2,8 @@
 /*
  * Servers of a split port on a network that read and write by other calls than recv() and send():
  * sendfile() and splice(), epoll, TLS in the kernel.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -3,6 +3,8 @@
  * The split on a bad line, which loses, delays, doubles and reorders packets: each stream is
  * complete, and what is seen on the wire is valid TCP. NETEM_CONNECTIONS says how many connections
  * the line gets (200), NETEM_SECONDS for how long at least.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

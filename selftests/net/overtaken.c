@@ -3,6 +3,8 @@
  * The accept queue is full when the header comes, so TCP drops it; then there is room, and what
  * follows the header overtakes it and ends the handshake. Who the peer is does not depend on the
  * order: a proxy's origin comes, an outsider is never believed, a stranger stays one.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

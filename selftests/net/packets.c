@@ -13,6 +13,8 @@
  * PACKETS says how many (100,000), PACKETS_SEED where the random numbers begin. A test run's packet
  * has CHECKSUM_NONE and no VLAN tag beside it: struct __sk_buff, which it can be given, has no
  * field for ip_summed, and a vlan_tci in it is refused (EINVAL).
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <linux/bpf.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Peek mode: pp_lookup() knows the origin, and the stream is exactly the payload.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <pthread.h>

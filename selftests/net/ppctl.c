@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppctl: what it does, and what it says when it cannot.
+ *
+ * check: all
  */
 #include <arpa/inet.h>
 #include <ctype.h>

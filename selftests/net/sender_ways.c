@@ -3,6 +3,8 @@
  * A proxy on this host sends its header in every way that there is to send: with payload or
  * without, in pieces, by sendfile(), splice(), MSG_ZEROCOPY. pp_msg sees it, and both directions
  * are the socket's own after that. PP_SOAK in the environment: more random streams.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

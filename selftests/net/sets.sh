@@ -125,8 +125,7 @@ in_the_middle() {
 }
 check what_fails_in_the_middle_is_undone in_the_middle
 full() {
-	many=$(for a in 0 1 2 3 4; do for n in $(seq 0 255); do printf ',10.0.%s.%s' $a "$n"; done; done)
-	$up && unchanged $up --port 2800 --proxy "${many#,}" && says "$tap_work/said" 'pp_proxies is full' && $ppctl down
+	$up && unchanged $up --proxy 10.0.0.1 --port "$(seq -s , 3000 3255)" && says "$tap_work/said" 'pp_ports has room for 256 ports' && $ppctl down
 }
 check an_up_that_finds_a_list_full_is_undone full
 entries() {

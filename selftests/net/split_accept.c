@@ -2,6 +2,8 @@
 /*
  * A connection of the proxy's to a split port: accept() returns once its header has come, complete
  * and valid, with the origin's address and without the header. Until then the server sees nothing.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

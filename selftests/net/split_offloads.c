@@ -4,6 +4,8 @@
  * complete or checked already, segments of 64 KiB or of the MTU's size, tunnels. The proxy is the
  * kernel's own TCP, on another host as far as can be told: nothing of what it sends has to be sent
  * again.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <linux/ethtool.h>

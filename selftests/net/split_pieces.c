@@ -3,6 +3,8 @@
  * A split port and headers in pieces, segment by segment: pp_in acknowledges each piece itself, in
  * the proxy's numbers, and what it has acknowledged it keeps. Acknowledgements are lost, pieces
  * come again, whole, overlapping, and with more.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 

@@ -3,6 +3,8 @@
  * Transparent connections with seeded random streams: no header byte reaches the server, no payload
  * byte is lost, doubled or moved. And bulk transfers, which must not stall. PP_SOAK: 20,000
  * connections, and 10 GiB in all.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -2,6 +2,8 @@
 /*
  * What accept(), getpeername() and getsockname() answer on a transparent port: the origin's
  * address, the proxy's where the header names none, and 192.0.0.8 where no answer would be true.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 

@@ -3,6 +3,8 @@
  * Who is of this host? With a proxy cgroup, a process outside of it is not believed, whatever
  * address it takes; over lo, where traffic of this host comes by, and in a VRF, where it does not.
  * A proxy on another host is.
+ *
+ * check: both
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

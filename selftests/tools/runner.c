@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * runner: runs the tests of a plan, natively two at a time and each guest beside them, says what it
- * is doing, and sums up. selftests/check writes the plan and is who calls it. Lines on standard
- * input, fields with tabs between them:
+ * runner [FILE]: runs the tests of a plan, natively two at a time and each guest beside them, says
+ * what it is doing, and sums up. selftests/check writes the plan and is who calls it. Lines on
+ * standard input, fields with tabs between them:
  *
  *   job	ORDER	LABEL	KERNEL	COMMAND	TEST TEST...
  *   skip	LABEL	TEST	WHY
@@ -15,7 +15,7 @@
  * No job is ended for being slow, but for saying nothing for CHECK_SILENCE seconds (300). On
  * SIGINT, SIGTERM and SIGHUP, and when nobody reads its output any more, all jobs are ended, and
  * have the time to clean up; also when it is itself killed. Prints what failed or was skipped; the
- * last line is `N passed, N failed, N skipped`.
+ * last line is `N passed, N failed, N skipped`. FILE receives what each test took.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -40,7 +40,6 @@
 #define SILENCE_S      300
 #define CLEAN_UP_MS    30000 /* that a job has after SIGTERM */
 #define SLOWEST	       5
-#define TIMES "build/selftests/times"
 #define KEPT_MAX       (256 * 1024) /* of a test's output */
 #define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 
@@ -642,10 +641,10 @@ static int by_time(const void *one, const void *other)
 	return (a->took < b->took) - (a->took > b->took);
 }
 
-/* All of them go into build/selftests/times: seconds, kernel, name. */
-static void write_times(const struct test *const *tests, size_t count)
+/* Of all tests, into @path: seconds, kernel, name. */
+static void write_times(const char *path, const struct test *const *tests, size_t count)
 {
-	FILE *file = fopen(TIMES, "we");
+	FILE *file = fopen(path, "we");
 	size_t i;
 
 	if (!file)
@@ -657,7 +656,7 @@ static void write_times(const struct test *const *tests, size_t count)
 	fclose(file);
 }
 
-static void print_slowest(void)
+static void print_slowest(const char *times)
 {
 	const struct test **tests = NULL;
 	size_t i, n, count = 0;
@@ -672,7 +671,8 @@ static void print_slowest(void)
 	if (count <= SLOWEST)
 		return;
 	qsort(tests, count, sizeof(*tests), by_time);
-	write_times(tests, count);
+	if (times)
+		write_times(times, tests, count);
 	printf("%d:%02d minutes; the slowest:", (int)(took / 60000), (int)(took / 1000 % 60));
 	for (i = 0; i < SLOWEST; i++)
 		printf("%s %s%s%s %d s", i ? "," : "", tests[i]->name,
@@ -705,7 +705,7 @@ static void count_interrupted(void)
 		printf("interrupted: %zu tests did not come to their end\n", count);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const char *silence = getenv("CHECK_SILENCE");
 	int signals = catch_signals();
@@ -718,7 +718,7 @@ int main(void)
 	run_all(signals);
 	progress_clear();
 	count_interrupted();
-	print_slowest();
+	print_slowest(argc > 1 ? argv[1] : NULL);
 	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
 	if (stop_signal)
 		return 128 + stop_signal;
