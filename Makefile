@@ -225,7 +225,7 @@ clean:
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench fuzz deps-if-missing install install-ppmta uninstall deb clean help \
+.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench bench-servers fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/user/*/*/*.d $(BUILD)/bpf/*.d)
