@@ -120,9 +120,13 @@ static int stop(const struct container *container, const char *pin)
 	int result = 0;
 
 	snprintf(set, sizeof(set), "%s/%s", pin, container->set);
-	if (!access(set, F_OK))
+	if (access(set, F_OK) && errno != ENOENT) {
+		say("%s: %s", set, strerror(errno));
+		result = -1;
+	} else if (!access(set, F_OK)) {
 		result = call_ppctl((char *[]){"ppctl", "down", "--now", "--pin", (char *)pin,
 					       "--set", (char *)container->set, NULL});
+	}
 	return sweep(pin) || result ? -1 : 0;
 }
 

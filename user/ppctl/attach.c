@@ -5,7 +5,6 @@
  * no number any more.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -59,12 +58,13 @@ static int program_of_pin(const char *pin, int *plain)
 }
 
 /* Return: 0, or -1. */
-static int add_link(struct cgroup_links *links, const char *pin)
+static int add_link(const char *pin, const char *path, void *context)
 {
+	struct cgroup_links *links = context;
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
 	struct cgroup_link link = {}, *grown;
-	char path[PATH_MAX];
+	char cgroup[PATH_MAX];
 	int fd;
 
 	link.program = program_of_pin(pin, &link.plain);
@@ -74,13 +74,13 @@ static int add_link(struct cgroup_links *links, const char *pin)
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len)) {
 		if (fd >= 0)
 			close(fd);
-		return error("%s/links/%s: %s", options.pin, pin, strerror(errno));
+		return error("%s: %s", path, strerror(errno));
 	}
 	close(fd);
 	snprintf(link.pin, sizeof(link.pin), "%s", pin);
 	link.cgroup = info.cgroup.cgroup_id;
 	/* the kernel detaches a link some time after its cgroup is removed */
-	if (link.cgroup && cgroup_path_of_id(link.cgroup, path) && errno == ESTALE)
+	if (link.cgroup && cgroup_path_of_id(link.cgroup, cgroup) && errno == ESTALE)
 		link.cgroup = CGROUP_GONE;
 	link.program_id = info.prog_id;
 	grown = array_grow(links->link, links->count, 1, sizeof(*grown));
@@ -93,19 +93,8 @@ static int add_link(struct cgroup_links *links, const char *pin)
 
 int cgroup_links_read(struct cgroup_links *links)
 {
-	char folder[PATH_MAX];
-	struct dirent *entry;
-	int result = 0;
-	DIR *dir;
-
 	memset(links, 0, sizeof(*links));
-	pin_path(folder, "links", "");
-	dir = opendir(folder);
-	while (dir && !result && (entry = readdir(dir)))
-		result = add_link(links, entry->d_name);
-	if (dir)
-		closedir(dir);
-	return result;
+	return pin_each("links", add_link, links);
 }
 
 void cgroup_links_free(struct cgroup_links *links)
@@ -251,6 +240,7 @@ int cgroup_programs_detach(uint64_t cgroup)
 {
 	struct cgroup_links links;
 	char path[PATH_MAX];
+	int result = 0;
 	size_t i, k;
 
 	if (cgroup_links_read(&links)) {
@@ -258,16 +248,16 @@ int cgroup_programs_detach(uint64_t cgroup)
 		return -1;
 	}
 	for (i = 0; i < ARRAY_SIZE(programs); i++) {
-		for (k = 0; k < links.count; k++) {
+		for (k = 0; k < links.count && !result; k++) {
 			if (links.link[k].program != (int)i ||
 			    (cgroup != CGROUP_ALL && links.link[k].cgroup != cgroup))
 				continue;
 			pin_path(path, "links", links.link[k].pin);
-			pin_remove_link(path);
+			result = pin_remove_link(path);
 		}
 	}
 	cgroup_links_free(&links);
-	return cgroup == CGROUP_ALL ? 0 : pass_plain_on();
+	return result || cgroup == CGROUP_ALL ? result : pass_plain_on();
 }
 
 /* What cgroup_other_set() looks for. */

@@ -254,7 +254,7 @@ static int is_missing(const struct bpf_program *program, uint64_t cookie, const 
 		if (!strcmp(bpf_program__name(program), *names)) {
 			tc_program_pin(name, program, cookie);
 			pin_path(path, "progs", name);
-			return access(path, F_OK) != 0;
+			return !path_exists(path);
 		}
 	}
 	return 0;

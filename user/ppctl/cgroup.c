@@ -122,7 +122,7 @@ int cgroup_find(const char *name, char path[PATH_MAX])
 			snprintf(path, PATH_MAX, "%.*s/%.*s", PATH_MAX / 2, mount, PATH_MAX / 2 - 2,
 				 name);
 		errno = found;
-		return CGROUP_MISSING;
+		return found == ENOENT ? CGROUP_MISSING : CGROUP_UNKNOWN;
 	}
 	if (!S_ISDIR(st.st_mode) || fs.f_type != CGROUP2_SUPER_MAGIC)
 		return CGROUP_NONE;
@@ -137,6 +137,7 @@ int cgroup_resolve(const char *option, const char *name, char path[PATH_MAX])
 	case CGROUP_NOT_MOUNTED:
 		return error("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
 	case CGROUP_MISSING:
+	case CGROUP_UNKNOWN:
 		return error("%s %s: %s: %s", option, name, path, strerror(errno));
 	case CGROUP_NONE:
 		return error("%s %s: not a cgroup v2 directory (see grep cgroup2 /proc/mounts)",
@@ -254,7 +255,7 @@ int cgroup_of_link(const char *name, char cgroup[PATH_MAX])
 
 	cgroup[0] = 0;
 	pin_path(path, "links", name);
-	link = bpf_obj_get(path);
+	link = pin_open_path(path);
 	if (link < 0)
 		return -1;
 	failed = bpf_obj_get_info_by_fd(link, &info, &len);

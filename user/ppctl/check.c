@@ -118,6 +118,10 @@ static void check_cgroup(const struct word *word, const char *key, struct proble
 			    "%s %s is the root cgroup, every socket of the machine: name the %s",
 			    key, word->text, strcmp(key, "cgroup") ? "proxy's" : "mail server's");
 		break;
+	case CGROUP_UNKNOWN:
+		problem_add(problems, word->line, 0, "%s %s: %s: %s", key, word->text, path,
+			    strerror(errno));
+		break;
 	case CGROUP_NOT_MOUNTED:
 		problem_add(problems, word->line, 0,
 			    "cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");

@@ -15,33 +15,59 @@
 
 #define NAME_MAX_LEN 64
 
+/* Return: 1, 0; or -1 with errno: it cannot be seen. */
 static int is_set(const char *directory)
 {
 	char path[PATH_MAX + 16];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/maps", directory);
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
+	if (!stat(path, &st))
+		return S_ISDIR(st.st_mode);
+	return errno == ENOENT ? 0 : -1;
 }
 
-void choose_each(void (*each)(const char *directory, const char *name, void *context),
-		 void *context)
+/* Return: 0, or -1 with errno. */
+static int visit_directory(const char *directory, const char *name,
+			   void (*each)(const char *directory, const char *name, void *context),
+			   void *context)
 {
-	DIR *dir = opendir(options.pin);
+	int set = is_set(directory);
+
+	if (set > 0)
+		each(directory, name, context);
+	/* a pin of another program, a symbolic link to anything */
+	return set < 0 && !(name && (errno == ENOTDIR || errno == ELOOP)) ? -1 : 0;
+}
+
+int choose_each(void (*each)(const char *directory, const char *name, void *context), void *context)
+{
+	int result = visit_directory(options.pin, NULL, each, context), number = errno;
+	DIR *dir = result ? NULL : opendir(options.pin);
 	char directory[PATH_MAX];
 	struct dirent *entry;
 
-	if (is_set(options.pin))
-		each(options.pin, NULL, context);
-	while (dir && (entry = readdir(dir))) {
+	if (!dir) {
+		errno = result ? number : errno;
+		return result || errno != ENOENT ? -1 : 0;
+	}
+	while (!result && (errno = 0, entry = readdir(dir))) {
 		if (!is_set_name(entry->d_name))
 			continue;
 		snprintf(directory, sizeof(directory), "%s/%s", options.pin, entry->d_name);
-		if (is_set(directory))
-			each(directory, entry->d_name, context);
+		result = visit_directory(directory, entry->d_name, each, context);
 	}
-	if (dir)
-		closedir(dir);
+	number = errno;
+	closedir(dir);
+	errno = number;
+	return number && (result || !entry) ? -1 : 0;
+}
+
+/* Return: -1. */
+static int unseen(void)
+{
+	return error("%s: %s%s", options.pin, strerror(errno),
+		     errno == EACCES || errno == EPERM ? " (needs root)" : "");
 }
 
 const char *choose_name(const char *directory)
@@ -75,12 +101,9 @@ static int visit_sets(void (*each)(const char *directory, const char *name, void
 {
 	struct visit visit = {each, context, 0};
 
-	if (access(options.pin, R_OK | X_OK) && errno != ENOENT && errno != ENOTDIR)
-		return error("%s: %s (needs root)", options.pin, strerror(errno));
-	if (!options.set)
-		choose_each(visit_set, &visit);
-	else if (is_set(options.pin))
-		visit_set(options.pin, NULL, &visit);
+	if (options.set ? visit_directory(options.pin, NULL, visit_set, &visit)
+			: choose_each(visit_set, &visit))
+		return unseen();
 	return visit.count;
 }
 
@@ -130,7 +153,8 @@ int choose_set(enum which_set which)
 	}
 	if (which != FOR_THE_ONLY_SET || options.pin_given)
 		return 0;
-	choose_each(add_found, &found);
+	if (choose_each(add_found, &found))
+		return unseen();
 	if (found.count > 1)
 		return usage_error("%d sets are up; which one: %s?", found.count, found.names);
 	if (found.count)

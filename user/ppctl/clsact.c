@@ -140,7 +140,7 @@ int clsact_attach(int way, uint64_t cookie, unsigned int index, int program)
 	return result;
 }
 
-void clsact_detach(uint64_t cookie, unsigned int index)
+int clsact_detach(uint64_t cookie, unsigned int index)
 {
 	char path[PATH_MAX];
 	__u32 handle;
@@ -158,26 +158,27 @@ void clsact_detach(uint64_t cookie, unsigned int index)
 		}
 	}
 	clsact_path(path, cookie, index);
-	if (!access(path, F_OK) && !clsact_has_filters(index)) {
+	if (path_exists(path) && !clsact_has_filters(index)) {
 		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
 				    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 
 		bpf_tc_hook_destroy(&hook);
 	}
-	unlink(path);
+	return pin_remove(path);
 }
 
 int clsact_detach_all(uint64_t cookie)
 {
 	struct interfaces list;
+	int result = 0;
 	size_t i;
 
 	if (interfaces_list(&list))
 		return -1;
-	for (i = 0; i < list.count; i++)
-		clsact_detach(cookie, list.entry[i].index);
+	for (i = 0; i < list.count && !result; i++)
+		result = clsact_detach(cookie, list.entry[i].index);
 	free(list.entry);
-	return 0;
+	return result;
 }
 
 /* What netns_run() does for filters_find() and filter_replace(). */

@@ -33,7 +33,8 @@ static int report_down(size_t left)
 
 static int down_is_done(void)
 {
-	pin_remove_all();
+	if (pin_remove_all())
+		return -1;
 	say("down");
 	return report_down(0);
 }
@@ -169,8 +170,7 @@ int drain_remove(void)
 	if (needed > 0 && drain_begin(ports, &list))
 		result = -1;
 	if (!result || (result > 0 && !list.count)) {
-		pin_remove_all();
-		result = 0;
+		result = pin_remove_all();
 	}
 	translated_free(&list);
 	if (ports >= 0)
@@ -186,20 +186,14 @@ int command_down(int argc, char **argv)
 	(void)argc;
 	if (options.now && options.wait)
 		return usage_error("--wait waits for connections, --now resets them: one of both");
-	if (!pin_has_any()) {
-		if (errno == EACCES)
-			return error("%s: needs root", options.pin);
+	if (!pin_has_any())
 		return error("nothing is up at %s", options.pin);
-	}
 	if (geteuid() != 0)
 		return error("needs root");
 	if (pin_lock() || pin_check() || (!options.now && version_check()))
 		return -1;
-	if (options.now && !version_is_readable()) {
-		pin_remove_all();
-		say("down");
-		return report_down(0);
-	}
+	if (options.now && !version_is_readable())
+		return down_is_done();
 	ports = pin_open("maps", MAP_PORTS);
 	needed = is_needed(ports);
 	if (needed < 0)

@@ -131,10 +131,9 @@ int drain_begin(int ports, struct translated_list *list)
 }
 
 /* Without a port with a split there is nothing for pp_in and pp_out to do. */
-static void detach_unneeded(int map)
+static int detach_unneeded(int map)
 {
-	if (!ports_have_split(map))
-		interfaces_detach();
+	return ports_have_split(map) ? 0 : interfaces_detach();
 }
 
 static int finish_ports(int map)
@@ -149,9 +148,7 @@ static int finish_ports(int map)
 		return -1;
 	result = for_each_port(map, finish_port, &list);
 	translated_free(&list);
-	if (!result)
-		detach_unneeded(map);
-	return result;
+	return result ? result : detach_unneeded(map);
 }
 
 int drain_finish(void)
@@ -166,8 +163,9 @@ int drain_finish(void)
 		result = for_each_port(ports, take_back_port, NULL);
 	} else if (!drain_begin(ports, &list)) {
 		if (!list.count) {
-			pin_remove_all();
-			say("the last connection is gone: down");
+			result = pin_remove_all();
+			if (!result)
+				say("the last connection is gone: down");
 		}
 		translated_free(&list);
 	} else {
@@ -223,8 +221,7 @@ int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port
 		usleep(SETTLE_US);
 		return finish_ports(map);
 	}
-	detach_unneeded(map);
-	return 0;
+	return detach_unneeded(map);
 }
 
 /* New connections to an address without a policy of its own are served as the port says without
@@ -279,6 +276,5 @@ int drain_port_del(int map, const struct pp_port_key *port, size_t *waits_for)
 	if (waits_for)
 		*waits_for = left;
 	translated_free(&list);
-	detach_unneeded(map);
-	return 0;
+	return detach_unneeded(map);
 }

@@ -250,8 +250,8 @@ static int open_set(struct job *job)
 		return drain_finish();
 	job->opened = 1;
 	if (job->state != SET_THERE) {
-		if (job->state != SET_NONE)
-			pin_remove_all();
+		if (job->state != SET_NONE && pin_remove_all())
+			return -1;
 		if (pin_make_directories() || set_make(job->wanted->connections))
 			return -1;
 		/* some of it may have been part of the rest */
@@ -287,14 +287,11 @@ static int add(struct job *job)
 /* Interfaces may have come, and hooks may have gone; or the last port with a split has. */
 static int look_at_interfaces(void)
 {
-	int map = pin_open_map(MAP_PORTS), result = 0;
+	int map = pin_open_map(MAP_PORTS), result;
 
 	if (map < 0)
 		return -1;
-	if (ports_have_split(map))
-		result = interfaces_attach();
-	else
-		interfaces_detach();
+	result = ports_have_split(map) ? interfaces_attach() : interfaces_detach();
 	close(map);
 	return result;
 }
@@ -334,8 +331,7 @@ static int close_set(struct job *job)
 		return -1;
 	if (!job->opened)
 		return 0;
-	senders_sweep();
-	if (follow_senders() || verify(job))
+	if (senders_sweep() || follow_senders() || verify(job))
 		return -1;
 	return set_flag(PP_CONFIG_CHANGING, 0);
 }
@@ -347,10 +343,8 @@ static int take_back(struct job *job)
 	int result;
 
 	options.pin = job->pin;
-	if (job->state != SET_THERE) {
-		pin_remove_all();
-		return 0;
-	}
+	if (job->state != SET_THERE)
+		return pin_remove_all();
 	if (plan_make(back.wanted, 1, &back.plan))
 		return -1;
 	result = note_names(back.wanted, 1) || take_away(&back) || add(&back) || follow_senders() ||

@@ -75,7 +75,7 @@ int hook_has_programs(uint64_t cookie)
 
 	program_path(program, ethernet_programs[IN], cookie);
 	program_path(bare, bare_programs[IN], cookie);
-	return !access(program, F_OK) || !access(bare, F_OK);
+	return path_exists(program) || path_exists(bare);
 }
 
 int hook_is_attached(int way, uint64_t cookie, unsigned int index)
@@ -100,7 +100,7 @@ static int attach(int way, uint64_t cookie, const struct interface *interface, c
 			     "use clsact, which takes the same filters",
 			     interface->name);
 	program_path(path, program, cookie);
-	fd = bpf_obj_get(path);
+	fd = pin_open_path(path);
 	if (fd < 0)
 		return error("%s: %s", path, strerror(errno));
 	if (has_tcx())
@@ -126,7 +126,7 @@ static int are_pinned(uint64_t cookie, const char *const *programs)
 
 	for (; *programs; programs++) {
 		program_path(path, *programs, cookie);
-		if (access(path, F_OK))
+		if (!path_exists(path))
 			return 0;
 	}
 	return 1;
@@ -156,10 +156,7 @@ int hook_attach(uint64_t cookie, const struct interface *interface)
 	return 0;
 }
 
-void hook_detach(uint64_t cookie, unsigned int index)
+int hook_detach(uint64_t cookie, unsigned int index)
 {
-	if (has_tcx())
-		tcx_detach(cookie, index);
-	else
-		clsact_detach(cookie, index);
+	return has_tcx() ? tcx_detach(cookie, index) : clsact_detach(cookie, index);
 }

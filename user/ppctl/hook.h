@@ -22,7 +22,7 @@ enum { OUT, IN, WAYS };
 
 /* Attaches what is missing on @interface. Return: 0, or -1. */
 int hook_attach(uint64_t cookie, const struct interface *interface);
-void hook_detach(uint64_t cookie, unsigned int index);
+int hook_detach(uint64_t cookie, unsigned int index);
 /* Does the kernel run our program there? */
 int hook_is_attached(int way, uint64_t cookie, unsigned int index);
 int hooks_are_attached(uint64_t cookie, unsigned int index);
@@ -37,7 +37,7 @@ int hook_parse_program(const char *pin, uint64_t *cookie);
 int has_tcx(void);
 /* Attaches the program, and pins the link. Return: 0, or a negative errno. */
 int tcx_attach(int way, uint64_t cookie, unsigned int index, int program);
-void tcx_detach(uint64_t cookie, unsigned int index);
+int tcx_detach(uint64_t cookie, unsigned int index);
 int tcx_is_attached(int way, uint64_t cookie, unsigned int index);
 /* Is the interface of the pinned link gone? */
 int tcx_is_gone(const char *path);
@@ -48,7 +48,7 @@ int tcx_parse(const char *pin, uint64_t *cookie, unsigned int *index);
 /* Attaches the program, on a qdisc that is made if need be. Return: 0, or a negative errno. */
 int clsact_attach(int way, uint64_t cookie, unsigned int index, int program);
 /* The filters, and the qdisc, if it is ours and nobody else has a filter there. */
-void clsact_detach(uint64_t cookie, unsigned int index);
+int clsact_detach(uint64_t cookie, unsigned int index);
 /* From all interfaces of this namespace. Return: 0, or -1. */
 int clsact_detach_all(uint64_t cookie);
 int clsact_is_attached(int way, unsigned int index);

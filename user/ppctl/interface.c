@@ -126,10 +126,10 @@ static int sweep_link(const char *name, const char *path, void *context)
 
 	if (!tcx_parse(name, &cookie, &index)) {
 		if ((cookie == sweep->cookie && !is_there(sweep->list, index)) || tcx_is_gone(path))
-			pin_remove_link(path);
+			return pin_remove_link(path);
 	} else if (!clsact_parse(name, &cookie, &index)) {
 		if (cookie == sweep->cookie && !is_there(sweep->list, index))
-			unlink(path);
+			return pin_remove(path);
 	}
 	return 0;
 }
@@ -165,9 +165,7 @@ static int sweep_program(const char *name, const char *path, void *context)
 		pin_each("links", see_link, sweep);
 	else
 		sweep->found = !netns_run(cookie, do_nothing);
-	if (!sweep->found)
-		unlink(path);
-	return 0;
+	return sweep->found ? 0 : pin_remove(path);
 }
 
 /* Of a namespace whose programs are gone with it. */
@@ -179,9 +177,7 @@ static int sweep_mark(const char *name, const char *path, void *context)
 
 	if (clsact_parse(name, &cookie, &index) || cookie == sweep->cookie)
 		return 0;
-	if (!hook_has_programs(cookie))
-		unlink(path);
-	return 0;
+	return hook_has_programs(cookie) ? 0 : pin_remove(path);
 }
 
 static struct json_object *attached; /* names; NULL: none */
@@ -223,8 +219,9 @@ static int attach_wanted(int map, uint64_t cookie, const struct interfaces *list
 			"one with it");
 	/* last, so that connections by other interfaces continue */
 	for (i = 0; i < list->count; i++) {
-		if (!interface_is_wanted(map, cookie, &list->entry[i]))
-			hook_detach(cookie, list->entry[i].index);
+		if (!interface_is_wanted(map, cookie, &list->entry[i]) &&
+		    hook_detach(cookie, list->entry[i].index))
+			return -1;
 	}
 	return 0;
 }
@@ -242,18 +239,10 @@ static int hooked_put(const char *name, const char *path, void *context)
 }
 
 /* Sets pp_hooked by the pinned programs. */
-static int hooked_follow(void)
+static int follow(int map, int config)
 {
-	int map = pin_open_map(MAP_HOOKED), config, result;
 	uint64_t key, next, *previous = NULL;
 
-	if (map < 0)
-		return -1;
-	config = pin_open_map(MAP_CONFIG);
-	if (config < 0) {
-		close(map);
-		return -1;
-	}
 	pin_each("progs", hooked_put, &map);
 	while (!bpf_map_get_next_key(map, previous, &next)) {
 		if (previous && !hook_has_programs(key))
@@ -263,9 +252,19 @@ static int hooked_follow(void)
 	}
 	if (previous && !hook_has_programs(key))
 		bpf_map_delete_elem(map, &key);
-	result = config_change(config, PP_CONFIG_HOOKED, !bpf_map_get_next_key(map, NULL, &next));
-	close(config);
-	close(map);
+	return config_change(config, PP_CONFIG_HOOKED, !bpf_map_get_next_key(map, NULL, &next));
+}
+
+/* Return: 0; 1: what is left of a set has no such maps; or -1. */
+static int hooked_follow(void)
+{
+	int map = pin_open("maps", MAP_HOOKED), config = pin_open("maps", MAP_CONFIG);
+	int result = map >= 0 && config >= 0 ? follow(map, config) : 1;
+
+	if (config >= 0)
+		close(config);
+	if (map >= 0)
+		close(map);
 	return result;
 }
 
@@ -286,16 +285,13 @@ int interfaces_attach(void)
 	}
 	sweep.cookie = cookie;
 	sweep.list = &list;
-	pin_each("links", sweep_link, &sweep);
-	pin_each("progs", sweep_program, &sweep);
-	pin_each("links", sweep_mark, &sweep);
-	result =
-		only_add(map, cookie, &list) || attach_wanted(map, cookie, &list) || hooked_follow()
-			? -1
-			: 0;
+	result = pin_each("links", sweep_link, &sweep) ||
+		 pin_each("progs", sweep_program, &sweep) ||
+		 pin_each("links", sweep_mark, &sweep) || only_add(map, cookie, &list) ||
+		 attach_wanted(map, cookie, &list) || hooked_follow();
 	close(map);
 	free(list.entry);
-	return result;
+	return result ? -1 : 0;
 }
 
 static int detach_link(const char *name, const char *path, void *context)
@@ -303,9 +299,7 @@ static int detach_link(const char *name, const char *path, void *context)
 	uint64_t cookie;
 
 	(void)context;
-	if (!tcx_parse(name, &cookie, NULL))
-		pin_remove_link(path);
-	return 0;
+	return tcx_parse(name, &cookie, NULL) ? 0 : pin_remove_link(path);
 }
 
 /* Once for each program of it: the second time there is nothing left to do. */
@@ -325,9 +319,7 @@ static int remove_program(const char *name, const char *path, void *context)
 	uint64_t cookie;
 
 	(void)context;
-	if (!hook_parse_program(name, &cookie))
-		unlink(path);
-	return 0;
+	return hook_parse_program(name, &cookie) ? 0 : pin_remove(path);
 }
 
 static int remove_mark(const char *name, const char *path, void *context)
@@ -335,28 +327,26 @@ static int remove_mark(const char *name, const char *path, void *context)
 	uint64_t cookie;
 
 	(void)context;
-	if (!clsact_parse(name, &cookie, NULL))
-		unlink(path);
-	return 0;
+	return clsact_parse(name, &cookie, NULL) ? 0 : pin_remove(path);
 }
 
-void interfaces_detach(void)
+int interfaces_detach(void)
 {
-	char path[PATH_MAX];
 	uint64_t here;
 
 	libbpf_set_print(NULL);
-	pin_each("links", detach_link, NULL);
+	if (pin_each("links", detach_link, NULL))
+		return -1;
 	/* the programs' pins last: they say in which namespaces there are filters */
 	if (!has_tcx()) {
-		if (!netns_cookie(&here))
-			clsact_detach_all(here);
+		if (!netns_cookie(&here) && clsact_detach_all(here))
+			return -1;
 		pin_each("progs", detach_namespace, NULL);
 	}
-	pin_each("links", remove_mark, NULL);
-	pin_each("progs", remove_program, NULL);
-	pin_path(path, "maps", MAP_HOOKED);
-	if (!access(path, F_OK))
-		hooked_follow();
-	only_clear();
+	if (pin_each("links", remove_mark, NULL) || pin_each("progs", remove_program, NULL) ||
+	    (version_is_readable() && hooked_follow() < 0))
+		return -1;
+	if (version_is_readable())
+		only_clear();
+	return 0;
 }

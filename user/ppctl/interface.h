@@ -17,8 +17,8 @@
 int interfaces_attach(void);
 /* Those that interfaces_attach() has attached something to, an array of names: the caller's. */
 struct json_object *interfaces_attached(void);
-/* In all network namespaces. */
-void interfaces_detach(void);
+/* In all network namespaces. Return: 0, or -1. */
+int interfaces_detach(void);
 
 /* Is @interface to have hooks? @only: the descriptor of MAP_ONLY. */
 int interface_is_wanted(int only, uint64_t cookie, const struct interface *interface);

@@ -212,7 +212,7 @@ int list_command_list(const struct list *list)
 /* Under the lock, on what earlier commands have left. Return: the map, or -1. */
 static int open_to_change(const struct list *list)
 {
-	if (pin_lock() || drain_finish())
+	if (pin_lock() || pin_check() || drain_finish())
 		return -1;
 	current = list;
 	set_say_broken();

@@ -534,7 +534,7 @@ static int print_version(void)
 static int run(int argc, char **argv, const char *given)
 {
 	const struct command *command;
-	int words;
+	int words, result;
 
 	if (version_wanted)
 		return print_version();
@@ -545,23 +545,29 @@ static int run(int argc, char **argv, const char *given)
 	command = command_find(argc, argv, &words);
 	if (!command)
 		return no_such_command(argc, argv);
-	if (check_usage(command, given, argc - words) || choose_set(command->set))
+	if (check_usage(command, given, argc - words))
 		return -2;
-	return command->run(argc - words, argv + words);
+	result = choose_set(command->set);
+	return result ? result : command->run(argc - words, argv + words);
 }
 
 /* 1 and 2 of 'ppctl status' mean that a set is not well. */
-static int exit_status(int argc, char **argv, int result)
+static int status_of_failure(int argc, char **argv)
 {
 	int i;
 
-	if (result >= 0)
-		return result;
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "status"))
 			return EXIT_UNKNOWN;
 	}
-	return result == -1 ? EXIT_FAILED : EXIT_USAGE;
+	return EXIT_FAILED;
+}
+
+static int exit_status(int result)
+{
+	if (result >= 0)
+		return result;
+	return result == -1 || options.failed != EXIT_FAILED ? options.failed : EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -571,7 +577,8 @@ int main(int argc, char **argv)
 	/* its words are not options of its own */
 	if (argc > 2 && !strcmp(argv[1], "complete") && !strcmp(argv[2], "--"))
 		return complete(argc - 3, argv + 3);
+	options.failed = status_of_failure(argc, argv);
 	if (parse_options(argc, argv, given))
-		return exit_status(argc, argv, -2);
-	return exit_status(argc, argv, run(argc - optind, argv + optind, given));
+		return exit_status(-2);
+	return exit_status(run(argc - optind, argv + optind, given));
 }

@@ -264,7 +264,8 @@ static int check_sets(void)
 	for (i = 0; i < ear_count; i++) {
 		snprintf(path, sizeof(path), "%s/maps/" MAP_EVENTS, ears[i]->pin);
 		if (access(path, F_OK))
-			return error("the set at %s is gone", ears[i]->pin);
+			return errno == ENOENT ? error("the set at %s is gone", ears[i]->pin)
+					       : error("%s: %s", path, strerror(errno));
 	}
 	return 0;
 }

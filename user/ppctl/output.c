@@ -2,6 +2,7 @@
 /*
  * What ppctl says: errors, lines for people, JSON.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,19 +10,22 @@
 #include "../common/utf8.h"
 #include "ppctl.h"
 
+/* errno stays: callers go on with it. */
 static void say_error(const char *format, va_list arguments)
 {
 	struct json_object *object;
+	int number = errno;
 	char text[2048];
 
 	vsnprintf(text, sizeof(text), format, arguments);
-	if (!options.json) {
+	if (options.json) {
+		object = json_object_new_object();
+		json_object_object_add(object, "error", json_object_new_string(text));
+		print_json(object);
+	} else {
 		fprintf(stderr, "ppctl: %s\n", text);
-		return;
 	}
-	object = json_object_new_object();
-	json_object_object_add(object, "error", json_object_new_string(text));
-	print_json(object);
+	errno = number;
 }
 
 int error(const char *format, ...)
@@ -42,6 +46,16 @@ int usage_error(const char *format, ...)
 	say_error(format, arguments);
 	va_end(arguments);
 	return -2;
+}
+
+void give_up(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say_error(format, arguments);
+	va_end(arguments);
+	exit(options.failed);
 }
 
 void warn(const char *format, ...)

@@ -27,34 +27,56 @@ void pin_path(char path[PATH_MAX], const char *kind, const char *name)
 	snprintf(path, PATH_MAX, "%s/%s/%s", options.pin, kind, name);
 }
 
+/* What nobody is told must not be taken for "it is not there": what is there would be left, or
+ * counted as nothing. */
+static void unknown(const char *path) __attribute__((noreturn));
+
+static void unknown(const char *path)
+{
+	if (errno == EPERM || errno == EACCES)
+		give_up("%s: %s: needs root (CAP_BPF, or on older kernels CAP_SYS_ADMIN)", path,
+			strerror(errno));
+	give_up("%s: %s", path, strerror(errno));
+}
+
+int path_exists(const char *path)
+{
+	if (!faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
+		return 1;
+	if (errno != ENOENT)
+		unknown(path);
+	return 0;
+}
+
+int pin_open_path(const char *path)
+{
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0 && errno != ENOENT)
+		unknown(path);
+	return fd;
+}
+
 int pin_open(const char *kind, const char *name)
 {
 	char path[PATH_MAX];
 
 	pin_path(path, kind, name);
-	return bpf_obj_get(path);
+	return pin_open_path(path);
 }
 
 int pin_open_map(const char *name)
 {
-	char path[PATH_MAX];
-	int fd;
+	int fd = pin_open("maps", name);
 
-	pin_path(path, "maps", name);
-	fd = bpf_obj_get(path);
-	if (fd >= 0 && !version_check())
-		return fd;
-	if (fd >= 0) {
-		close(fd);
-		return -1;
-	}
-	if (errno == EPERM || errno == EACCES)
-		return error("%s: needs root (CAP_BPF, or on older kernels CAP_SYS_ADMIN)", path);
-	if (errno == ENOENT)
+	if (fd < 0)
 		return error("nothing is up at %s: start with 'ppctl up --cgroup PATH', or name "
 			     "another directory with --pin",
 			     options.pin);
-	return error("%s: %s", path, strerror(errno));
+	if (!version_check())
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* What all pins of ours begin with: nothing else below options.pin is ever removed. */
@@ -74,6 +96,8 @@ int pin_each(const char *kind, int (*each)(const char *name, const char *path, v
 
 	pin_path(folder, kind, "");
 	count = scandir(folder, &entries, is_own, alphasort);
+	if (count < 0 && errno != ENOENT)
+		unknown(folder);
 	for (i = 0; i < count; i++) {
 		pin_path(path, kind, entries[i]->d_name);
 		if (!result)
@@ -90,7 +114,7 @@ int pin_exists(const char *kind, const char *name)
 	char path[PATH_MAX];
 
 	pin_path(path, kind, name);
-	return access(path, F_OK) == 0;
+	return path_exists(path);
 }
 
 /* In the order in which they are removed: a program keeps its maps. */
@@ -103,7 +127,7 @@ int pin_has_any(void)
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pin_path(path, kinds[i], "");
-		if (!access(path, F_OK))
+		if (path_exists(path))
 			return 1;
 	}
 	return 0;
@@ -141,7 +165,11 @@ static int is_on_bpffs(const char *path)
 {
 	struct statfs fs;
 
-	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
+	if (!statfs(path, &fs))
+		return fs.f_type == BPF_FS_MAGIC;
+	if (errno != ENOENT)
+		unknown(path);
+	return 0;
 }
 
 int pin_root(char path[PATH_MAX])
@@ -193,7 +221,7 @@ int pin_lock(void)
 		return 0; /* what is wrong is said later */
 	lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0)
-		return 0;
+		return error("%s: %s", path, strerror(errno));
 	/* held until this process ends */
 	if (flock(lock, LOCK_EX))
 		return error("%s: %s", path, strerror(errno));
@@ -217,10 +245,14 @@ static int check_directory(const char *path)
 		return errno == ENOENT ? 0 : error("%s: %s", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return error("%s is not a directory (a symbolic link is not taken for one)", path);
+	if (st.st_uid != geteuid() && !st.st_uid)
+		return error("%s is root's: needs root", path);
 	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
 		return error("%s belongs to somebody else, or others may write there: name another "
 			     "directory with --pin",
 			     path);
+	if (!options.dry_run && access(path, W_OK)) /* on a file system that is read-only */
+		return error("%s: %s: nothing can be changed there", path, strerror(errno));
 	return 0;
 }
 
@@ -230,6 +262,8 @@ static int check_entries(const char *folder)
 	struct dirent *entry;
 	int result = 0;
 
+	if (!dir && errno != ENOENT)
+		return error("%s: %s", folder, strerror(errno));
 	while (dir && !result && (entry = readdir(dir))) {
 		if (entry->d_name[0] != '.' && !is_own(entry))
 			result = error(
@@ -278,22 +312,39 @@ int pin_make_directories(void)
 	return 0;
 }
 
-void pin_remove_link(const char *path)
+int pin_remove(const char *path)
 {
-	int link = bpf_obj_get(path);
+	if (unlink(path) && errno != ENOENT)
+		return error("%s cannot be removed: %s", path, strerror(errno));
+	return 0;
+}
+
+int pin_remove_link(const char *path)
+{
+	int link = pin_open_path(path);
 
 	if (link >= 0) {
 		bpf_link_detach(link);
 		close(link);
 	}
-	unlink(path);
+	return pin_remove(path);
+}
+
+/* One that is not empty stays, if @may_be_used: there are other sets in it, or it is a mount point.
+ */
+static int remove_directory(const char *path, int may_be_used)
+{
+	if (!rmdir(path) || errno == ENOENT ||
+	    (may_be_used && (errno == ENOTEMPTY || errno == EBUSY)))
+		return 0;
+	return error("%s cannot be removed: %s", path, strerror(errno));
 }
 
 /* A tc program may remain in a network namespace that is not found. It has nothing to do then.
  */
 static void serve_no_port(void)
 {
-	int map = pin_open("maps", MAP_PORTS);
+	int map = version_is_readable() ? pin_open("maps", MAP_PORTS) : -1;
 
 	if (map < 0)
 		return;
@@ -304,40 +355,48 @@ static void serve_no_port(void)
 static int remove_pin(const char *name, const char *path, void *kind)
 {
 	(void)name;
-	if (!strcmp(kind, "links"))
-		pin_remove_link(path);
-	else
-		unlink(path);
-	return 0;
+	return strcmp(kind, "links") ? pin_remove(path) : pin_remove_link(path);
 }
 
-void pin_remove_all(void)
+static int remove_kind(const char *kind)
 {
-	char folder[PATH_MAX], path[PATH_MAX];
-	size_t i;
-	int map;
+	char folder[PATH_MAX];
 
-	/* The marks first: whoever is killed here leaves a rest, and not a set with empty lists. */
-	map = pin_open("maps", MAP_CONFIG);
+	snprintf(folder, sizeof(folder), "%s/%s", options.pin, kind);
+	return pin_each(kind, remove_pin, (void *)kind) || remove_directory(folder, 0) ? -1 : 0;
+}
+
+/* The mark first: whoever is killed here leaves a rest, and not a set with empty lists. */
+static int remove_mark(void)
+{
+	int map = version_is_readable() ? pin_open("maps", MAP_CONFIG) : -1, result = 0;
+	char path[PATH_MAX];
+
 	if (map >= 0) {
-		config_change(map, PP_CONFIG_CHANGING, 1);
+		result = config_change(map, PP_CONFIG_CHANGING, 1);
 		close(map);
 	}
 	pin_path(path, "maps", MAP_BUILD);
-	unlink(path);
+	return result || pin_remove(path) ? -1 : 0;
+}
+
+int pin_remove_all(void)
+{
+	size_t i;
+
 	/* without the gate, which is the guard too, segments that pp_in does not translate get into
 	 * a stream */
-	interfaces_detach();
-	cgroup_programs_detach(CGROUP_ALL);
+	if (remove_mark() || interfaces_detach() || cgroup_programs_detach(CGROUP_ALL))
+		return -1;
 	serve_no_port();
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		pin_path(folder, kinds[i], "");
-		pin_each(kinds[i], remove_pin, (void *)kinds[i]);
-		rmdir(folder);
+		if (remove_kind(kinds[i]))
+			return -1;
 	}
-	rmdir(options.pin);
-	if (options.sets) /* where this was the last one in it */
-		rmdir(options.sets);
+	if (remove_directory(options.pin, 1))
+		return -1;
+	/* where this was the last one in it */
+	return options.sets ? remove_directory(options.sets, 1) : 0;
 }
 
 int map_update_error(const char *map, int fd, const char *what, int error_number)

@@ -315,6 +315,9 @@ static int plan_wanted_cgroups(const struct words *wanted, const struct words *c
 			    plan_cgroup(plan, '+', kind, name, NULL, 0))
 				return -1;
 			break;
+		case CGROUP_UNKNOWN:
+			return error("%s %s: %s: %s", kind_names[kind], name, path,
+				     strerror(errno));
 		default:
 			return error("%s %s: not a cgroup v2 directory", kind_names[kind], name);
 		}
@@ -594,9 +597,7 @@ static int take_away(const struct change *change)
 	case CHANGE_PROXY:
 		return delete_proxy(change);
 	case CHANGE_SENDER:
-		if (change->cgroup)
-			sender_detach(change->cgroup);
-		return 0;
+		return change->cgroup ? sender_detach(change->cgroup) : 0;
 	case CHANGE_PORT:
 		return delete_port(change);
 	case CHANGE_CGROUP:

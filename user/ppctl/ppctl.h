@@ -58,7 +58,8 @@ struct options {
 	uint32_t wait_s;      /* 0: for ever */
 	uint32_t connections; /* --connections, 0 if not given */
 	int allow_root_cgroup;
-	int empty; /* --empty */
+	int empty;  /* --empty */
+	int failed; /* the exit status after an error */
 };
 
 extern struct options options;
@@ -93,6 +94,10 @@ int error(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same where the command cannot go on, wherever it is: a set that is changed meanwhile is left
+ * as by one that was killed, marked, and the next command completes it. */
+void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
 /* What is no error, but has to be known: on standard error, as error() does it. */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -108,9 +113,10 @@ void print_json(struct json_object *object);
 void print_json_line(struct json_object *object);
 
 /* choose.c: calls @each with the directory of each set that is up, or half up: that of options.pin
- * itself, and those in it. @name: NULL for the former. */
-void choose_each(void (*each)(const char *directory, const char *name, void *context),
-		 void *context);
+ * itself, and those in it. @name: NULL for the former. Return: 0; or -1 with errno: some cannot be
+ * seen. */
+int choose_each(void (*each)(const char *directory, const char *name, void *context),
+		void *context);
 /* Calls @each for the set of --set, or for all that there are, with options.pin being its
  * directory, and its name. Return: 0, or -1 after an error: also for choose_all(), that there is
  * none. */
@@ -119,15 +125,20 @@ int choose_some(void (*each)(const char *directory, const char *name, void *cont
 int choose_all(void (*each)(const char *directory, const char *name, void *context), void *context);
 /* What a set in @directory is called. */
 const char *choose_name(const char *directory);
-/* Makes options.pin the directory of the set that the command is about. Return: 0; -2: there are
- * several. */
+/* Makes options.pin the directory of the set that the command is about. Return: 0; -1; or -2: there
+ * are several. */
 int choose_set(enum which_set which);
 
 /* pin.c: pinned objects below options.pin, in a directory for each kind: maps, links, progs */
 void pin_path(char path[PATH_MAX], const char *kind, const char *name);
+/* Is there anything? Only ENOENT says that there is not: after another error nobody knows, and the
+ * command gives up. */
+int path_exists(const char *path);
 /* A pinned object ("maps", "progs", "links") that may be missing: there is no set, or it is on its
- * way in or out. Return: a descriptor, or -1 with errno set, and no error is said. */
+ * way in or out. Return: a descriptor; or -1: it is not there, errno is ENOENT, and no error is
+ * said. As path_exists(), it gives up where that is not known. */
 int pin_open(const char *kind, const char *name);
+int pin_open_path(const char *path);
 int pin_open_map(const char *name);
 /* Calls @each for every pin of ours in the folder @kind, by name, until one returns other than 0.
  * The pin may be removed by that. Return: what the last one returned. */
@@ -144,7 +155,7 @@ uint32_t pin_map_id(const char *name);
  * need be. Return: 0, or -1. */
 int pin_write(const char *name, const void *value, size_t size);
 int pin_exists(const char *kind, const char *name);
-/* Is there a set, or what is left of one? Return: 1; or 0 with errno. */
+/* Is there a set, or what is left of one? */
 int pin_has_any(void);
 /* Where the BPF file system of options.pin is mounted. Return: 0, or -1 and no error is said. */
 int pin_root(char path[PATH_MAX]);
@@ -155,10 +166,13 @@ void pin_unlock(void);
 /* Is all that is below options.pin ours? Says what is not. */
 int pin_check(void);
 int pin_make_directories(void);
-/* Detaches a link, and removes its pin. */
-void pin_remove_link(const char *path);
-/* Detaches the links, and removes all there is. */
-void pin_remove_all(void);
+/* Removes a pin, or one of a link, which it detaches. One that is not there is removed. Return: 0,
+ * or -1. */
+int pin_remove(const char *path);
+int pin_remove_link(const char *path);
+/* Detaches the links, and removes all there is. Return: 0; or -1, and the set is marked as one that
+ * is being changed. */
+int pin_remove_all(void);
 
 /* check.c: reads the file, asks the system, and prints what is wrong with it, and what cannot work.
  * Return: 0; or -1: it has errors. */
@@ -173,14 +187,15 @@ int cgroup_each_mount(int (*each)(const char *mount, void *context), void *conte
 /* Calls @each for the cgroup @path, and for all below it, until it says 1: @path receives that one.
  * Return: 1, or 0. */
 int cgroup_walk(char path[PATH_MAX], int (*each)(const char *path, void *context), void *context);
-/* A path that is absolute, or below where cgroup2 is mounted. CGROUP_MISSING comes with
- * errno, and @path is what was looked for. */
+/* A path that is absolute, or below where cgroup2 is mounted. CGROUP_MISSING and CGROUP_UNKNOWN
+ * come with errno, and @path is what was looked for. */
 enum cgroup_found {
 	CGROUP_FOUND,
 	CGROUP_MISSING,
 	CGROUP_NONE, /* something else is there */
 	CGROUP_ROOT,
 	CGROUP_NOT_MOUNTED,
+	CGROUP_UNKNOWN, /* the kernel does not say what is there */
 };
 int cgroup_find(const char *name, char path[PATH_MAX]);
 uint64_t cgroup_id_of_path(const char *path); /* 0: it is gone */
@@ -266,9 +281,9 @@ struct json_object *names_missing(const struct words *cgroups, const struct word
  * where no proxy cgroup is left, and none is configured. */
 int sender_is_attached(uint64_t cgroup);
 int sender_attach(int map, const char *cgroup);
-void sender_detach(uint64_t cgroup);
+int sender_detach(uint64_t cgroup);
 int senders_follow(int map);
-void senders_sweep(void); /* links whose cgroup is gone */
+int senders_sweep(void); /* links whose cgroup is gone */
 int sender_links(int (*each)(const char *link, const char *path, void *context), void *context);
 
 /* namespace.c */

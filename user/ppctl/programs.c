@@ -153,7 +153,7 @@ static int add_map(const char *name, const char *path, void *list)
 	struct bpf_map_info info = {};
 	struct json_object *object;
 	__u32 len = sizeof(info);
-	int fd = bpf_obj_get(path);
+	int fd = pin_open_path(path);
 
 	if (fd < 0)
 		return 0;

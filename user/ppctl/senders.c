@@ -65,14 +65,12 @@ static int remove_if_gone(const char *name, const char *path, void *unused)
 	char cgroup[PATH_MAX];
 
 	(void)unused;
-	if (!cgroup_of_link(name, cgroup) && !cgroup[0])
-		pin_remove_link(path);
-	return 0;
+	return !cgroup_of_link(name, cgroup) && !cgroup[0] ? pin_remove_link(path) : 0;
 }
 
-void senders_sweep(void)
+int senders_sweep(void)
 {
-	sender_links(remove_if_gone, NULL);
+	return sender_links(remove_if_gone, NULL);
 }
 
 /* Over loopback only proxy cgroups are believed, as long as one is there, or is configured. */
@@ -120,7 +118,8 @@ int sender_attach(int map, const char *cgroup)
 	int program, result;
 	char name[64];
 
-	senders_sweep();
+	if (senders_sweep())
+		return -1;
 	if (sender_is_attached(id))
 		return 0;
 	program = pin_open("progs", SENDER_PROGRAM);
@@ -135,13 +134,13 @@ int sender_attach(int map, const char *cgroup)
 	return result;
 }
 
-void sender_detach(uint64_t cgroup)
+int sender_detach(uint64_t cgroup)
 {
 	char path[PATH_MAX], name[64];
 
 	link_name(cgroup, name);
 	pin_path(path, "links", name);
-	pin_remove_link(path);
+	return pin_remove_link(path);
 }
 
 /* Are two names of one cgroup? */
@@ -227,10 +226,9 @@ static int sender_del(int map, const char *word)
 
 	if (configured_change(word, 0) < 0)
 		return -1;
-	if (cgroup_find(word, cgroup) == CGROUP_FOUND)
-		sender_detach(cgroup_id_of_path(cgroup));
-	senders_sweep();
-	return senders_follow(map);
+	if (cgroup_find(word, cgroup) == CGROUP_FOUND && sender_detach(cgroup_id_of_path(cgroup)))
+		return -1;
+	return senders_sweep() || senders_follow(map) ? -1 : 0;
 }
 
 const struct list proxy_cgroup_list = {

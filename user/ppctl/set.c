@@ -84,9 +84,10 @@ int sets_list(const char *dir, struct words *paths)
 
 	memset(paths, 0, sizeof(*paths));
 	options.pin = dir;
-	choose_each(list_set, &listing);
+	result = choose_each(list_set, &listing) ? error("%s: %s", dir, strerror(errno)) : 0;
 	options.pin = pin;
-	result = listing.problems.errors ? -1 : 0;
+	if (listing.problems.errors)
+		result = -1;
 	problems_free(&listing.problems);
 	return result;
 }

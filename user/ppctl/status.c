@@ -30,7 +30,7 @@ static void close_maps(const int maps[NEEDED])
 	}
 }
 
-/* Return: 1; 0: pins are missing; -1 after an error. */
+/* Return: 1; 0: pins are missing. */
 static int open_maps(int maps[NEEDED])
 {
 	size_t i;
@@ -38,14 +38,7 @@ static int open_maps(int maps[NEEDED])
 
 	for (i = 0; i < NEEDED; i++) {
 		maps[i] = pin_open("maps", needed[i]);
-		if (maps[i] >= 0)
-			continue;
-		if (errno != ENOENT) {
-			/* once more, with the error */
-			pin_open_map(needed[i]);
-			result = -1;
-		}
-		if (result > 0)
+		if (maps[i] < 0)
 			result = 0;
 	}
 	return result;
@@ -123,7 +116,7 @@ static void add_set(const char *directory, const char *name, void *context)
 		       health_set(set, HEALTH_DOWN, "half-removed", "pins of the set are missing",
 				  "'ppctl down', and 'ppctl up' with all its options, make "
 				  "it anew"));
-	else if (opened > 0 && !read_set(set, maps))
+	else if (!read_set(set, maps))
 		worsen(states, health_judge(set));
 	else
 		states->failed = 1;

@@ -61,7 +61,10 @@ static void sweep_set(const char *directory, const char *name, void *context)
 	cgroup_links_free(&links);
 	if (!over)
 		return;
-	pin_remove_all();
+	if (pin_remove_all()) {
+		sweep->failed = 1;
+		return;
+	}
 	say("removed: %s, whose cgroup is gone%s", name, options.empty ? " or empty" : "");
 	json_object_array_add(sweep->removed, json_object_new_string(directory));
 }

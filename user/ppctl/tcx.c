@@ -73,7 +73,7 @@ static int read_link(const char *path, __u32 *program, __u32 *index)
 {
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
-	int link = bpf_obj_get(path), result;
+	int link = pin_open_path(path), result;
 
 	if (link < 0)
 		return -1;
@@ -115,7 +115,8 @@ int tcx_attach(int way, uint64_t cookie, unsigned int index, int program)
 	char path[PATH_MAX];
 
 	tcx_path(path, way, cookie, index);
-	pin_remove_link(path); /* one that does not work any more */
+	if (pin_remove_link(path)) /* one that does not work any more */
+		return -errno;
 	for (tries = 0; link < 0 && tries < LINK_TRIES; tries++) {
 		if (tries)
 			usleep(LINK_WAIT_US);
@@ -133,13 +134,15 @@ int tcx_attach(int way, uint64_t cookie, unsigned int index, int program)
 	return result;
 }
 
-void tcx_detach(uint64_t cookie, unsigned int index)
+int tcx_detach(uint64_t cookie, unsigned int index)
 {
 	char path[PATH_MAX];
 	int way;
 
 	for (way = WAYS - 1; way >= 0; way--) {
 		tcx_path(path, way, cookie, index);
-		pin_remove_link(path);
+		if (pin_remove_link(path))
+			return -1;
 	}
+	return 0;
 }

@@ -289,7 +289,7 @@ static int attach_new(void)
 }
 
 /* Removes hooks of programs that this build no longer has. */
-static void detach_old(struct replacement *replacement)
+static int detach_old(struct replacement *replacement)
 {
 	char path[PATH_MAX];
 	size_t i;
@@ -298,8 +298,10 @@ static void detach_old(struct replacement *replacement)
 		if (replacement->hooks[i].after >= 0 || replacement->hooks[i].kind != LINK)
 			continue;
 		pin_path(path, "links", replacement->hooks[i].name);
-		pin_remove_link(path);
+		if (pin_remove_link(path))
+			return -1;
 	}
+	return 0;
 }
 
 /* The pins that are no hooks: programs that are attached later, and by others. */
@@ -407,10 +409,8 @@ int upgrade(void)
 	if (!load(&replacement) && !find_hooks(&replacement) && !replace_hooks(&replacement) &&
 	    !pin_each("progs", renew_pin, &replacement) &&
 	    !pin_each("links", renew_clsact, &replacement) && !pin_new_programs(&replacement) &&
-	    !attach_new()) {
-		detach_old(&replacement);
-		result = version_write() || build_write() ? -1 : 0;
-	}
+	    !attach_new() && !detach_old(&replacement) && !version_write())
+		result = build_write();
 	replacement_free(&replacement);
 	return result;
 }

@@ -41,11 +41,8 @@ static const struct {
 static int read_sizes(const char *map, struct bpf_map_info *info)
 {
 	__u32 len = sizeof(*info);
-	char path[PATH_MAX];
-	int fd, result;
+	int fd = pin_open("maps", map), result;
 
-	pin_path(path, "maps", map);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -1;
 	memset(info, 0, sizeof(*info));
@@ -57,13 +54,10 @@ static int read_sizes(const char *map, struct bpf_map_info *info)
 /* Of a set that has none, as bpftool pins it, nothing is known. */
 static void version_read(struct pp_version *version)
 {
-	char path[PATH_MAX];
+	int fd = pin_open("maps", MAP_VERSION);
 	__u32 zero = 0;
-	int fd;
 
 	memset(version, 0, sizeof(*version));
-	pin_path(path, "maps", MAP_VERSION);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return;
 	if (bpf_map_lookup_elem(fd, &zero, version))
