@@ -131,8 +131,12 @@ stranger() {
 	runner='' ppctl=build/bin/ppctl
 	return $result
 }
-check somebody_who_may_not_look stranger
-check nothing_was_changed_by_him unchanged
+if setpriv --reuid=65534 --clear-groups -- true 2>/dev/null; then
+	check somebody_who_may_not_look stranger
+	check nothing_was_changed_by_him unchanged
+else
+	echo "ok - somebody_who_may_not_look # SKIP setpriv is busybox's"
+fi
 
 # too few descriptors, from none for a pin to nearly enough: an error, or what was asked for
 descriptors() {
