@@ -317,4 +317,55 @@ example() {
 	$ppctl check docs/ppsplit.conf >"$out" 2>&1 && ! grep -v ': warning: ' "$out" | grep -v 'no error$'
 }
 check the_example_is_right example
+
+# no_file PATTERN FILE: check and apply say so at once, and nothing is changed
+no_file() {
+	for command in check 'apply --dry-run' apply; do
+		timeout 20 $ppctl $command "$2" >"$out" 2>&1
+		[ $? = 1 ] && says "$out" "$1" && [ "$(wc -l <"$out")" -le 101 ] || {
+			echo "$command $2:"
+			head -5 "$out"
+			return 1
+		}
+	done
+	$ppctl port list --set one >"$out" && says "$out" '^2501 '
+}
+no_files() {
+	two && apply || return 1
+	mkfifo "$tap_work/pipe" && mknod "$tap_work/zero" c 1 5 && mkdir "$tap_work/folder" || return 1
+	no_file 'is a pipe' "$tap_work/pipe" && no_file 'is a device' "$tap_work/zero" && no_file 'is a directory' "$tap_work/folder" || return 1
+	truncate -s 2M "$tap_work/large" && no_file 'more than 1048576 bytes' "$tap_work/large" || return 1
+	printf '[serve one]\n\0\n' >"$tap_work/zeroes" && no_file 'zeroes:2: a byte that is 0' "$tap_work/zeroes" || return 1
+	head -c 100000 $ppctl >"$tap_work/program" && no_file ':1: a byte that is 0' "$tap_work/program" || return 1
+	yes 'nonsense' | head -c 1000000 >"$tap_work/text" && no_file 'text: and [0-9]* more$' "$tap_work/text" || return 1
+	yes "$(printf '\001\033[31m')" | head -c 100000 >"$tap_work/text" && no_file 'a control character' "$tap_work/text" || return 1
+	# an empty configuration is one
+	apply && timeout 20 $ppctl apply /dev/null >"$out" 2>&1 && says "$out" '^- set one$'
+}
+check what_is_no_configuration_file_is_refused no_files
+
+# stranger WORDS: apply refuses the file, check warns of it
+stranger() {
+	refuses "$1" && ! refuses ': warning: .*'"$1" >/dev/null && $ppctl check "$conf" >"$out" 2>&1 && says "$out" "warning: .*$1"
+}
+strangers() {
+	two && apply || return 1
+	chown 4711 "$conf" && stranger 'it belongs to another user' && chown 0 "$conf" || return 1
+	chmod 666 "$conf" && stranger 'everybody may write to it' && chmod 664 "$conf" && chgrp 4711 "$conf" || return 1
+	stranger "a group that is not root's may write to it" && chgrp 0 "$conf" && apply || return 1
+	chmod 644 "$conf" && chmod 777 "$tap_work" && stranger "folder $tap_work can put another file there" || return 1
+	# others can replace there only what is theirs
+	chmod 1777 "$tap_work" && apply && chown 4711 "$tap_work" && stranger 'belongs to another' || return 1
+	chown 0 "$tap_work" && chmod 700 "$tap_work"
+	# a link from a folder of root's into one of others'
+	mkdir -p -m 777 "$tap_work/others" && chmod 777 "$tap_work/others" && cp "$conf" "$tap_work/others/real" && ln -sf others/real "$tap_work/link" || return 1
+	! $ppctl apply "$tap_work/link" >"$out" 2>&1 && says "$out" "others can put another file there" || return 1
+	# as Kubernetes mounts a ConfigMap
+	mount --bind "$tap_work/others" "$tap_work/others" && mount -o remount,ro,bind "$tap_work/others" || return 1
+	$ppctl apply "$tap_work/link" >"$out" 2>&1
+	result=$?
+	umount "$tap_work/others"
+	[ $result = 0 ] && $ppctl apply /dev/null >"$out" 2>&1
+}
+check a_file_that_strangers_can_change_is_refused strangers
 tap_end

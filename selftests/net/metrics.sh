@@ -137,6 +137,28 @@ file() {
 	! $ppctl metrics --output "$tap_work/none/ppsplit.prom" 2>"$said" && says "$said" 'No such file'
 }
 check a_file_is_written_whole file
+# in the place of what is no file a rename would put one: of /dev/null, for everybody
+no_file() {
+	mknod "$tap_work/null" c 1 3 && mkfifo "$tap_work/pipe" && ln -s /dev/null "$tap_work/link" && mkdir "$tap_work/folder" || return 1
+	for name in null pipe link folder; do
+		before=$(stat -c '%F %i' "$tap_work/$name")
+		! timeout 20 $ppctl metrics --output "$tap_work/$name" >"$said" 2>&1 && says "$said" "/$name is (no regular file|a symbolic link)" || return 1
+		[ "$(stat -c '%F %i' "$tap_work/$name")" = "$before" ] || return 1
+	done
+	[ "$(find "$tap_work" -name 'null*' | wc -l)" = 1 ]
+}
+check what_is_no_file_is_not_replaced no_file
+full() {
+	mkdir "$tap_work/full" && mount -t tmpfs -o size=16k tmpfs "$tap_work/full" || return 1
+	echo old >"$tap_work/full/ppsplit.prom"
+	dd if=/dev/zero of="$tap_work/full/rest" bs=1k 2>/dev/null
+	! $ppctl metrics --output "$tap_work/full/ppsplit.prom" >"$said" 2>&1 && says "$said" 'No space left' &&
+		[ "$(cat "$tap_work/full/ppsplit.prom")" = old ] && [ "$(find "$tap_work/full" -name 'ppsplit*' | wc -l)" = 1 ]
+	result=$?
+	umount "$tap_work/full"
+	return $result
+}
+check a_full_disk_leaves_the_old_file full
 $ppctl down --set other >/dev/null
 $ppctl down --pin "$pin" --now >/dev/null
 rmdir "$LAB_OUTSIDE/a\"b\\c" "$LAB_OUTSIDE/x\"y\\z"

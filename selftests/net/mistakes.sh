@@ -26,7 +26,9 @@ good() {
 		proxy = 127.0.0.2
 		proxy-cgroup = $LAB_OUTSIDE
 	CONF
+	chown 0:0 "$conf"
 	chmod 644 "$conf"
+	chmod 700 "$tap_work"
 }
 no_mistake() {
 	good && $ppctl check "$conf" >"$out" 2>&1 && ! grep -v 'no error$' "$out"
@@ -58,6 +60,9 @@ make_mistake() { # WORDS
 	'is this host: any process here would be believed') edit '/^proxy-cgroup/d' '4: warning: proxy 127.0.0.2/32 ' ;;
 	'does not exist in this network namespace') edit 's/^port.*/& split=yes\ninterface = eth99/' '4: warning: interface eth99 ' ;;
 	'everybody may write to it') chmod o+w "$conf" && where=' warning: ' ;;
+	'it belongs to another user than root') chown 4711 "$conf" && where=' warning: ' ;;
+	"a group that is not root's may write to it") chgrp 4711 "$conf" && chmod g+w "$conf" && where=' warning: ' ;;
+	'can put another file there') chmod 777 "$tap_work" && where=' warning: ' ;;
 	'there is no section [serve NAME]: nothing is served') : >"$conf" && where=' warning: ' ;;
 	*) echo "no mistake here has the words: $1" && return 1 ;;
 	esac
@@ -83,7 +88,7 @@ in_json() {
 
 sed -n '/^## What the file says of this system/,/^## When/s/^| [^|]* | `\([^`]*\)` | .*/\1/p' $page >"$tap_work/words"
 many() {
-	[ "$(wc -l <"$tap_work/words")" -ge 13 ] && [ "$(grep -c '^| [^|]* | `' $page)" -ge 55 ]
+	[ "$(wc -l <"$tap_work/words")" -ge 16 ] && [ "$(grep -c '^| [^|]* | `' $page)" -ge 55 ]
 }
 check the_page_lists_them many
 while IFS= read -r words; do

@@ -3,14 +3,12 @@
  * ppctl check: what is wrong with ppsplit.conf, and what of it cannot work on this system.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../common/array.h"
@@ -19,32 +17,8 @@
 #include "ppctl.h"
 #include "word.h"
 
-#define CONFIG_LEN_MAX	 (1 << 20)
+#define PROBLEMS_SHOWN	 100
 #define TCP_LISTEN_STATE 10 /* include/net/tcp_states.h */
-
-/* Return: a string of *@len bytes, to be freed; or NULL with errno set. */
-static char *file_read(const char *file, size_t *len)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	char *text = fd >= 0 ? malloc(CONFIG_LEN_MAX) : NULL;
-	ssize_t got = 1;
-
-	*len = 0;
-	while (text && got > 0 && *len < CONFIG_LEN_MAX) {
-		got = read(fd, text + *len, CONFIG_LEN_MAX - *len);
-		if (got > 0)
-			*len += got;
-	}
-	if (text && (got < 0 || *len == CONFIG_LEN_MAX)) {
-		if (got >= 0)
-			errno = EFBIG;
-		free(text);
-		text = NULL;
-	}
-	if (fd >= 0)
-		close(fd);
-	return text;
-}
 
 /* Where systemd looks for units. */
 static const char *const unit_folders[] = {
@@ -268,15 +242,6 @@ static void check_section(struct section *section, struct problems *problems)
 	}
 }
 
-/* Whoever can write to the file says who is believed. */
-static void check_file(const char *file, struct problems *problems)
-{
-	struct stat st;
-
-	if (!stat(file, &st) && st.st_mode & S_IWOTH)
-		problem_add(problems, 0, 1, "everybody may write to it: chmod o-w %s", file);
-}
-
 static void print_problem(const char *file, const struct problem *problem)
 {
 	const char *kind = problem->warning ? "warning: " : "";
@@ -308,14 +273,33 @@ static void print_problems_json(const char *file, const struct problems *problem
 	print_json(object);
 }
 
-static int config_read(const char *file, struct config *config, struct problems *problems)
+static void print_problems(const char *file, const struct problems *problems, int with_warnings)
+{
+	size_t i, shown = 0, more = 0;
+
+	for (i = 0; i < problems->count; i++) {
+		if (!with_warnings && problems->problem[i].warning)
+			continue;
+		if (shown < PROBLEMS_SHOWN)
+			print_problem(file, &problems->problem[i]);
+		else
+			more++;
+		shown++;
+	}
+	if (more)
+		fprintf(stderr, "%s: and %zu more\n", file, more);
+}
+
+/* @with_warnings: who may have changed the file is one of them; else it is an error. */
+static int config_read(const char *file, struct config *config, int with_warnings,
+		       struct problems *problems)
 {
 	size_t len;
-	char *text = file_read(file, &len);
+	char *text = config_file_read(file, &len, with_warnings, problems);
 
 	memset(config, 0, sizeof(*config));
 	if (!text)
-		return error("%s: %s", file, strerror(errno));
+		return -1;
 	config_parse(config, text, len, problems);
 	free(text);
 	return 0;
@@ -327,20 +311,17 @@ int config_load(const char *file, struct config *config, int with_warnings)
 	size_t i;
 	int result;
 
-	if (config_read(file, config, &problems))
+	if (config_read(file, config, with_warnings, &problems))
 		return -1;
 	for (i = 0; i < config->count; i++)
 		check_section(&config->sections[i], &problems);
-	check_file(file, &problems);
 	problems_sort(&problems);
 	if (problems.no_memory)
 		error("%s", strerror(ENOMEM));
 	if (options.json && (with_warnings || problems.errors))
 		print_problems_json(file, &problems);
-	for (i = 0; !options.json && i < problems.count; i++) {
-		if (with_warnings || !problems.problem[i].warning)
-			print_problem(file, &problems.problem[i]);
-	}
+	else if (!options.json)
+		print_problems(file, &problems, with_warnings);
 	result = problems.errors || problems.no_memory ? -1 : 0;
 	problems_free(&problems);
 	if (result)

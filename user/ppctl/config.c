@@ -709,9 +709,6 @@ static char *next_line(char *buf, int size, void *context)
 	reader->line++;
 	snprintf(line, sizeof(line), "%.*s", len < sizeof(line) ? (int)len : (int)sizeof(line) - 1,
 		 reader->at);
-	if (memchr(reader->at, 0, len))
-		problem_add(reader->problems, reader->line, 0,
-			    "a byte that is 0: is this a text file?");
 	if (reader->line == 1 && !strncmp(line, "\xef\xbb\xbf", 3))
 		memmove(line, line + 3, strlen(line + 3) + 1);
 	reader->at = end ? end + 1 : reader->end;
@@ -833,6 +830,19 @@ static void check_cgroups(const struct config *config, struct problems *problems
 	}
 }
 
+static int check_text(const char *text, size_t len, struct problems *problems)
+{
+	const char *zero = memchr(text, 0, len), *at;
+	unsigned int line = 1;
+
+	if (!zero)
+		return 0;
+	for (at = text; at < zero; at++)
+		line += *at == '\n';
+	problem_add(problems, line, 0, "a byte that is 0: is this a text file?");
+	return -1;
+}
+
 void config_parse(struct config *config, const char *text, size_t len, struct problems *problems)
 {
 	struct reader reader = {
@@ -840,6 +850,8 @@ void config_parse(struct config *config, const char *text, size_t len, struct pr
 	size_t i;
 
 	memset(config, 0, sizeof(*config));
+	if (check_text(text, len, problems)) /* nothing else of it is worth a line */
+		return;
 	ini_parse_stream(next_line, &reader, take_key, &reader);
 	for (i = 0; i < config->count; i++)
 		finish_section(&config->sections[i], problems);

@@ -112,6 +112,9 @@ struct config {
 /* Reads @text of @len bytes. What is wrong is in @problems; the rest is in @config in any case. */
 void config_parse(struct config *config, const char *text, size_t len, struct problems *problems);
 void config_free(struct config *config);
+/* config_file.c: reads the file of a configuration. That others may have changed it is a problem, a
+ * warning or an error. Return: *@len bytes, to be freed; or NULL after an error. */
+char *config_file_read(const char *file, size_t *len, int warning, struct problems *problems);
 void section_free(struct section *section);
 
 /* A name that a set can have. */

@@ -241,25 +241,51 @@ static void print_all(struct json_object *sets)
 	print_counters(sets, 1);
 }
 
+/* Renaming puts a file in the place of whatever is there: of /dev/null, too. */
+static int check_place(const char *file)
+{
+	struct stat st;
+
+	if (lstat(file, &st))
+		return errno == ENOENT ? 0 : error("--output %s: %s", file, strerror(errno));
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return error("--output %s is %s, and would be replaced: name a file; without --output the "
+		     "metrics go to standard output",
+		     file, S_ISLNK(st.st_mode) ? "a symbolic link" : "no regular file");
+}
+
+/* Return: 0, or an errno value. */
+static int write_all(FILE *file, const char *text, size_t len)
+{
+	int failed = 0;
+
+	if (fwrite(text, 1, len, file) != len || fflush(file))
+		failed = errno;
+	if (!failed && fchmod(fileno(file), 0644))
+		failed = errno;
+	if (fclose(file) && !failed)
+		failed = errno;
+	return failed;
+}
+
 /* Whoever reads FILE reads a whole one: it is written aside, and renamed. */
-static int write_file(struct json_object *sets, const char *file)
+static int write_file(const char *file, const char *text, size_t len)
 {
 	char aside[PATH_MAX];
+	FILE *fresh;
 	int failed;
 
+	if (check_place(file))
+		return -1;
 	/* not *.prom: node_exporter would read it */
 	if (snprintf(aside, sizeof(aside), "%s.%d", file, getpid()) >= (int)sizeof(aside))
 		return error("%s: %s", file, strerror(ENAMETOOLONG));
 	unlink(aside); /* of one that was killed */
-	out = fopen(aside, "wxe");
-	if (!out)
+	fresh = fopen(aside, "wxe");
+	if (!fresh)
 		return error("%s: %s", aside, strerror(errno));
-	print_all(sets);
-	failed = fchmod(fileno(out), 0644) ? errno : 0;
-	if (ferror(out) && !failed)
-		failed = EIO;
-	if (fclose(out) && !failed)
-		failed = errno;
+	failed = write_all(fresh, text, len);
 	if (!failed && rename(aside, file))
 		failed = errno;
 	if (!failed)
@@ -268,22 +294,44 @@ static int write_file(struct json_object *sets, const char *file)
 	return error("%s: %s", file, strerror(failed));
 }
 
+/* In one piece. Return: what is to be freed; or NULL. */
+static char *metrics_text(struct json_object *sets, size_t *len)
+{
+	char *text = NULL;
+	int failed;
+
+	out = open_memstream(&text, len);
+	if (!out)
+		return NULL;
+	print_all(sets);
+	failed = ferror(out);
+	if (!fclose(out) && !failed)
+		return text;
+	free(text);
+	return NULL;
+}
+
 int command_metrics(int argc, char **argv)
 {
 	struct json_object *sets;
 	enum health worst;
 	int result = 0;
+	size_t len;
+	char *text;
 
 	(void)argc;
 	(void)argv;
 	sets = status_read(&worst);
 	if (!sets)
 		return -1;
-	out = stdout;
-	if (options.output)
-		result = write_file(sets, options.output);
-	else
-		print_all(sets);
+	text = metrics_text(sets, &len);
 	json_object_put(sets);
+	if (!text)
+		return error("%s", strerror(ENOMEM));
+	if (options.output)
+		result = write_file(options.output, text, len);
+	else
+		fwrite(text, 1, len, stdout);
+	free(text);
 	return result;
 }
