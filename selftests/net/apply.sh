@@ -358,7 +358,7 @@ strangers() {
 	chmod 1777 "$tap_work" && apply && chown 4711 "$tap_work" && stranger 'belongs to another' || return 1
 	chown 0 "$tap_work" && chmod 700 "$tap_work"
 	# a link from a folder of root's into one of others'
-	mkdir -p -m 777 "$tap_work/others" && chmod 777 "$tap_work/others" && cp "$conf" "$tap_work/others/real" && ln -sf others/real "$tap_work/link" || return 1
+	mkdir -p "$tap_work/others" && chmod 777 "$tap_work/others" && cp "$conf" "$tap_work/others/real" && ln -sf others/real "$tap_work/link" || return 1
 	! $ppctl apply "$tap_work/link" >"$out" 2>&1 && says "$out" "others can put another file there" || return 1
 	# as Kubernetes mounts a ConfigMap
 	mount --bind "$tap_work/others" "$tap_work/others" && mount -o remount,ro,bind "$tap_work/others" || return 1
