@@ -86,7 +86,7 @@ $(NEXT): $(wildcard selftests/next/*) Makefile $(VERSION_H) vmlinux.h $(wildcard
 $(TEST_BIN)/tools/%: selftests/tools/%.c selftests/lib/address.h $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,TOOL,$@)$(COMPILE) $(LDFLAGS) $< -o $@ $(TOOL_LIBS)
-$(TEST_BIN)/tools/verify $(TEST_BIN)/tools/layout: TOOL_LIBS := -lbpf
+$(TEST_BIN)/tools/verify $(TEST_BIN)/tools/layout $(TEST_BIN)/tools/calls: TOOL_LIBS := -lbpf
 
 $(TEST_BIN)/tools/fault.so: selftests/tools/fault.c $(FLAGS)
 	@mkdir -p $(@D)
