@@ -121,6 +121,12 @@ check-containers: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)env CHECK_TARGET=$@ selftests/check containers
 
+## check-toolchains: builds, tests and runs in clean roots of bookworm, trixie and sid (as root); T= chooses
+check-toolchains: deps-if-missing
+	$(Q)selftests/deps check packages || selftests/deps install packages
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)env CHECK_TARGET=$@ CHECK_SILENCE=1800 selftests/check toolchains
+
 ## vm-matrix: what works on which of Debian's kernels, as docs/kernels.md, for releases (as root); K= chooses
 vm-matrix: deps-if-missing
 	$(Q)selftests/deps check matrix || selftests/deps install matrix
@@ -225,7 +231,7 @@ clean:
 help:
 	@sed -n 's/^## \([^:]*\): /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-21s %s\n", $$1, $$2 }'
 
-.PHONY: all ppmta deps demo check check-all check-packages check-containers vm-matrix soak bench bench-servers fuzz deps-if-missing install install-ppmta uninstall deb clean help \
+.PHONY: all ppmta deps demo check check-all check-packages check-containers check-toolchains vm-matrix soak bench bench-servers fuzz deps-if-missing install install-ppmta uninstall deb clean help \
 	tests tools benches
 
 -include $(wildcard $(BUILD)/user/*/*.d $(BUILD)/user/*/*/*.d $(BUILD)/bpf/*.d)

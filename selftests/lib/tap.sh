@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # For tests that are shell scripts: TAP on standard output. Sourced; ends the test with its status.
 case $0 in
-selftests/unit/*) ;;
+selftests/unit/* | selftests/toolchains/*) ;;
 *)
 	if [ -z "${LAB_CGROUP:-}" ]; then
 		echo "$0: runs under build/selftests/tools/lab only" >&2
@@ -11,8 +11,17 @@ selftests/unit/*) ;;
 esac
 tap_failed=0 tap_count=0
 tap_work=$(mktemp -d)
-trap 'rm -rf "$tap_work"' EXIT
+trap tap_clear EXIT
 trap 'exit 130' INT TERM
+
+# What is mounted in the test's folder is not the test's, and stays.
+tap_clear() {
+	awk -v work="$tap_work/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r place; do
+			umount -l "$(printf %b "$place")"
+		done
+	! grep -q " $tap_work/" /proc/self/mountinfo && rm -rf "$tap_work"
+}
 
 # check NAME COMMAND...: one result, with the command's output when it failed. With CHECK_CASE there is
 # one case to test: those before it are done, as it may need what they do, and those behind it are not.
