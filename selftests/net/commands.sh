@@ -235,6 +235,60 @@ else
 	echo "ok - zsh_reads_the_completion # SKIP there is no zsh"
 fi
 
+# what cannot be said is an error, whatever was to be said: a full disk, a closed standard output
+unsaid() {
+	$up --port 25 >/dev/null || return 1
+	[ "$(all_commands | wc -l)" -ge 15 ] || return 1
+	for command in 'help' 'help up' '-V' '--version --json' 'port list' 'port list --json' 'proxy list --json' 'status' 'status --json' \
+		'status -v' 'metrics' 'connections --json' 'check /dev/null' 'check --json /dev/null' 'apply /dev/null --json' \
+		'port add 26 --json' 'upgrade' "$up_again" 'complete -- p' 'sweep --json' 'down --now'; do
+		for output in full closed; do
+			if [ $output = full ]; then
+				$ppctl $command >/dev/full 2>"$say"
+			else
+				$ppctl $command >&- 2>"$say"
+			fi
+			status=$?
+			[ $status = 1 ] || [ "$status ${command%% *}" = "3 status" ] || {
+				echo "$command to a $output standard output: exit $status"
+				return 1
+			}
+			says "$say" '^ppctl: standard output: (No space left on device|Bad file descriptor)' || return 1
+			[ "$command" != 'down --now' ] || $up --port 25 >/dev/null 2>&1
+		done
+	done
+	# larger than a buffer
+	$ppctl metrics >/dev/full 2>"$say" && return 1
+	says "$say" 'standard output: ' && exits 0 '^down' down
+}
+up_again="up --cgroup $LAB_CGROUP"
+check what_cannot_be_said_is_an_error unsaid
+
+# none of ppctl's own files is in the place of a closed one, and written to
+closed() {
+	for way in '<&-' '>&-' '2>&-' '<&- >&-' '<&- >&- 2>&-' '>&- 2>&-'; do
+		eval "$ppctl up --cgroup $LAB_CGROUP --port 25 --split yes --proxy 127.0.0.2 $way"
+		$ppctl status >"$say" 2>&1
+		says "$say" '^25 ' && says "$say" '^127.0.0.2' || return 1
+		file=$tap_work/metrics
+		rm -f "$file"
+		eval "$ppctl metrics --output $file $way"
+		says "$file" '^ppsplit_health' && ! grep -q '^ppctl' "$file" || return 1
+		eval "$ppctl down $way"
+		[ ! -e "$pin" ] || return 1
+	done
+}
+check closed_standard_files_are_not_written_to closed
+limited() {
+	$up --port 25 >/dev/null || return 1
+	(
+		ulimit -f 0
+		$ppctl metrics --output "$tap_work/limited" 2>&1 | cat >&3
+	) 3>&1 >/dev/null | grep -q 'File too large' && [ ! -e "$tap_work/limited" ] || return 1
+	[ -z "$(find "$tap_work" -name 'limited*')" ] && exits 0 '^down' down
+}
+check a_limit_of_files_is_told limited
+
 installed() {
 	flock build make -s install DESTDIR="$tap_work/root" PREFIX=/usr >"$say" 2>&1 || return 1
 	[ -s "$tap_work/root/usr/share/bash-completion/completions/ppctl" ] &&

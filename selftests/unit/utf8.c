@@ -88,6 +88,37 @@ static void each_bad_byte_is_replaced_and_the_rest_kept(void **state)
 	assert_memory_equal(to, "plain", 5);
 }
 
+static void what_is_printed_has_no_control_characters(void **state)
+{
+	static const struct {
+		const char *text, *printed;
+	} cases[] = {
+		{"plain, with 'quotes' and \\x2d", "plain, with 'quotes' and \\x2d"},
+		{"\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"a\033[31m\nb\r\tc\177", "a?[31m?b??c?"},
+		{"\xc2\x9b"
+		 "31m \xc2\xa0",
+		 "?31m \xc2\xa0"},
+		{"\xe2\x80\xa8 \xe2\x80\xae \xe2\x81\xa6 \xe2\x80\x8f \xe2\x80\x93",
+		 "? ? ? ? \xe2\x80\x93"},
+		{"\xff\xe2\x82z", "???z"},
+	};
+	char to[64];
+	size_t i, used;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		used = utf8_printable(cases[i].text, strlen(cases[i].text), to);
+		assert_int_equal(used, strlen(cases[i].printed));
+		assert_memory_equal(to, cases[i].printed, used);
+	}
+	/* in its own place, and a byte that is 0 */
+	memcpy(to, "\xff\xc3\x9f\0z", 5);
+	assert_int_equal(utf8_printable(to, 5, to), 5);
+	assert_memory_equal(to, "?\xc3\x9f?z", 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +126,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_character_is_refused),
 		cmocka_unit_test(a_character_that_is_cut_off_is_refused),
 		cmocka_unit_test(each_bad_byte_is_replaced_and_the_rest_kept),
+		cmocka_unit_test(what_is_printed_has_no_control_characters),
 	};
 
 	return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);

@@ -64,3 +64,39 @@ size_t utf8_clean(const char *text, size_t len, char *to)
 	}
 	return used;
 }
+
+/* Of a character of @count bytes. */
+static uint32_t code_of(const char *text, size_t count)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	uint32_t code = count > 1 ? bytes[0] & (0x7f >> count) : bytes[0];
+	size_t i;
+
+	for (i = 1; i < count; i++)
+		code = code << 6 | (bytes[i] & 0x3f);
+	return code;
+}
+
+/* C0, DEL and C1; ends of lines and paragraphs; marks, embeddings and isolates of a direction. */
+static int is_control(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+size_t utf8_printable(const char *text, size_t len, char *to)
+{
+	size_t at = 0, used = 0, character;
+
+	while (at < len) {
+		character = utf8_character(text + at, len - at);
+		if (character && !is_control(code_of(text + at, character))) {
+			memmove(to + used, text + at, character);
+			used += character;
+		} else {
+			to[used++] = '?';
+		}
+		at += character ? character : 1;
+	}
+	return used;
+}

@@ -17,4 +17,10 @@ int utf8_is_valid(const char *text, size_t len);
  * bytes, which are not ended by 0. Return: how many are used. */
 size_t utf8_clean(const char *text, size_t len, char *to);
 
+/* Copies @text for a terminal or a log: a '?' for each control character, also those that change
+ * the direction of writing, and for each byte that is of no character. A line stays one. @to: room
+ * for
+ * @len bytes, which are not ended by 0; may be @text. Return: how many are used. */
+size_t utf8_printable(const char *text, size_t len, char *to);
+
 #endif

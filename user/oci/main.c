@@ -21,6 +21,7 @@
 
 #include <pp/version.h>
 
+#include "../common/utf8.h"
 #include "oci.h"
 
 #define DEFAULT_PIN "/sys/fs/bpf/ppsplit-oci"
@@ -36,12 +37,17 @@ static const char usage[] =
 void say(const char *format, ...)
 {
 	va_list arguments;
+	char *text;
 
-	fprintf(stderr, "ppsplit-oci-hook: ");
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
 	va_end(arguments);
-	fputc('\n', stderr);
+	/* annotations and ids are the words of whoever makes a container */
+	if (text)
+		fprintf(stderr, "ppsplit-oci-hook: %.*s\n",
+			(int)utf8_printable(text, strlen(text), text), text);
+	free(text);
 }
 
 /* Return: a string to be freed; or NULL after an error. */

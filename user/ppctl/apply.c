@@ -53,7 +53,7 @@ static int find_sets(struct application *application)
 	for (i = 0; i < application->config.count; i++) {
 		snprintf(pin, sizeof(pin), "%s/%s", application->dir,
 			 application->config.sections[i].name);
-		section_add_words(&application->pins, pin, 0, "set", &problems);
+		section_add_word(&application->pins, pin, 0, "set", &problems);
 	}
 	for (i = 0; i < application->sets.count; i++) {
 		if (!strcmp(application->sets.word[i].text, application->dir))
@@ -61,8 +61,8 @@ static int find_sets(struct application *application)
 			     "removes it",
 			     application->dir);
 		else if (!has_word(&application->pins, application->sets.word[i].text))
-			section_add_words(&application->gone, application->sets.word[i].text, 0,
-					  "set", &problems);
+			section_add_word(&application->gone, application->sets.word[i].text, 0,
+					 "set", &problems);
 	}
 	if (problems.errors)
 		result = error("%s", problems.count ? problems.problem[0].text : strerror(ENOMEM));
@@ -131,9 +131,9 @@ static int plan_all(struct application *application)
 		return error("%s", strerror(ENOMEM));
 	/* the file was checked: what sets of it have now, others of them may have then */
 	for (i = 0; i < application->pins.count; i++)
-		section_add_words(&others, application->pins.word[i].text, 0, "", &problems);
+		section_add_word(&others, application->pins.word[i].text, 0, "", &problems);
 	for (i = 0; i < application->gone.count; i++) {
-		section_add_words(&others, application->gone.word[i].text, 0, "", &problems);
+		section_add_word(&others, application->gone.word[i].text, 0, "", &problems);
 		result |= plan_gone(application, application->gone.word[i].text);
 	}
 	for (i = 0; i < application->config.count && !result; i++) {
@@ -191,6 +191,7 @@ static void report(struct application *application)
 	struct json_object *object = json_object_new_object(), *missing = json_object_new_array();
 	size_t i;
 
+	make_printable(application->changes);
 	for (i = 0; !options.json && i < json_object_array_length(application->changes); i++)
 		printf("%s\n",
 		       json_object_get_string(json_object_array_get_idx(application->changes, i)));

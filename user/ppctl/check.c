@@ -247,9 +247,9 @@ static void print_problem(const char *file, const struct problem *problem)
 	const char *kind = problem->warning ? "warning: " : "";
 
 	if (problem->line)
-		fprintf(stderr, "%s:%u: %s%s\n", file, problem->line, kind, problem->text);
+		print_line(stderr, "", "%s:%u: %s%s", file, problem->line, kind, problem->text);
 	else
-		fprintf(stderr, "%s: %s%s\n", file, kind, problem->text);
+		print_line(stderr, "", "%s: %s%s", file, kind, problem->text);
 }
 
 static void print_problems_json(const char *file, const struct problems *problems)
@@ -287,7 +287,7 @@ static void print_problems(const char *file, const struct problems *problems, in
 		shown++;
 	}
 	if (more)
-		fprintf(stderr, "%s: and %zu more\n", file, more);
+		print_line(stderr, "", "%s: and %zu more", file, more);
 }
 
 /* @with_warnings: who may have changed the file is one of them; else it is an error. */

@@ -25,6 +25,8 @@ struct typed {
 static void offer(const char *keep, int keep_len, const char *word, const char *rest,
 		  const char *help)
 {
+	if (strpbrk(word, "\t\n\r\033")) /* nobody can type it, and it would end the line */
+		return;
 	printf("%.*s%s%s\t%s\n", keep_len, keep, word, rest, help);
 }
 

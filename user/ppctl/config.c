@@ -185,6 +185,12 @@ static void add_word(const char *text, void *context)
 			return;
 		}
 	}
+	if (place->line && (text[0] == '"' || text[0] == '\'')) {
+		problem_add(place->problems, place->line, 0,
+			    "%s %s: a quotation mark would be part of the name: leave it out",
+			    place->key, text);
+		return;
+	}
 	while (len > 1 && text[len - 1] == '/')
 		len--;
 	copy = strndup(text, len);
@@ -206,6 +212,14 @@ static void add_word(const char *text, void *context)
 	}
 	words->word = grown;
 	grown[words->count++] = (struct word){.text = copy, .line = place->line};
+}
+
+void section_add_word(struct words *words, const char *word, unsigned int line, const char *key,
+		      struct problems *problems)
+{
+	struct place place = {.words = words, .key = key, .line = line, .problems = problems};
+
+	add_word(word, &place);
 }
 
 void section_add_words(struct words *words, const char *value, unsigned int line, const char *key,

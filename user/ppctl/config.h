@@ -119,6 +119,10 @@ void section_free(struct section *section);
 
 /* A name that a set can have. */
 int is_set_name(const char *name);
+/* One name, whatever characters it has, but no control characters. @line: 0 where it is of no file.
+ */
+void section_add_word(struct words *words, const char *word, unsigned int line, const char *key,
+		      struct problems *problems);
 /* The comma-separated words of @value. */
 void section_add_words(struct words *words, const char *value, unsigned int line, const char *key,
 		       struct problems *problems);

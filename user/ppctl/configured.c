@@ -53,9 +53,9 @@ int configured_read(struct configured *configured)
 		if (!name)
 			continue;
 		*name++ = 0;
-		section_add_words(strcmp(line, KIND_SENDER) ? &configured->cgroups
-							    : &configured->senders,
-				  name, 0, line, &problems);
+		section_add_word(strcmp(line, KIND_SENDER) ? &configured->cgroups
+							   : &configured->senders,
+				 name, 0, line, &problems);
 	}
 	free(text);
 	problems_free(&problems);

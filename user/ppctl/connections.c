@@ -294,6 +294,7 @@ int command_connections(int argc, char **argv)
 		json_object_object_add(object, "connections", collection.list);
 		print_json(object);
 	} else {
+		make_printable(collection.list);
 		print_connections(collection.list);
 		json_object_put(collection.list);
 	}

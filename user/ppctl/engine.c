@@ -226,8 +226,8 @@ static int note_names(const struct section *wanted, int exact)
 	if (configured_read(&configured))
 		return -1;
 	for (i = 0; i < wanted->senders.count; i++)
-		section_add_words(&configured.senders, wanted->senders.word[i].text, 0,
-				  "proxy-cgroup", &problems);
+		section_add_word(&configured.senders, wanted->senders.word[i].text, 0,
+				 "proxy-cgroup", &problems);
 	result = problems.errors ? error("%s", strerror(ENOMEM))
 				 : configured_write(&wanted->cgroups, &configured.senders);
 	problems_free(&problems);

@@ -202,6 +202,7 @@ int list_command_list(const struct list *list)
 		show_json(list, map);
 	} else {
 		entries = list->read(map);
+		make_printable(entries);
 		list->print(entries);
 		json_object_put(entries);
 	}

@@ -48,6 +48,7 @@ static int show(struct json_object *object)
 		print_json(object);
 		return 0;
 	}
+	make_printable(object);
 	record_print(object);
 	json_object_put(object);
 	return 0;

@@ -4,10 +4,14 @@
  * maps and links; there is no daemon. This file has the tables of options and commands, and reads
  * the command line.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pp/version.h>
 
@@ -17,6 +21,8 @@
 #include "command.h"
 #include "ppctl.h"
 #include "word.h"
+
+#define OUTPUT_LEN (1 << 20)
 
 struct options options = {.pin = DEFAULT_PIN};
 
@@ -570,15 +576,45 @@ static int exit_status(int result)
 	return result == -1 || options.failed != EXIT_FAILED ? options.failed : EXIT_USAGE;
 }
 
+/* A descriptor of ours in the place of a closed one would be written to. What is printed to
+ * standard output then is an error: the file is open for reading. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG says it */
+	/* what is said is written at the end, by the call whose error check_output() tells */
+	setvbuf(stdout, NULL, _IOFBF, OUTPUT_LEN);
+}
+
+/* Who reads half of what was to be said must not take it for all. */
+static int check_output(int status)
+{
+	int failed = ferror(stdout);
+
+	errno = 0;
+	if ((!fflush(stdout) && !failed) || status == options.failed)
+		return status;
+	options.json = 0; /* it would go there, too */
+	error("standard output: %s", strerror(errno ? errno : EIO));
+	return options.failed;
+}
+
 int main(int argc, char **argv)
 {
 	char given[ARRAY_SIZE(option_entries)] = {0};
 
+	open_standard_files();
+	options.failed = status_of_failure(argc, argv);
 	/* its words are not options of its own */
 	if (argc > 2 && !strcmp(argv[1], "complete") && !strcmp(argv[2], "--"))
-		return complete(argc - 3, argv + 3);
-	options.failed = status_of_failure(argc, argv);
+		return check_output(complete(argc - 3, argv + 3));
 	if (parse_options(argc, argv, given))
-		return exit_status(-2);
-	return exit_status(run(argc - optind, argv + optind, given));
+		return check_output(exit_status(-2));
+	return check_output(exit_status(run(argc - optind, argv + optind, given)));
 }

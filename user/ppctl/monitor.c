@@ -142,12 +142,13 @@ static int take_event(void *context, void *data, size_t len)
 		return 0;
 	ms = wall_ms(event->made_ns, time);
 	object = event_object(ear, event, ms, kinds[event->kind].name);
-	if (options.json)
+	if (options.json) {
 		print_json_line(object);
-	else
+	} else {
+		make_printable(object);
 		print_event(object, event, time);
-	if (!options.json)
 		json_object_put(object);
+	}
 	return 0;
 }
 

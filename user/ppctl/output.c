@@ -2,29 +2,68 @@
 /*
  * What ppctl says: errors, lines for people, JSON.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../common/utf8.h"
 #include "ppctl.h"
 
+/* Text may have names of files, cgroups and interfaces in it, which may be anything: none of them
+ * moves the cursor. What is no first line is indented, so that a name does not make a message. */
+static void print_text(FILE *to, const char *before, char *text)
+{
+	char *line, *rest, *end = text + strlen(text);
+
+	fputs(before, to);
+	for (line = text; line; line = rest) {
+		rest = memchr(line, '\n', end - line);
+		fwrite(line, 1, utf8_printable(line, (rest ? rest : end) - line, line), to);
+		fputs(rest ? "\n  " : "\n", to);
+		if (rest)
+			rest++;
+	}
+}
+
+static char *format_text(const char *format, va_list arguments)
+{
+	char *text;
+
+	return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
+void print_line(FILE *to, const char *before, const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	text = format_text(format, arguments);
+	va_end(arguments);
+	if (text)
+		print_text(to, before, text);
+	free(text);
+}
+
 /* errno stays: callers go on with it. */
 static void say_error(const char *format, va_list arguments)
 {
-	struct json_object *object;
 	int number = errno;
-	char text[2048];
+	char *text = format_text(format, arguments);
+	struct json_object *object;
 
-	vsnprintf(text, sizeof(text), format, arguments);
 	if (options.json) {
 		object = json_object_new_object();
-		json_object_object_add(object, "error", json_object_new_string(text));
+		json_object_object_add(object, "error",
+				       json_object_new_string(text ? text : strerror(ENOMEM)));
 		print_json(object);
-	} else {
-		fprintf(stderr, "ppctl: %s\n", text);
+	} else if (text) {
+		print_text(stderr, "ppctl: ", text);
 	}
+	free(text);
 	errno = number;
 }
 
@@ -61,24 +100,29 @@ void give_up(const char *format, ...)
 void warn(const char *format, ...)
 {
 	va_list arguments;
+	char *text;
 
-	fprintf(stderr, "ppctl: warning: ");
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	text = format_text(format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "\n");
+	if (text)
+		print_text(stderr, "ppctl: warning: ", text);
+	free(text);
 }
 
 void say(const char *format, ...)
 {
 	va_list arguments;
+	char *text;
 
 	if (options.json)
 		return;
 	va_start(arguments, format);
-	vprintf(format, arguments);
+	text = format_text(format, arguments);
 	va_end(arguments);
-	printf("\n");
+	if (text)
+		print_text(stdout, "", text);
+	free(text);
 }
 
 static void clean_string(struct json_object *string)
@@ -87,17 +131,17 @@ static void clean_string(struct json_object *string)
 	size_t len = json_object_get_string_len(string);
 	char *clean;
 
-	if (utf8_is_valid(text, len))
+	if (options.json && utf8_is_valid(text, len))
 		return;
-	clean = malloc(3 * len);
-	json_object_set_string_len(string, clean ? clean : "",
-				   clean ? utf8_clean(text, len, clean) : 0);
+	clean = malloc(3 * len + 1);
+	if (clean)
+		len = options.json ? utf8_clean(text, len, clean)
+				   : utf8_printable(text, len, clean);
+	json_object_set_string_len(string, clean ? clean : "", clean ? len : 0);
 	free(clean);
 }
 
-/* JSON is UTF-8; names of cgroups and interfaces, and words of the command line, may be anything.
- */
-static void clean_strings(struct json_object *object)
+void make_printable(struct json_object *object)
 {
 	size_t i;
 
@@ -105,12 +149,12 @@ static void clean_strings(struct json_object *object)
 		clean_string(object);
 	} else if (json_object_is_type(object, json_type_array)) {
 		for (i = 0; i < json_object_array_length(object); i++)
-			clean_strings(json_object_array_get_idx(object, i));
+			make_printable(json_object_array_get_idx(object, i));
 	} else if (json_object_is_type(object, json_type_object)) {
 		json_object_object_foreach(object, key, value)
 		{
 			(void)key;
-			clean_strings(value);
+			make_printable(value);
 		}
 	}
 }
@@ -119,7 +163,7 @@ static void print_whole(struct json_object *object, int flags)
 {
 	struct json_object *whole = json_object_new_object();
 
-	clean_strings(object);
+	make_printable(object);
 	json_object_object_add(whole, "schema", json_object_new_int(JSON_SCHEMA));
 	json_object_object_foreach(object, key, value)
 	{

@@ -767,7 +767,7 @@ static void read_interfaces(struct section *section, struct problems *problems)
 	while (!netns_cookie(&cookie) && !bpf_map_get_next_key(map, previous, &key)) {
 		previous = &key;
 		if (key.netns_cookie == cookie)
-			section_add_words(&section->interfaces, key.name, 0, "interface", problems);
+			section_add_word(&section->interfaces, key.name, 0, "interface", problems);
 	}
 	close(map);
 }
@@ -780,7 +780,7 @@ static int read_sender(const char *link, const char *path, void *context)
 
 	(void)path;
 	if (!cgroup_of_link(link, cgroup) && cgroup[0])
-		section_add_words(context, cgroup, 0, "proxy-cgroup", &problems);
+		section_add_word(context, cgroup, 0, "proxy-cgroup", &problems);
 	result = problems.errors ? -1 : 0;
 	problems_free(&problems);
 	return result;
@@ -799,7 +799,7 @@ static int read_links(struct section *section, struct problems *problems)
 	}
 	for (i = 0; i < links.count; i++) {
 		if (links.link[i].cgroup && !cgroup_path_of_id(links.link[i].cgroup, path))
-			section_add_words(&section->cgroups, path, 0, "cgroup", problems);
+			section_add_word(&section->cgroups, path, 0, "cgroup", problems);
 	}
 	cgroup_links_free(&links);
 	return 0;

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <json-c/json.h>
 #include <linux/bpf.h>
@@ -103,6 +104,15 @@ void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line for people; nothing with --json. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line of text as error() and say() print it, after @before. */
+void print_line(FILE *to, const char *before, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Names of cgroups and interfaces, and words of the command line, may be anything. This makes all
+ * strings of @object fit for what they are printed as: JSON, which is UTF-8 (print_json() does it),
+ * or text for people. */
+void make_printable(struct json_object *object);
 
 /* An object for print_json() that says which set it is about. */
 struct json_object *set_object(void);

@@ -30,10 +30,6 @@ static void read_name(const char *pid, char name[17])
 	if (!file || !fgets(name, 17, file))
 		name[0] = 0;
 	name[strcspn(name, "\n")] = 0;
-	for (; *name; name++) {
-		if (!isprint((unsigned char)*name))
-			*name = '?';
-	}
 	if (file)
 		fclose(file);
 }

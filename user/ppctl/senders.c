@@ -90,10 +90,19 @@ int senders_follow(int map)
 
 static int sender_check(int map, const char *word)
 {
+	struct problems problems = {};
+	struct words words = {};
 	char cgroup[PATH_MAX];
+	int result = 0;
 
 	(void)map;
-	return cgroup_resolve("--proxy-cgroup", word, cgroup);
+	section_add_word(&words, word, 0, "proxy-cgroup", &problems);
+	if (problems.errors)
+		result = usage_error("%s",
+				     problems.count ? problems.problem[0].text : strerror(ENOMEM));
+	problems_free(&problems);
+	section_free(&(struct section){.senders = words});
+	return result ? result : cgroup_resolve("--proxy-cgroup", word, cgroup);
 }
 
 int sender_is_attached(uint64_t cgroup)
@@ -174,7 +183,7 @@ static int configured_change(const char *name, int add)
 	}
 	senders->count = kept;
 	if (add)
-		section_add_words(senders, name, 0, "proxy-cgroup", &problems);
+		section_add_word(senders, name, 0, "proxy-cgroup", &problems);
 	result = problems.errors ? error("%s: not a name of a cgroup", name) : 0;
 	if (!result)
 		result = configured_write(&configured.cgroups, senders);

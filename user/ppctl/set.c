@@ -73,7 +73,7 @@ static void list_set(const char *directory, const char *name, void *context)
 	struct listing *listing = context;
 
 	(void)name;
-	section_add_words(listing->paths, directory, 0, "set", &listing->problems);
+	section_add_word(listing->paths, directory, 0, "set", &listing->problems);
 }
 
 int sets_list(const char *dir, struct words *paths)

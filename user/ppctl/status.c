@@ -297,6 +297,7 @@ int command_status(int argc, char **argv)
 		print_json(object);
 		return worst;
 	}
+	make_printable(sets);
 	for (i = 0; i < json_object_array_length(sets); i++) {
 		if (i)
 			printf("\n");

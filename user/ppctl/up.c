@@ -214,7 +214,7 @@ static int section_of_options(struct section *section)
 	int result;
 
 	memset(section, 0, sizeof(*section));
-	section_add_words(&section->cgroups, options.cgroup, 0, "--cgroup", &problems);
+	section_add_word(&section->cgroups, options.cgroup, 0, "--cgroup", &problems);
 	if (options.ports)
 		section_add_ports(section, options.ports, 0, &problems);
 	if (options.proxies)
@@ -239,8 +239,6 @@ static int find_cgroup(const struct section *section, char path[PATH_MAX])
 {
 	struct word *word = section->cgroups.word;
 
-	if (section->cgroups.count != 1)
-		return usage_error("--cgroup: one cgroup for a set; ppsplit.conf may name several");
 	if (cgroup_name_own(word))
 		return error("--cgroup %s: " OWN_UNSEEN, word->text);
 	return cgroup_resolve("--cgroup", word->text, path);
