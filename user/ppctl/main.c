@@ -22,8 +22,6 @@
 #include "ppctl.h"
 #include "word.h"
 
-#define OUTPUT_LEN (1 << 20)
-
 struct options options = {.pin = DEFAULT_PIN};
 
 static int help_wanted, version_wanted;
@@ -580,6 +578,7 @@ static int exit_status(int result)
  * standard output then is an error: the file is open for reading. */
 static void open_standard_files(void)
 {
+	static char buffer[1 << 20];
 	int fd;
 
 	do {
@@ -589,7 +588,7 @@ static void open_standard_files(void)
 		close(fd);
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG says it */
 	/* what is said is written at the end, by the call whose error check_output() tells */
-	setvbuf(stdout, NULL, _IOFBF, OUTPUT_LEN);
+	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 }
 
 /* Who reads half of what was to be said must not take it for all. */
