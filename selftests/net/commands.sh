@@ -235,6 +235,30 @@ else
 	echo "ok - zsh_reads_the_completion # SKIP there is no zsh"
 fi
 
+# whoever waits says for whom, once, and goes on when it can
+waits() {
+	flock "$LAB_BPFFS" sleep 4 &
+	holder=$!
+	sleep 0.3
+	exits 0 "^ppctl: waiting for process $holder \\(flock\\), which has the lock of $LAB_BPFFS\$" up --cgroup "$LAB_CGROUP" --port 25 || return 1
+	[ "$(grep -c waiting "$say")" = 1 ] && says "$say" '^up on ' && exits 0 '^down$' down || return 1
+	! grep waiting "$say"
+	wait $holder
+	flock "$LAB_BPFFS" sleep 30 &
+	holder=$!
+	sleep 0.3
+	$up --port 25 >"$say" 2>&1 &
+	waiter=$!
+	wait_says "$say" 'waiting for process' && kill -INT $waiter
+	kill -TERM $waiter
+	wait $waiter
+	[ $? -gt 128 ] && [ ! -e "$pin" ]
+	result=$?
+	kill $holder
+	return $result
+}
+check a_lock_is_waited_for_and_told waits
+
 # what cannot be said is an error, whatever was to be said: a full disk, a closed standard output
 unsaid() {
 	$up --port 25 >/dev/null || return 1

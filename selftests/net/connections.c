@@ -95,6 +95,10 @@ static void filters_are_by_port_proxy_and_client(void **state)
 	assert_int_equal(count_lines("--port 2526"), 1);
 	assert_int_equal(count_lines("--port 2526,2540"), 2);
 	assert_int_equal(count_lines("--port 2527"), 0);
+	assert_int_equal(count_lines("--port " SERVER ":2526"), 1);
+	assert_int_equal(count_lines("--port [::ffff:" SERVER "]:2526," SERVER ":2540"), 2);
+	assert_int_equal(count_lines("--port 127.0.0.9:2526,[::1]:2540"), 0);
+	assert_int_equal(count_lines("--port 127.0.0.9:2526,2540"), 1);
 	assert_int_equal(count_lines("--proxy 127.0.0.2"), 2);
 	assert_int_equal(count_lines("--proxy 127.0.0.0/8 --port 2540"), 1);
 	assert_int_equal(count_lines("--proxy ::/0"), 0);
@@ -103,7 +107,8 @@ static void filters_are_by_port_proxy_and_client(void **state)
 	assert_int_equal(count_lines("--client 192.0.2.0/24,203.0.113.7"), 2);
 	assert_says(lines("--client 203.0.113.7"), "  unique_id=abcde\n");
 	run(2, PPCTL "connections --client 192.0.2.7/8");
-	run(2, PPCTL "connections --port x");
+	assert_says(run(2, PPCTL "connections --port x"), "alone or as 192.0.2.1:25 or");
+	assert_says(run(2, PPCTL "connections --port 0.0.0.0:25"), "is every address: say port 25");
 	assert_says(run(2, PPCTL "connections --state vaild"), "did you mean valid?");
 	close_link(&one);
 	close_both(client, server);

@@ -257,6 +257,44 @@ static void dropped_without_hooks(void)
 	assert_int_equal(link_here.server, -ETIMEDOUT);
 }
 
+static void up_for(const char *proxies, const char *address)
+{
+	run(0, PLAIN "up --cgroup $LAB_CGROUP --port 2525 --proxy %s >/dev/null", proxies);
+	listener = listen_on(address, 2525);
+}
+
+/* As Debian's Exim does before it is configured. */
+static void on_the_loopback(void)
+{
+	up_for("192.0.2.7,2001:db8::7", SERVER);
+}
+
+static void on_the_loopback_of_ipv6(void)
+{
+	up_for("2001:db8::/32", "::1");
+}
+
+static void of_another_family(void)
+{
+	up_for("2001:db8::7", "0.0.0.0");
+}
+
+/* One of several: the others are served. */
+static void one_cut_off(void)
+{
+	up_for("127.0.0.2,192.0.2.7", SERVER);
+}
+
+static void on_all_addresses(void)
+{
+	up_for("192.0.2.7,2001:db8::7", "::");
+}
+
+static void on_the_loopback_for_all(void)
+{
+	up_for("0.0.0.0/0", SERVER);
+}
+
 static const struct situation {
 	const char *name;
 	void (*make)(void);
@@ -273,6 +311,23 @@ static const struct situation {
 	{"all_is_well", all_is_well, 0, "pp: serving ports 2525: 0 connections\n", NULL},
 	{"no_listener", no_listener, 1, "pp: degraded: nothing listens on port 2525\n",
 	 "  nothing listens on port 2525: start the server"},
+	{"on_the_loopback", on_the_loopback, 1,
+	 "pp: degraded: the proxy 192.0.2.7/32 does not reach port 2525: its server listens on "
+	 "127.0.0.1:2525, the loopback, alone\n",
+	 "  the proxy 192.0.2.7/32 does not reach port 2525: its server listens on "
+	 "127.0.0.1:2525, the loopback, alone: have the server listen on the address"},
+	{"on_the_loopback_of_ipv6", on_the_loopback_of_ipv6, 1,
+	 "pp: degraded: the proxy 2001:db8::/32 does not reach port 2525",
+	 "  the proxy 2001:db8::/32 does not reach port 2525: its server listens on [::1]:2525, "
+	 "the loopback, alone"},
+	{"of_another_family", of_another_family, 1,
+	 "pp: degraded: the proxy 2001:db8::7/128 does not reach port 2525",
+	 "  the proxy 2001:db8::7/128 does not reach port 2525: its server listens on "
+	 "0.0.0.0:2525 alone"},
+	{"one_cut_off", one_cut_off, 0, "pp: serving ports 2525",
+	 "  the proxy 192.0.2.7/32 does not reach port 2525"},
+	{"on_all_addresses", on_all_addresses, 0, "pp: serving ports 2525", NULL},
+	{"on_the_loopback_for_all", on_the_loopback_for_all, 0, "pp: serving ports 2525", NULL},
 	{"listener_outside", listener_outside, 1,
 	 "pp: degraded: the listener 127.0.0.1:2525 is not served",
 	 "  the listener 127.0.0.1:2525 is not served: it was made outside of the cgroup, in /"},

@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "../common/array.h"
+#include "../common/endpoint.h"
 #include "../common/prefix.h"
 #include "netlink.h"
 #include "ppctl.h"
+#include "reach.h"
 #include "word.h"
 
 #define PROBLEMS_SHOWN	 100
@@ -137,7 +139,33 @@ static void check_proxy(const struct section *section, const struct wanted_proxy
 
 struct listening {
 	int any, ipv6;
+	int reached;		      /* 1: a proxy can connect to one of them */
+	int cut_off;		      /* enum reach, for one that cannot */
+	char text[ENDPOINT_TEXT_MAX]; /* where that listens */
 };
+
+static void look_at_reach(const struct section *section, const struct pp_port_key *bound, int ipv6,
+			  struct listening *listening)
+{
+	struct sockaddr_storage local;
+	struct prefix address, proxy;
+	enum reach one;
+	size_t i;
+
+	listening->reached |= section->senders.count || !section->proxy_count;
+	prefix_from_mapped(&address, bound->address, 8 * sizeof(bound->address));
+	if (!port_has_address(bound) && !ipv6)
+		address.family = AF_INET;
+	endpoint_make(&local, address.family, address.address, bound->port);
+	for (i = 0; i < section->proxy_count && !listening->reached; i++) {
+		prefix_from_mapped(&proxy, section->proxies[i].key.address,
+				   section->proxies[i].key.length);
+		one = reach(&local, &proxy);
+		listening->reached = one == REACHES;
+		listening->cut_off = one;
+		endpoint_text(&local, listening->text);
+	}
+}
 
 /* The local address of a line of /proc/net/tcp, in words of host byte order; v4-mapped where it is
  * IPv4, and all 0 where it is any. Return: 0, or -1. */
@@ -163,8 +191,8 @@ static int listed_address(const char *hex, uint8_t address[16])
 	return 0;
 }
 
-static void look_for_listener(const char *file, const struct pp_port_key *port, int ipv6,
-			      struct listening *listening)
+static void look_for_listener(const char *file, const struct section *section,
+			      const struct pp_port_key *port, int ipv6, struct listening *listening)
 {
 	struct pp_port_key bound = {};
 	unsigned int local_port, state;
@@ -183,12 +211,14 @@ static void look_for_listener(const char *file, const struct pp_port_key *port, 
 			continue;
 		listening->any = 1;
 		listening->ipv6 |= ipv6;
+		look_at_reach(section, &bound, ipv6, listening);
 	}
 	if (table)
 		fclose(table);
 }
 
-static void check_port(const struct wanted_port *port, struct problems *problems)
+static void check_port(const struct section *section, const struct wanted_port *port,
+		       struct problems *problems)
 {
 	struct listening listening = {};
 	char text[ENDPOINT_TEXT_MAX];
@@ -202,13 +232,20 @@ static void check_port(const struct wanted_port *port, struct problems *problems
 				    "port %s: the address is none of this network namespace's own",
 				    text);
 	}
-	look_for_listener("/proc/self/net/tcp", &port->key, 0, &listening);
-	look_for_listener("/proc/self/net/tcp6", &port->key, 1, &listening);
+	look_for_listener("/proc/self/net/tcp", section, &port->key, 0, &listening);
+	look_for_listener("/proc/self/net/tcp6", section, &port->key, 1, &listening);
 	if (!listening.any)
 		problem_add(problems, port->line, 1,
 			    "port %s has no listener in this network namespace: the server is not "
 			    "started, or is in another one",
 			    text);
+	else if (!listening.reached)
+		problem_add(problems, port->line, 1,
+			    "port %s is reached by no proxy: its server listens on %s%s; have it "
+			    "listen on the address that the proxies connect to",
+			    text, listening.text,
+			    listening.cut_off == REACHES_LOOPBACK ? ", the loopback, alone"
+								  : " alone");
 	else if (port->policy.flags & PP_PORT_TRANSPARENT && !listening.ipv6)
 		problem_add(problems, port->line, 1,
 			    "port %s is transparent, and listens on IPv4 only: it is told of an "
@@ -232,7 +269,7 @@ static void check_section(struct section *section, struct problems *problems)
 	for (i = 0; i < section->proxy_count; i++)
 		check_proxy(section, &section->proxies[i], problems);
 	for (i = 0; i < section->port_count; i++)
-		check_port(&section->ports[i], problems);
+		check_port(section, &section->ports[i], problems);
 	for (i = 0; i < section->interfaces.count; i++) {
 		if (!if_nametoindex(section->interfaces.word[i].text))
 			problem_add(problems, section->interfaces.word[i].line, 1,

@@ -9,17 +9,17 @@
 
 #include "../common/array.h"
 #include "../common/name.h"
-#include "../common/number.h"
 #include "json.h"
 #include "ppctl.h"
 #include "process.h"
 #include "record.h"
+#include "word.h"
 
 #define FILTERS_MAX 64
 
 /* What is to be shown; an empty list: all. */
 static struct {
-	uint16_t ports[FILTERS_MAX];
+	struct pp_port_key ports[FILTERS_MAX];
 	struct prefix proxies[FILTERS_MAX], clients[FILTERS_MAX];
 	unsigned int states[FILTERS_MAX];
 	size_t port_count, proxy_count, client_count, state_count;
@@ -32,14 +32,14 @@ static int check_room(size_t count, const char *option)
 
 static int add_port(int unused, const char *word)
 {
-	uint64_t number;
+	char why[WHY_MAX];
 
 	(void)unused;
-	if (number_parse(word, 1, PORT_MAX, &number))
-		return usage_error("--port: '%s' is not a port: a number from 1 to 65535", word);
 	if (check_room(filter.port_count, "--port"))
 		return -2;
-	filter.ports[filter.port_count++] = number;
+	if (port_parse(word, &filter.ports[filter.port_count], why))
+		return usage_error("--port: %s", why);
+	filter.port_count++;
 	return 0;
 }
 
@@ -143,7 +143,9 @@ static int is_wanted(const struct pp_live *live)
 	size_t i;
 
 	for (i = 0; i < filter.port_count; i++)
-		wanted |= filter.ports[i] == live->local_port;
+		wanted |= filter.ports[i].port == live->local_port &&
+			  (!port_has_address(&filter.ports[i]) ||
+			   !memcmp(filter.ports[i].address, live->local, sizeof(live->local)));
 	if (!wanted || !has_address(filter.proxies, filter.proxy_count, live->remote) ||
 	    !has_client(live))
 		return 0;

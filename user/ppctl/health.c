@@ -9,6 +9,7 @@
 #include "../common/array.h"
 #include "json.h"
 #include "port_map.h"
+#include "reach.h"
 #include "ppctl.h"
 #include "status.h"
 
@@ -272,6 +273,64 @@ static void judge_never_asked(struct json_object *set)
 			    (long long)accepted);
 }
 
+/* What is the best of the served listeners of @port for the proxy @text? Return: -1: there is none.
+ * @address: receives that of one. */
+static int reach_of(struct json_object *set, struct json_object *port, const char *text,
+		    const char **address)
+{
+	struct sockaddr_storage local;
+	struct json_object *listener;
+	struct prefix proxy;
+	int best = -1, one;
+	socklen_t len;
+	size_t i;
+
+	if (prefix_parse(text, &proxy))
+		return -1;
+	for (i = 0; i < length_of(set, "listeners"); i++) {
+		listener = entry_of(set, "listeners", i);
+		if (!listener_is_of(listener, port) ||
+		    strcmp(string_of(listener, "standing"), "served") != 0 ||
+		    endpoint_parse(string_of(listener, "address"), 0, &local, &len))
+			continue;
+		one = reach(&local, &proxy);
+		if (best >= 0 && one >= best)
+			continue;
+		best = one;
+		*address = string_of(listener, "address");
+	}
+	return best;
+}
+
+/* Proxies that cannot reach the server. A proxy of a proxy cgroup is on this host, and can. */
+static void judge_reach(struct json_object *set, struct json_object *port)
+{
+	size_t count = length_of(set, "proxies"), cut_off = 0, i;
+	const char *address = "", *proxy, *one_address = "", *first = NULL;
+	char name[ENDPOINT_TEXT_MAX];
+	enum reach why = REACHES;
+	int one;
+
+	for (i = 0; i < count; i++) {
+		proxy = json_object_get_string(entry_of(set, "proxies", i));
+		one = reach_of(set, port, proxy, &one_address);
+		if (one <= REACHES || cut_off++)
+			continue;
+		first = proxy;
+		address = one_address;
+		why = one;
+	}
+	if (!cut_off)
+		return;
+	port_name(port, name);
+	add_finding(set,
+		    cut_off == count && !length_of(set, "proxy_cgroups") ? HEALTH_DEGRADED : NOTE,
+		    "listener-unreachable",
+		    "have the server listen on the address that its proxies connect to",
+		    "the proxy %s does not reach port %s: its server listens on %s%s", first, name,
+		    address, why == REACHES_LOOPBACK ? ", the loopback, alone" : " alone");
+}
+
 static void judge_port(struct json_object *set, struct json_object *port)
 {
 	char name[ENDPOINT_TEXT_MAX];
@@ -297,6 +356,8 @@ static void judge_port(struct json_object *set, struct json_object *port)
 		add_finding(set, HEALTH_DEGRADED, "listener-missing",
 			    "start the server, or see on which port it listens",
 			    "nothing listens on port %s", name);
+	else
+		judge_reach(set, port);
 	judge_unasked(set, port);
 }
 

@@ -20,6 +20,7 @@
 #include "interface.h"
 #include "port_map.h"
 #include "ppctl.h"
+#include "process.h"
 #include "build.h"
 
 void pin_path(char path[PATH_MAX], const char *kind, const char *name)
@@ -133,6 +134,12 @@ int pin_has_any(void)
 	return 0;
 }
 
+/* One lock for all sets of a BPF file system: its root, which nobody removes. Sets are compared
+ * with one another, and several are changed by one 'ppctl apply'. A lock
+ * that another command has for longer than this is told of. */
+#define LOCK_PAUSE_US 20000
+#define LOCK_TRIES    50
+
 static int lock = -1;
 
 uint32_t pin_map_id(const char *name)
@@ -194,8 +201,6 @@ int pin_root(char path[PATH_MAX])
 	return is_on_bpffs(path) ? 0 : -1;
 }
 
-/* One lock for all sets of a BPF file system: its root, which nobody removes. Sets are compared
- * with one another, and several are changed by one 'ppctl apply'. */
 int pin_write(const char *name, const void *value, size_t size)
 {
 	int map = pin_open("maps", name), result = 0;
@@ -213,6 +218,36 @@ int pin_write(const char *name, const void *value, size_t size)
 	return result;
 }
 
+/* Whom does this wait for? It can be interrupted: nothing is changed yet. */
+static void say_waiting(const char *path)
+{
+	pid_t pid = lock_holder(lock);
+	char name[17], text[64] = "another ppctl", number[16];
+
+	if (pid) {
+		snprintf(number, sizeof(number), "%d", (int)pid);
+		process_name(number, name);
+		snprintf(text, sizeof(text), "process %s (%s)", number, name);
+	}
+	print_line(stderr, "ppctl: ", "waiting for %s, which has the lock of %s", text, path);
+}
+
+/* Return: 0, or -1 with errno. */
+static int wait_for_lock(const char *path)
+{
+	int tries;
+
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (!flock(lock, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		usleep(LOCK_PAUSE_US);
+	}
+	say_waiting(path);
+	return flock(lock, LOCK_EX);
+}
+
 int pin_lock(void)
 {
 	char path[PATH_MAX];
@@ -223,7 +258,7 @@ int pin_lock(void)
 	if (lock < 0)
 		return error("%s: %s", path, strerror(errno));
 	/* held until this process ends */
-	if (flock(lock, LOCK_EX))
+	if (wait_for_lock(path))
 		return error("%s: %s", path, strerror(errno));
 	return 0;
 }

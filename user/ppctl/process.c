@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -20,7 +22,7 @@ static int by_inode(const void *left, const void *right)
 	return (*one)->inode < (*other)->inode ? -1 : (*one)->inode > (*other)->inode;
 }
 
-static void read_name(const char *pid, char name[17])
+void process_name(const char *pid, char name[17])
 {
 	char path[PATH_MAX];
 	FILE *file;
@@ -43,7 +45,7 @@ static void note(struct owner **sorted, size_t count, const char *pid, uint64_t 
 	if (!found || (*found)->pid)
 		return;
 	(*found)->pid = atoi(pid);
-	read_name(pid, (*found)->name);
+	process_name(pid, (*found)->name);
 }
 
 static void look_at(struct owner **sorted, size_t count, const char *pid)
@@ -89,4 +91,30 @@ void owners_find(struct owner *owners, size_t count)
 	if (dir)
 		closedir(dir);
 	free(sorted);
+}
+
+pid_t lock_holder(int fd)
+{
+	unsigned int major_number, minor_number;
+	unsigned long long inode;
+	char line[256];
+	struct stat st;
+	pid_t pid = 0;
+	FILE *locks;
+	int holder;
+
+	if (fstat(fd, &st))
+		return 0;
+	locks = fopen("/proc/locks", "re");
+	/* "1: FLOCK  ADVISORY  WRITE 4711 00:1f:9 0 EOF"; those that wait have "->" after the
+	 * number */
+	while (locks && !pid && fgets(line, sizeof(line), locks)) {
+		if (sscanf(line, "%*u: FLOCK ADVISORY %*s %d %x:%x:%llu", &holder, &major_number,
+			   &minor_number, &inode) == 4 &&
+		    makedev(major_number, minor_number) == st.st_dev && inode == st.st_ino)
+			pid = holder;
+	}
+	if (locks)
+		fclose(locks);
+	return pid > 0 ? pid : 0;
 }

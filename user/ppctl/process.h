@@ -18,4 +18,9 @@ struct owner {
 /* Finds the processes of all of these sockets, in one pass. */
 void owners_find(struct owner *owners, size_t count);
 
+/* What the process is called, up to 16 bytes of any kind; or "". */
+void process_name(const char *pid, char name[17]);
+/* The process that holds the flock() of @fd; 0: not known here. */
+pid_t lock_holder(int fd);
+
 #endif
