@@ -11,7 +11,6 @@ domainlist local_domains = example.org : example.com'
 # Before each expansion.
 expansion_preamble="$preamble"'
 hostlist relays = 192.0.2.0/24
-hostlist quoted = "10.0.0.0/8 : 172.16.0.0/12"
 domainlist ours = example.org : ! bad.example.com : *.example.com'
 
 # copy_lookups: their files to $tap_work/lookups, which DIR stands for; Exim reads them as another user

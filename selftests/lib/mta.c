@@ -36,24 +36,25 @@ static void await_start(const char *file)
 
 int mta_setup(void **state)
 {
-	char listen_at[2][32], maildir[64], log[64];
+	char listen_at[64], maildir[64], log[64];
 
 	net_setup(state);
 	assert_non_null(mkdtemp(work));
 	chmod(work, 0755);
 	assert_int_equal(chown(work, 65534, 65534), 0); /* nobody makes the Maildir and the log */
-	snprintf(listen_at[0], sizeof(listen_at[0]), "%s:%d", SERVER, MAIL_PORT);
-	snprintf(listen_at[1], sizeof(listen_at[1]), "%s:%d", SERVER, QUICK_PORT);
+	snprintf(listen_at, sizeof(listen_at), "%s:%d ; %s:%d", SERVER, MAIL_PORT, SERVER,
+		 QUICK_PORT);
 	snprintf(maildir, sizeof(maildir), "%s/Maildir", work);
 	snprintf(log, sizeof(log), "%s/log", work);
 	mta = fork();
 	if (mta == 0) {
-		execl(program(), "ppmta", "--listen", listen_at[0], "--listen", listen_at[1],
-		      "--maildir", maildir, "--user", "nobody", "--hostname", "mail.example.net",
-		      "--log", log, "--max-size", "30000000", "--command-timeout", "20000",
-		      "--max-sessions", "1200", "--verbose", "--proxy-timeout", "60000", "--set",
-		      "smtp_enforce_sync=false", "--set", "smtp_max_synprot_errors=100", "--set",
-		      "smtp_accept_max_per_host=0", NULL);
+		execl(program(), "ppmta", "--listen", listen_at, "--maildir", maildir, "--user",
+		      "nobody", "--hostname", "mail.example.net", "--log", log, "--set",
+		      "message_size_limit=30000000", "--set", "smtp_receive_timeout=20s", "--set",
+		      "smtp_accept_max=1200", "--set", "log_selector=+proxy +proxy_negotiation",
+		      "--set", "proxy_protocol_timeout=60s", "--set", "smtp_enforce_sync=false",
+		      "--set", "smtp_max_synprot_errors=100", "--set", "smtp_accept_max_per_host=0",
+		      NULL);
 		_exit(127);
 	}
 	await_start(log);

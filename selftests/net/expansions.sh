@@ -16,7 +16,7 @@ refused_at() {
 # row STRING ANSWER REFUSED
 row() {
 	string=$(printf '%s\n' "$1" | in_dir)
-	printf '%s\nsmtp_banner = %s\n' "$expansion_preamble" "$string" >"$conf"
+	printf '%s\ndelivery = maildir:/tmp/m\nsmtp_banner = %s\n' "$expansion_preamble" "$string" >"$conf"
 	$program -C "$conf" -bV >"$say" 2>&1
 	taken=$?
 	if [ -n "$3" ]; then

@@ -46,7 +46,8 @@ pod() {
 	mkdir "$tap_work/mail.$1"
 	chown nobody "$tap_work/mail.$1"
 	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$cgroup" nsenter --net="/run/netns/$1" build/bin/ppmta \
-		--listen 0.0.0.0:25 --maildir "$tap_work/mail.$1/Maildir" --user nobody --hostname mail.example.net --verbose \
+		--listen 0.0.0.0:25 --maildir "$tap_work/mail.$1/Maildir" --user nobody --hostname mail.example.net \
+		--set log_selector="+proxy +proxy_negotiation" \
 		>"$tap_work/log.$1" 2>&1 &
 	wait_says "$tap_work/log.$1" started
 }

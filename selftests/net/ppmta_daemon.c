@@ -132,8 +132,8 @@ static void half_headers_cost_no_processor_time(void **state)
 	alone = fork();
 	if (alone == 0) {
 		execl("build/bin/ppmta", "ppmta", "--listen", listen_at, "--maildir", maildir,
-		      "--user", "nobody", "--hostname", "mail.example.net", "--log", log,
-		      "--max-sessions", "400", "--proxy-timeout", "60000", "--set",
+		      "--user", "nobody", "--hostname", "mail.example.net", "--log", log, "--set",
+		      "smtp_accept_max=400", "--set", "proxy_protocol_timeout=60s", "--set",
 		      "proxy_lookup=userspace", "--set", "proxy_required_hosts=" PROXY, "--set",
 		      "smtp_accept_max_per_host=0", NULL);
 		_exit(127);
@@ -154,15 +154,15 @@ static void bad_options_are_named(void **state)
 {
 	(void)state;
 	assert_non_null(strstr(run(1, "build/bin/ppmta --listen 127.0.0.1:9 --maildir /tmp/m "
-				      "--max-sessions 100"),
+				      "--set smtp_accept_max=100"),
 			       "will not run as root: set the option user"));
 	assert_non_null(strstr(
-		run(1, "build/bin/ppmta --listen 1.2.3:25 --max-sessions 9 --maildir /tmp/m"),
-		"local_interfaces: '1.2.3:25' is not an address"));
-	assert_non_null(strstr(
 		run(1,
-		    "build/bin/ppmta --listen 127.0.0.1:99999 --max-sessions 9 --maildir /tmp/m"),
-		"local_interfaces: '127.0.0.1:99999' is not an address"));
+		    "build/bin/ppmta --listen 1.2.3:25 --set smtp_accept_max=9 --maildir /tmp/m"),
+		"local_interfaces: '1.2.3:25' is not an address"));
+	assert_non_null(strstr(run(1, "build/bin/ppmta --listen 127.0.0.1:99999 --set "
+				      "smtp_accept_max=9 --maildir /tmp/m"),
+			       "local_interfaces: '127.0.0.1:99999' is not an address"));
 	assert_non_null(strstr(run(1, "build/bin/ppmta --set smtp_acept_max=3"),
 			       "unknown option 'smtp_acept_max'"));
 	assert_non_null(
@@ -170,7 +170,7 @@ static void bad_options_are_named(void **state)
 		       "Address already in use"));
 	assert_non_null(
 		strstr(run(1, "build/bin/ppmta"), "needs the option delivery (or --maildir)"));
-	assert_non_null(strstr(run(0, "build/bin/ppmta --help"), "--proxy-timeout"));
+	assert_non_null(strstr(run(0, "build/bin/ppmta --help"), "--maildir"));
 }
 
 int main(void)

@@ -62,17 +62,16 @@ static void what_is_offered_is_what_the_hop_has(void **state)
 	      "250-CHUNKING\r\n250-DSN\r\n",
 	      "delivery = smtp:127.0.0.1:2600\n");
 	fd = connect_client();
-	assert_string_equal(offered(fd),
-			    "250-mail.example.net Hello client.example [127.0.0.3]\r\n"
-			    "250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
-			    "250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n250 HELP\r\n");
-	ask(fd, "NOOP", "250 2.0.0 OK");
-	ask(fd, "MAIL FROM:<a@b.example> SIZE=1001", "552 5.3.4 ");
-	ask(fd, "MAIL FROM:<\xc3\xbc@b.example>", "553 5.6.7 ");
+	assert_string_equal(offered(fd), "250-mail.example.net Hello client.example [127.0.0.3]\r\n"
+					 "250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+					 "250-PIPELINING\r\n250 HELP\r\n");
+	ask(fd, "NOOP", "250 OK");
+	ask(fd, "MAIL FROM:<a@b.example> SIZE=1001", "552 ");
+	ask(fd, "MAIL FROM:<\xc3\xbc@b.example>", "553 ");
 	ask(fd, "MAIL FROM:<\xc3\xbc@b.example> SMTPUTF8 SIZE=900", "250 2.1.0 ");
 	assert_heard("MAIL FROM:<\xc3\xbc@b.example> SIZE=900 BODY=8BITMIME SMTPUTF8\r\n");
 	ask(fd, "RCPT TO:<\xc3\xa4@example.org>", "250 2.1.5 ");
-	ask(fd, "RCPT TO:<\xff@example.org>", "553 5.6.7 ");
+	ask(fd, "RCPT TO:<\xff@example.org>", "553 ");
 	ask(fd, "DATA", "354 ");
 	ask(fd, "Subject: \xc3\xbc\r\n\r\nx\r\n.", "250 2.0.0 taken by the hop");
 	text = hop_message();

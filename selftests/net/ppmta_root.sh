@@ -24,16 +24,21 @@ a_log() {
 	refused "log_file_path $tap_work/theirs/log: Permission denied \\(as uid 65534"
 }
 check a_link_in_place_of_the_log_leads_nowhere a_log
-a_pid_file() {
-	configure </dev/null && echo "pid_file_path = $tap_work/theirs/log" >>"$conf"
-	refused "pid_file_path $tap_work/theirs/log: Permission denied \\(as uid 65534"
-}
-check a_link_in_place_of_the_pid_file_leads_nowhere a_pid_file
 a_maildir() {
 	configure </dev/null && sed -i "s|^delivery.*|delivery = maildir:$tap_work/theirs/Maildir|" "$conf"
 	refused "delivery $tap_work/theirs/Maildir: Permission denied \\(as uid 65534"
 }
 check a_link_in_place_of_the_maildir_leads_nowhere a_maildir
+
+# A log is a file: a FIFO without a reader would hold up whoever writes a line, and so may a device.
+mkfifo -m 666 "$tap_work/fifo"
+no_log() {
+	configure </dev/null && echo "log_file_path = $1" >>"$conf"
+	timeout 20 $program -C "$conf" >"$say" 2>&1
+	[ $? -eq 1 ] && says "$say" "log_file_path $1: not a file"
+}
+check a_fifo_is_no_log no_log "$tap_work/fifo"
+check a_device_is_no_log no_log /dev/zero
 
 make_certificate "$tap_work"
 chmod 600 "$tap_work/key.pem"
@@ -44,11 +49,12 @@ with_tls() { # the key is root's, the log is in a folder of the user's
 		tls_privatekey = $tap_work/root.pem
 		log_file_path = $tap_work/theirs/ppmta.log
 		smtp_banner = first
+		smtp_accept_max = 200
 	CONF
 }
 start_here() {
 	log=$tap_work/theirs/ppmta.log
-	$program -C "$conf" >"$tap_work/ppmta.out" 2>&1 &
+	(ulimit -Sn 1024 && exec $program -C "$conf") >"$tap_work/ppmta.out" 2>&1 &
 	ppmta=$!
 	wait_log 'daemon started'
 }
@@ -98,13 +104,26 @@ check a_certificate_that_only_root_can_read_stays hidden
 no_delivery() { # what stops it at the start must not be taken later: mail would go nowhere
 	cp "$conf" "$conf.good"
 	sed -i '/^delivery/d' "$conf"
-	hup && says "$log" 'SIGHUP received: configuration not changed: needs the option delivery' || return 1
+	hup && says "$log" 'SIGHUP received: configuration not changed: .*needs the option delivery' || return 1
 	cp "$conf.good" "$conf"
 	before=$(ls "$tap_work/Maildir/new" | wc -l)
 	talk 127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' 'RCPT TO:<c@d.example>' DATA . QUIT
 	says "$say" '^250 OK id=' && [ "$(ls "$tap_work/Maildir/new" | wc -l)" -eq $((before + 1)) ]
 }
 check a_configuration_without_delivery_is_not_taken_at_sighup no_delivery
+
+fds() {
+	awk '/^Max open files/ { print $4 }' "/proc/$ppmta/limits"
+}
+more_sessions() { # and so more descriptors
+	[ "$(fds)" -lt 3000 ] && sed -i 's/^smtp_accept_max.*/smtp_accept_max = 1000/' "$conf" && hup && [ "$(fds)" -ge 4000 ]
+}
+check sighup_raises_the_limit_of_descriptors more_sessions
+too_many_sessions() { # what root could have raised cannot be any more: as many as before
+	sed -i 's/^smtp_accept_max.*/smtp_accept_max = 90000/' "$conf"
+	hup && wait_log 'SIGHUP received: smtp_accept_max = 90000 needs [0-9]+ descriptors' && wait_log 'configuration read again'
+}
+check a_limit_that_cannot_be_raised_is_said too_many_sessions
 
 rotated() {
 	mv "$log" "$log.1"

@@ -130,7 +130,14 @@ probes_are_silent() {
 # "The proxy has 3 seconds to send the required Proxy Protocol header after it connects. If it does not, the
 # response to any commands will be:" and "the banner does not get sent until the timeout occurs"
 three_seconds() {
-	[ "$($program -bP proxy_protocol_timeout)" = 'proxy_protocol_timeout = 3s' ]
+	stop_ppmta
+	echo 'proxy_required_hosts = 127.0.0.2' | configure
+	start_ppmta && start=$(now_ms)
+	talk --from 127.0.0.2 127.0.0.1 2525 'EHLO x.example' QUIT
+	took=$(($(now_ms) - start))
+	says "$say" '^503 Command refused, required Proxy negotiation failed' && [ $took -ge 2900 ] || return 1
+	stop_ppmta
+	start_with <"$tap_work/example"
 }
 refused() {
 	# how long as much talk takes here and now without the wait
@@ -240,7 +247,7 @@ transcript() {
 }
 
 # what no other MTA offers: TLVs as variables. ALPN h2, authority mail.example, unique id u1, SSL (TLSv1.3,
-# CN client, cipher C), Amazon's endpoint vpce-1, 0xe5 raw
+# CN client, cipher C), Amazon's endpoint vpce-1
 tlvs=0100026832\
 02000c6d61696c2e6578616d706c65\
 0500027531\
@@ -258,12 +265,12 @@ tlv_variables() {
 		acl_smtp_mail = mail
 		begin acl
 		mail:
-		 accept logwrite = alpn=$pp_tlv_alpn authority=$pp_tlv_authority id=$pp_tlv_unique_id ssl=$pp_tlv_ssl_version cn=$pp_tlv_ssl_cn cipher=$pp_tlv_ssl_cipher vpce=$pp_tlv_aws_vpce_id other=${pp_tlv:0xe5} none=${pp_tlv:0xe6}
+		 accept logwrite = alpn=$pp_tlv_alpn authority=$pp_tlv_authority id=$pp_tlv_unique_id ssl=$pp_tlv_ssl_version cn=$pp_tlv_ssl_cn cipher=$pp_tlv_ssl_cipher vpce=$pp_tlv_aws_vpce_id
 	CONF
 	len=$((12 + ${#tlvs} / 2))
 	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a2111$(printf %04x $len)c0000207c633640112670019$tlvs" \
 		127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' QUIT
-	wait_log 'alpn=h2 authority=mail\.example id=u1 ssl=TLSv1\.3 cn=client cipher=CC vpce=vpce-1 other=a\\xffb none=$'
+	wait_log 'alpn=h2 authority=mail\.example id=u1 ssl=TLSv1\.3 cn=client cipher=CC vpce=vpce-1$'
 }
 
 # tlvs_are PATTERN TLVS: what the log says of a header with these TLVs, in hexadecimal digits
@@ -283,7 +290,7 @@ certificates() {
 		mail:
 		 deny condition = ${if eq{$pp_tlv_authority}{reply}}
 		      message = <$pp_tlv_alpn>
-		 accept logwrite = $pp_tlv_authority: cn=<$pp_tlv_ssl_cn> verify=<$pp_tlv_ssl_verify> alpn=<$pp_tlv_alpn> raw=<${pp_tlv:0x01}>
+		 accept logwrite = $pp_tlv_authority: cn=<$pp_tlv_ssl_cn> verify=<$pp_tlv_ssl_verify> alpn=<$pp_tlv_alpn>
 	CONF
 	name=22001172656c61792e6578616d706c652e6e6574
 	tlvs_are 'one: cn=<relay\.example\.net> verify=<yes>' "0200036f6e65200019""0300000000$name" &&
@@ -292,14 +299,14 @@ certificates() {
 		tlvs_are 'four: cn=<> verify=<no>' "020004666f7572200019""0100000000$name" &&
 		tlvs_are 'five: cn=<> verify=<>' "02000466697665"
 }
-# A text with a NUL or another control character, or that is not UTF-8, is empty, and the log says so; raw values have it.
+# A text with a NUL or another control character, or that is not UTF-8, is empty, and the log says so.
 text_of_tlvs() {
-	tlvs_are 'six: cn=<> verify=<yes> alpn=<> raw=<>' "020003736978200027""030000000022001f""72656c61792e6578616d706c652e6e657400""2e6576696c2e6578616d706c65" &&
+	tlvs_are 'six: cn=<> verify=<yes> alpn=<>' "020003736978200027""030000000022001f""72656c61792e6578616d706c652e6e657400""2e6576696c2e6578616d706c65" &&
 		wait_log 'TLV 0x22 of H=.*192\.0\.2\.7.* is no text' &&
-		tlvs_are 'seven: .* alpn=<> raw=<\\x1b\[2J>' "020005736576656e0100041b5b324a" &&
-		tlvs_are 'eight: .* alpn=<> raw=<a\\x00b>' "02000565696768740100036100""62" &&
-		tlvs_are 'nine: .* alpn=<[$][{]if> raw=<[$][{]if>' "0200046e696e65010004247b6966" &&
-		tlvs_are 'ten: .* alpn=<> ' "02000374656e010002ff9b" && tlvs_are 'ten: .* alpn=<> ' "02000374656e010002c29b" || return 1
+		tlvs_are 'seven: .* alpn=<>' "020005736576656e0100041b5b324a" &&
+		tlvs_are 'eight: .* alpn=<>' "02000565696768740100036100""62" &&
+		tlvs_are 'nine: .* alpn=<[$][{]if>' "0200046e696e65010004247b6966" &&
+		tlvs_are 'ten: .* alpn=<>$' "02000374656e010002ff9b" && tlvs_are 'ten: .* alpn=<>$' "02000374656e010002c29b" || return 1
 	says_not "$log" "$(printf '\033')"
 }
 # After 6,000 bytes of another TLV, which is more than the programs look at in a packet.
@@ -313,20 +320,11 @@ lost_tlvs() {
 	start_with <<-'CONF'
 		proxy_required_hosts = 127.0.0.2
 		acl_smtp_mail = mail
-		acl_smtp_helo = helo
 		begin acl
-		helo:
-		 accept logwrite = raw ${pp_tlv:0x01}
 		mail:
 		 deny condition = ${if eq{$pp_tlv_alpn}{h2}}
 		 accept
 	CONF
-	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a21110011c0000207c6336401126700190100026832" \
-		127.0.0.1 2525 'EHLO x.example' 'HELO x.example' QUIT
-	says "$say" '^451 ' && wait_log 'pp_tlv: the TLVs of this header could not be read' || return 1
-	sed -i 's/^acl_smtp_helo/#&/' "$conf"
-	kill -HUP $ppmta
-	wait_log 'configuration read again' || return 1
 	talk --from 127.0.0.2 --hex "0d0a0d0a000d0a515549540a21110011c0000207c6336401126700190100026832" \
 		127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' QUIT
 	says "$say" '^451 ' && wait_log '\$pp_tlv_alpn: the TLVs of this header could not be read'
@@ -339,7 +337,6 @@ acl_verbs() {
 		acl_smtp_helo = helo
 		acl_smtp_rcpt = rcpt
 		acl_smtp_data = data
-		acl_smtp_quit = quit
 		begin acl
 		helo:
 		 deny hosts = 192.0.2.66
@@ -352,7 +349,6 @@ acl_verbs() {
 		 defer  local_parts = later
 		        message = try $local_part
 		        log_message = was told later
-		 discard local_parts = nobody
 		 warn   senders = *@b.example
 		        set acl_m_seen = seen
 		        log_message = b is sending, $acl_m_seen
@@ -360,21 +356,18 @@ acl_verbs() {
 		        message = slow down: $sender_rate / $sender_rate_period
 		 accept
 		data:
-		 deny   condition = ${if > {$message_size}{5000}}
-		        message = too long: $message_size
-		 accept delay = 0.1s
-		quit:
-		 accept logwrite = $sender_host_address quits
+		 deny   condition = ${if eq{$recipients_count}{0}}
+		 accept
 	CONF
 }
 verbs() {
 	talk --from 127.0.0.2 --header "$header" 127.0.0.1 2525 'EHLO x.example' 'MAIL FROM:<a@b.example>' \
-		'RCPT TO:<a@elsewhere.example>' 'RCPT TO:<later@example.org>' 'RCPT TO:<nobody@example.org>' \
+		'RCPT TO:<a@elsewhere.example>' 'RCPT TO:<later@example.org>' \
 		'RCPT TO:<one@example.org>' 'RCPT TO:<two@example.org>' 'RCPT TO:<three@example.org>' QUIT
 	says "$say" '^550 no relay to elsewhere\.example' && says "$say" '^451 try later' &&
-		[ "$(grep -c '^250 Accepted' "$say")" -eq 3 ] && says "$say" '^550 slow down: 3\.0 / 1h' &&
+		[ "$(grep -c '^250 Accepted' "$say")" -eq 2 ] && says "$say" '^550 slow down: 3\.0 / 1h' &&
 		wait_log 'F=<a@b.example> temporarily rejected RCPT <later@example\.org>: was told later' &&
-		wait_log 'Warning: b is sending, seen' && wait_log '192\.0\.2\.7 quits'
+		wait_log 'Warning: b is sending, seen'
 }
 refusals() {
 	talk --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.66 198.51.100.1 1 25' 127.0.0.1 2525 'EHLO x.example' QUIT
@@ -417,7 +410,8 @@ section() {
 	check "the_example_detects_failure_$way" failure_is_detected
 	check "the_example_detects_success_$way" success_is_detected
 	check "probes_are_silent_$way" probes_are_silent
-	check "three_seconds_are_the_default_$way" three_seconds
+	# with the programs it is their gate that has a time
+	[ $way = kernel ] || check three_seconds_are_the_default three_seconds
 	check "all_but_quit_is_refused_$way" refused
 	check "input_before_the_banner_$way" sync_error
 	check "input_behind_the_header_$way" sync_error_behind_the_header

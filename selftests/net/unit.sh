@@ -50,21 +50,4 @@ unprivileged() {
 }
 check it_runs_without_any_right unprivileged
 
-to_syslog() { # with a /dev of the lab's own, and busybox' syslogd
-	mkdir "$tap_work/dev"
-	cp -a /dev/null /dev/urandom /dev/zero "$tap_work/dev"
-	mount --bind "$tap_work/dev" /dev || return 1
-	busybox syslogd -n -O "$tap_work/syslog" &
-	soon [ -S /dev/log ]
-	build/bin/ppmta --listen 127.0.0.1:2526 --maildir "$tap_work/Maildir" --user nobody --log syslog >"$tap_work/ppmta.out" 2>&1 &
-	ppmta=$!
-	wait_says "$tap_work/syslog" 'daemon started'
-	"$tools/smtp-send" --from 127.0.0.3 127.0.0.1 2526 >"$say" 2>&1
-	wait_says "$tap_work/syslog" 'mail.info ppmta\[[0-9]+\]: [0-9A-Za-z-]{16} <= me@example\.net H=\(client\.example\)'
-	result=$?
-	kill $ppmta
-	umount /dev
-	return $result
-}
-check it_logs_to_syslog to_syslog
 tap_end

@@ -43,7 +43,6 @@ cat >"$machine/etc/ppmta/ppmta.conf" <<'CONF'
 primary_hostname = mail.example.net
 local_interfaces = 0.0.0.0.2525
 delivery = maildir:/var/lib/ppmta/Maildir
-log_file_path = syslog
 log_selector = +smtp_connection
 CONF
 first() {

@@ -17,19 +17,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../common/endpoint.h"
-#include "../common/number.h"
 #include "daemon.h"
 
 #define LISTENERS_MAX  64
 #define SESSION_STACK  (256 * 1024)
 #define LISTEN_BACKLOG 1024
 #define SPARE_FDS      64
-#define FDS_A_SESSION                                                               \
-	4 /* its socket, the next hop's, a message, a DNS query or a Maildir's file \
-	   */
-#define STOP_SECONDS 30
-#define ARENAS	     4
+#define FDS_A_SESSION  4 /* its socket, the next hop's, a message, and one more for a while */
+#define STOP_SECONDS   30
+#define ARENAS	       4
 
 static struct pollfd listeners[LISTENERS_MAX];
 static int listener_count;
@@ -37,74 +33,38 @@ static struct config *current;
 static unsigned int sessions;
 static int stop_fd;
 static volatile sig_atomic_t stopping, reloading;
-static struct pool pool;
 
-static char *listen_at(const struct sockaddr_storage *address, socklen_t len, const char *text)
+static char *listen_at(const struct interface *interface, struct pool *pool)
 {
 	int fd, one = 1;
 
 	if (listener_count == LISTENERS_MAX)
-		return pool_printf(&pool, "local_interfaces: more than %d sockets", LISTENERS_MAX);
-	fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		return pool_printf(pool, "local_interfaces: more than %d", LISTENERS_MAX);
+	fd = socket(interface->endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return pool_printf(&pool, "socket: %s", strerror(errno));
+		return pool_printf(pool, "socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (address->ss_family == AF_INET6)
+	if (interface->endpoint.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)address, len) || listen(fd, LISTEN_BACKLOG))
-		return pool_printf(&pool, "listen on %s: %s", text, strerror(errno));
+	if (bind(fd, (const struct sockaddr *)&interface->endpoint, interface->len) ||
+	    listen(fd, LISTEN_BACKLOG))
+		return pool_printf(pool, "listen on %s: %s", interface->text, strerror(errno));
 	listeners[listener_count].fd = fd;
 	listeners[listener_count++].events = POLLIN;
 	return NULL;
 }
 
-/* An interface with a port, "192.0.2.1.25" or "[192.0.2.1]:25", or without one: then on all of
- * daemon_smtp_ports. */
-static char *listen_on(const struct config *config, const char *item)
+static char *listen_everywhere(const struct config *config, struct pool *pool)
 {
-	struct sockaddr_storage address;
-	const char *ports = config->daemon_smtp_ports;
-	char separator = 0, *port, *error, *dot, *text;
-	uint64_t own;
-	socklen_t len;
+	const struct interface *interface;
+	char *error = NULL;
 
-	if (endpoint_parse(item, 0, &address, &len)) {
-		text = pool_string(&pool, item);
-		dot = strrchr(text, '.');
-		if (!dot)
-			return pool_printf(&pool, "local_interfaces: '%s' is not an address", item);
-		*dot = 0;
-		if (number_parse(dot + 1, 0, PORT_MAX, &own) ||
-		    endpoint_parse(text, own, &address, &len))
-			return pool_printf(&pool, "local_interfaces: '%s' is not an address", item);
-	}
-	if (endpoint_port(&address))
-		return listen_at(&address, len, item);
-	while ((port = list_next(&pool, &ports, &separator))) {
-		if (number_parse(port, 1, PORT_MAX, &own))
-			return pool_printf(&pool, "daemon_smtp_ports: '%s' is not a port", port);
-		endpoint_set_port(&address, own);
-		error = listen_at(&address, len, pool_printf(&pool, "%s port %s", item, port));
-		if (error)
-			return error;
-	}
-	return NULL;
+	for (interface = config->interfaces; interface && !error; interface = interface->next)
+		error = listen_at(interface, pool);
+	return error;
 }
 
-static char *listen_everywhere(const struct config *config)
-{
-	const char *list = config->local_interfaces;
-	char separator = 0, *item, *error;
-
-	while ((item = list_next(&pool, &list, &separator))) {
-		error = listen_on(config, item);
-		if (error)
-			return error;
-	}
-	return listener_count ? NULL : pool_string(&pool, "local_interfaces is empty");
-}
-
-static char *raise_fd_limit(const struct config *config)
+static char *raise_fd_limit(const struct config *config, struct pool *pool)
 {
 	rlim_t wanted = (rlim_t)config->smtp_accept_max * FDS_A_SESSION + SPARE_FDS;
 	struct rlimit limit;
@@ -116,7 +76,7 @@ static char *raise_fd_limit(const struct config *config)
 	if (limit.rlim_max < wanted)
 		limit.rlim_max = wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
-		return pool_printf(&pool,
+		return pool_printf(pool,
 				   "smtp_accept_max = %d needs %llu descriptors: raise the limit "
 				   "(LimitNOFILE=), or lower it",
 				   config->smtp_accept_max, (unsigned long long)wanted);
@@ -124,57 +84,43 @@ static char *raise_fd_limit(const struct config *config)
 }
 
 /* No privilege is needed for pp_lookup(), so none is kept. */
-static char *become_user(const struct config *config)
+static char *become_user(const struct config *config, struct pool *pool)
 {
 	struct passwd *user;
 
 	if (geteuid() != 0)
 		return NULL;
 	if (!config->user)
-		return pool_printf(&pool, "will not run as root: set the option user");
+		return pool_printf(pool, "will not run as root: set the option user");
 	user = getpwnam(config->user);
 	if (!user || !user->pw_uid)
-		return pool_printf(&pool, "user %s: no such user, or root", config->user);
+		return pool_printf(pool, "user %s: no such user, or root", config->user);
 	if (setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid))
-		return pool_printf(&pool, "user %s: %s", config->user, strerror(errno));
+		return pool_printf(pool, "user %s: %s", config->user, strerror(errno));
 	return NULL;
 }
 
 /* Who ppmta is now, for what it may not do. */
-static char *denied(const char *option, const char *path, int failed)
+static char *denied(const char *option, const char *path, int failed, struct pool *pool)
 {
-	return pool_printf(&pool, "%s %s: %s (as uid %d, which ppmta runs as)", option, path,
-			   strerror(failed), (int)geteuid());
+	return pool_printf(pool, "%s %s: %s (as uid %d, which ppmta runs as)", option, path,
+			   failed == EINVAL ? "not a file" : strerror(failed), (int)geteuid());
 }
 
 /* After root's privileges are gone: what is made and opened here may be in folders of the user's,
  * who could have put links there. */
-static char *open_files(const struct config *config)
+static char *open_files(const struct config *config, struct pool *pool)
 {
 	int failed;
 
 	if (config->target->kind == DELIVER_MAILDIR) {
 		failed = maildir_make(config->target->path);
 		if (failed)
-			return denied("delivery", config->target->path, failed);
+			return denied("delivery", config->target->path, failed, pool);
 	}
 	failed = log_open(config->log_file_path);
 	if (failed)
-		return denied("log_file_path", config->log_file_path, failed);
-	return NULL;
-}
-
-static char *write_pid(const struct config *config)
-{
-	FILE *file;
-
-	if (!config->pid_file_path)
-		return NULL;
-	file = fopen(config->pid_file_path, "we");
-	if (!file)
-		return denied("pid_file_path", config->pid_file_path, errno);
-	fprintf(file, "%d\n", getpid());
-	fclose(file);
+		return denied("log_file_path", config->log_file_path, failed, pool);
 	return NULL;
 }
 
@@ -215,11 +161,10 @@ static void start_session(int fd, const struct sockaddr_storage *peer, const pth
 		return;
 	__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);
 	if (session) {
-		turn_away(dup(fd), "Too few resources; please try again later.");
+		session->channel->fd = -1;
 		session_free(session);
-	} else {
-		turn_away(fd, "Too few resources; please try again later.");
 	}
+	turn_away(fd, "Too few resources; please try again later.");
 }
 
 static void accept_all(int listener, const pthread_attr_t *attr)
@@ -244,32 +189,26 @@ static void accept_all(int listener, const pthread_attr_t *attr)
 	}
 }
 
-static char *check_delivery(const struct config *config)
-{
-	return config->delivery ? NULL
-				: pool_string(&pool, "needs the option delivery (or --maildir)");
-}
-
 /* Sessions keep the configuration with which they began. Listening sockets stay as they are: there
  * is no privilege left to bind others. */
-static void reload(void)
+static void reload(struct pool *pool)
 {
 	struct config *before = current, *config;
 	char *error;
 
-	config = setup_load(before, &error);
-	if (config && (error = check_delivery(config))) {
-		config_put(config);
-		config = NULL;
-	}
+	config = setup_load(before, true, pool, &error);
 	if (!config) {
 		log_line("SIGHUP received: configuration not changed: %s", error);
 		return;
 	}
-	if (strcmp(config->local_interfaces, before->local_interfaces) ||
-	    strcmp(config->daemon_smtp_ports, before->daemon_smtp_ports))
-		log_line("SIGHUP received: local_interfaces and daemon_smtp_ports need a restart");
-	error = open_files(config);
+	if (strcmp(config->local_interfaces, before->local_interfaces))
+		log_line("SIGHUP received: local_interfaces needs a restart");
+	error = raise_fd_limit(config, pool);
+	if (error) {
+		log_line("SIGHUP received: %s", error);
+		config->smtp_accept_max = before->smtp_accept_max;
+	}
+	error = open_files(config, pool);
 	if (error)
 		log_line("SIGHUP received: %s", error);
 	current = config;
@@ -289,8 +228,6 @@ static void stop(void)
 		log_line("stopping: %s", strerror(errno));
 	for (i = 0; i < STOP_SECONDS * 100 && __atomic_load_n(&sessions, __ATOMIC_RELAXED); i++)
 		usleep(10000);
-	if (current->pid_file_path)
-		unlink(current->pid_file_path);
 	/* A message that got no 250 is sent again by the client. */
 	log_line("ppmta stopped");
 	_exit(0);
@@ -337,8 +274,11 @@ static void serve(const sigset_t *while_waiting)
 	mallopt(M_ARENA_MAX, ARENAS); /* or each core's threads keep memory of their own */
 	while (!stopping) {
 		if (reloading) {
+			struct pool pool = {0};
+
 			reloading = 0;
-			reload();
+			reload(&pool);
+			pool_free(&pool);
 		}
 		if (ppoll(listeners, listener_count, NULL, while_waiting) < 0)
 			continue;
@@ -350,22 +290,18 @@ static void serve(const sigset_t *while_waiting)
 	stop();
 }
 
-char *daemon_run(struct config *config)
+char *daemon_run(struct config *config, struct pool *pool)
 {
 	sigset_t while_waiting;
-	char *error = check_delivery(config);
+	char *error = listen_everywhere(config, pool);
 
 	current = config;
 	if (!error)
-		error = listen_everywhere(config);
+		error = raise_fd_limit(config, pool);
 	if (!error)
-		error = raise_fd_limit(config);
+		error = become_user(config, pool);
 	if (!error)
-		error = become_user(config);
-	if (!error)
-		error = open_files(config);
-	if (!error)
-		error = write_pid(config);
+		error = open_files(config, pool);
 	if (error)
 		return error;
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

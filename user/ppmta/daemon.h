@@ -8,19 +8,17 @@
 #include "smtp/smtp.h"
 
 /* daemon.c: listens, gives up its privileges, and starts a thread for each connection, until
- * SIGTERM. Return: an error; does not return if it could start. */
-char *daemon_run(struct config *config);
+ * SIGTERM. Return: an error, in @pool; does not return if it could start. */
+char *daemon_run(struct config *config, struct pool *pool);
 
 /* ---- setup.c ---- */
 
 extern const char *setup_file; /* -C; NULL: none */
 /* An option that the command line sets. */
 void setup_set(const char *name, const char *value);
-/* What the command line says of option @name, or NULL. */
-const char *setup_setting(const char *name);
-/* Reads the configuration, the first time or again: then @before is the one until now. Return: NULL
- * with
- * @error set. */
-struct config *setup_load(const struct config *before, char **error);
+/* Reads the configuration, the first time or again: then @before is the one until now. @to_serve:
+ * it has to say where mail goes. Return: NULL with @error set, in @pool. */
+struct config *setup_load(const struct config *before, bool to_serve, struct pool *pool,
+			  char **error);
 
 #endif

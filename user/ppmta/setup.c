@@ -8,11 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/endpoint.h"
+#include "../common/number.h"
 #include "daemon.h"
+
+#define SMTP_PORT 25
 
 const char *setup_file;
 
-static struct pool pool;
+static struct pool settings_pool;
 static struct setting {
 	struct setting *next;
 	const char *name, *value;
@@ -20,7 +24,7 @@ static struct setting {
 
 void setup_set(const char *name, const char *value)
 {
-	struct setting *setting = pool_alloc(&pool, sizeof(*setting));
+	struct setting *setting = pool_alloc(&settings_pool, sizeof(*setting));
 
 	setting->name = name;
 	setting->value = value;
@@ -28,50 +32,57 @@ void setup_set(const char *name, const char *value)
 	settings_end = &setting->next;
 }
 
-const char *setup_setting(const char *name)
+static char *check_expansions(struct config *config, struct pool *pool)
 {
-	const struct setting *setting;
-	const char *value = NULL;
-
-	for (setting = settings; setting; setting = setting->next) {
-		if (!strcmp(setting->name, name))
-			value = setting->value;
-	}
-	return value;
-}
-
-static char *check_named_list(struct config *config, const struct named_list *list)
-{
-	char *value, *wrong = expand_check(config, list->value, &pool, &value);
-
-	if (!wrong && value)
-		wrong = list_check(config, list->kind, value, &pool);
-	return wrong ? pool_printf(&pool, "%s:%d: %s %s: %s", config->file, list->line,
-				   list_kind_names[list->kind], list->name, wrong)
-		     : NULL;
-}
-
-static char *check_expansions(struct config *config)
-{
+	struct evaluation eval = {.config = config, .pool = pool};
 	const struct named_list *list;
-	const char *text, *name;
-	char *wrong = NULL, *value;
+	const char *text, *name, *value;
 	bool is_hosts;
 	size_t at = 0;
 
-	while (!wrong && (text = option_next_expanded(config, &at, &name, &is_hosts))) {
-		wrong = expand_check(config, text, &pool, &value);
-		if (!wrong && is_hosts && value)
-			wrong = list_check(config, LIST_HOSTS, value, &pool);
-		if (wrong)
-			wrong = pool_printf(&pool, "%s: %s", name, wrong);
+	while ((text = option_next_expanded(config, &at, &name, &is_hosts))) {
+		value = expand(&eval, text);
+		if (value && is_hosts)
+			list_match(&eval, LIST_HOSTS, "", value);
+		if (eval.error)
+			return pool_printf(pool, "%s: %s", name, eval.error);
 	}
-	for (list = config->lists; list && !wrong; list = list->next)
-		wrong = check_named_list(config, list);
-	return wrong;
+	for (list = config->lists; list; list = list->next) {
+		value = expand(&eval, list->value);
+		if (value)
+			list_match(&eval, list->kind, "", value);
+		if (eval.error)
+			return pool_printf(pool, "%s:%d: %s %s: %s", config->file, list->line,
+					   list_kind_names[list->kind], list->name, eval.error);
+	}
+	return NULL;
 }
 
-static char *check_delivery(struct config *config)
+/* An address, with a port as 192.0.2.1.25 or [192.0.2.1]:25, or without one. */
+static char *check_interfaces(struct config *config, struct pool *pool)
+{
+	struct interface **end = &config->interfaces, *one;
+	const char *list = config->local_interfaces;
+	char separator = 0, *item, *dot;
+	uint64_t port;
+
+	while ((item = list_next(&config->pool, &list, &separator))) {
+		one = pool_alloc(&config->pool, sizeof(*one));
+		one->text = pool_string(&config->pool, item);
+		dot = strrchr(item, '.');
+		if (endpoint_parse(item, SMTP_PORT, &one->endpoint, &one->len)) {
+			if (!dot || number_parse(dot + 1, 1, PORT_MAX, &port) || (*dot = 0) ||
+			    endpoint_parse(item, port, &one->endpoint, &one->len))
+				return pool_printf(pool, "local_interfaces: '%s' is not an address",
+						   one->text);
+		}
+		*end = one;
+		end = &one->next;
+	}
+	return config->interfaces ? NULL : "local_interfaces: is empty";
+}
+
+static char *check_delivery(struct config *config, struct pool *pool)
 {
 	struct delivery_target *target = pool_alloc(&config->pool, sizeof(*target));
 	char *wrong;
@@ -79,18 +90,19 @@ static char *check_delivery(struct config *config)
 	config->target = target;
 	if (!config->delivery)
 		return NULL;
-	wrong = delivery_parse(config->delivery, target, &config->pool, &pool);
+	wrong = delivery_parse(config->delivery, target, &config->pool, pool);
 	if (wrong)
 		return wrong;
 	if (target->kind == DELIVER_SMTP && !config->acl[ACL_RCPT])
-		return pool_printf(&pool, "delivery by smtp needs acl_smtp_rcpt: without "
-					  "one this would be an open relay");
+		return "delivery: smtp needs acl_smtp_rcpt: without one this would be an open "
+		       "relay";
 	if (config->delivery_origin && target->kind == DELIVER_MAILDIR)
-		return pool_printf(&pool, "delivery_origin: a Maildir is told of no client");
+		return "delivery_origin: a Maildir is told of no client";
 	return NULL;
 }
 
-static char *check(struct config *config, const struct config *before)
+/* What has to be known of all options together. Return: NULL, or what is wrong. */
+static char *check(struct config *config, const struct config *before, struct pool *pool)
 {
 	char own_name[HOST_NAME_MAX + 1] = "", *wrong;
 
@@ -99,63 +111,54 @@ static char *check(struct config *config, const struct config *before)
 		config->primary_hostname = pool_string(&config->pool, own_name);
 	}
 	if (!address_is_domain(config->primary_hostname, strlen(config->primary_hostname)))
-		return pool_printf(&pool, "primary_hostname: '%s' is not a domain name",
+		return pool_printf(pool, "primary_hostname: '%s' is not a domain name",
 				   config->primary_hostname);
-	if (config->smtp_accept_max < 1 || config->smtp_accept_max > 100000)
-		return pool_printf(&pool, "smtp_accept_max: not from 1 to 100000");
-	wrong = check_expansions(config);
+	wrong = check_expansions(config, pool);
 	if (!wrong)
-		wrong = acl_check(config, &pool);
-	if (wrong)
-		return wrong;
-	if (config->dns_servers) {
-		wrong = dns_check_servers(config->dns_servers, &pool);
-		if (wrong)
-			return wrong;
-	}
-	wrong = check_delivery(config);
-	if (wrong)
-		return wrong;
-	return tls_load(config, before, &pool);
+		wrong = acl_check(config, pool);
+	if (!wrong && config->dns_servers)
+		wrong = dns_check_servers(config->dns_servers, pool);
+	if (!wrong)
+		wrong = check_interfaces(config, pool);
+	if (!wrong)
+		wrong = check_delivery(config, pool);
+	return wrong ? wrong : tls_load(config, before, pool);
 }
 
-/* What has to be known of all options together. Return: 0, or -1 with @error. */
-static int complete(struct config *config, const struct config *before, char **error)
+/* The file's name and line before @wrong; an error of an ACL or list names its line already. */
+static char *with_line(const struct config *config, char *wrong, struct pool *pool)
 {
-	char *wrong = check(config, before);
-	int line;
+	int line = option_line(config, wrong);
 
-	if (!wrong)
-		return 0;
-	line = option_line(config, wrong);
-	/* an error of an ACL or list names its line already */
-	*error = !config->file || !strncmp(wrong, config->file, strlen(config->file)) ? wrong
-		 : line ? pool_printf(&pool, "%s:%d: %s", config->file, line, wrong)
-			: pool_printf(&pool, "%s: %s", config->file, wrong);
-	return -1;
+	if (!config->file || !strncmp(wrong, config->file, strlen(config->file)))
+		return wrong;
+	return line ? pool_printf(pool, "%s:%d: %s", config->file, line, wrong)
+		    : pool_printf(pool, "%s: %s", config->file, wrong);
 }
 
-static const struct config_section *const sections[] = {&acl_section, NULL};
-
-struct config *setup_load(const struct config *before, char **error)
+struct config *setup_load(const struct config *before, bool to_serve, struct pool *pool,
+			  char **error)
 {
 	const struct setting *setting;
-	struct config *config = config_read(setup_file, sections, &pool, error);
+	struct config *config = config_read(setup_file, acl_line, pool, error);
+	char *wrong = NULL;
 
 	if (!config)
 		return NULL;
 	if (!setup_file)
-		option_set(config, 0, "log_selector", "+proxy", &pool);
-	for (setting = settings; setting; setting = setting->next) {
-		*error = option_set(config, 0, setting->name, setting->value, &pool);
-		if (*error) {
-			config_put(config);
-			return NULL;
-		}
+		option_set(config, 0, "log_selector", "+proxy", pool);
+	for (setting = settings; setting && !wrong; setting = setting->next)
+		wrong = option_set(config, 0, setting->name, setting->value, pool);
+	if (!wrong) {
+		wrong = check(config, before, pool);
+		if (!wrong && to_serve && !config->delivery)
+			wrong = "needs the option delivery (or --maildir)";
+		if (wrong)
+			wrong = with_line(config, wrong, pool);
 	}
-	if (complete(config, before, error)) {
-		config_put(config);
-		return NULL;
-	}
-	return config;
+	if (!wrong)
+		return config;
+	*error = wrong;
+	config_put(config);
+	return NULL;
 }

@@ -45,8 +45,9 @@ ip link add v0 type veth peer name v1
 ip link set v1 netns "$(cat "$tap_work/remote")"
 ip addr add 10.50.50.1/24 dev v0
 ip link set v0 up
-build/bin/ppmta --listen 198.51.100.25:2525 --listen '[2001:db8:1::25]:2525' --listen 10.50.50.1:2525 \
-	--maildir "$tap_work/Maildir" --user nobody --hostname mail.example.net --verbose >"$log" 2>&1 &
+build/bin/ppmta --listen '198.51.100.25:2525 ; [2001:db8:1::25]:2525 ; 10.50.50.1:2525' \
+	--maildir "$tap_work/Maildir" --user nobody --hostname mail.example.net \
+	--set log_selector="+proxy +proxy_negotiation" >"$log" 2>&1 &
 build/bin/ppctl proxy add 10.50.50.2,198.51.100.25 # the second is the mail server's own address
 check ppmta_starts wait_port 2525
 check haproxy_starts wait_port 10003

@@ -1,23 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# ppmta under TLS, behind a header and without one: STARTTLS, TLS on connect, variables, and that what
+# ppmta under TLS, behind a header and without one: STARTTLS, variables, and that what
 # was sent in the clear is not taken for what is said under TLS.
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 
 make_certificate "$tap_work"
-configure "127.0.0.1.2525 : 127.0.0.1.2465 : 127.0.0.1.2526" <<CONF
+configure "127.0.0.1.2525 : 127.0.0.1.2526" <<CONF
 proxy_required_hosts = 127.0.0.2
 log_selector = +proxy
 tls_certificate = $tap_work/cert.pem
 tls_privatekey = $tap_work/key.pem
-tls_on_connect_ports = 2465
 acl_smtp_mail = mail
 begin acl
 mail:
- warn logwrite = cipher=\$tls_in_cipher version=\$tls_in_ver sni=\$tls_in_sni port=\$received_port from=\$sender_host_address
+ warn logwrite = cipher=\$tls_in_cipher port=\$received_port from=\$sender_host_address
  deny senders = *@secret.example
-      !encrypted = *
+      condition = \${if eq{\$tls_in_cipher}{}}
       message = under TLS only
  accept
 CONF
@@ -28,9 +27,9 @@ letter_here() { # arguments of s_client
 }
 
 starttls() {
-	letter_here -starttls smtp -servername sni.example -bind 127.0.0.3 -connect 127.0.0.1:2525
+	letter_here -starttls smtp -bind 127.0.0.3 -connect 127.0.0.1:2525
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.3\] P=esmtps X=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 S=' &&
-		wait_log 'cipher=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 version=TLSv1\.3 sni=sni\.example port=2525'
+		wait_log 'cipher=TLSv1\.3:TLS_AES_256_GCM_SHA384:256 port=2525'
 }
 check starttls starttls
 in_the_clear() {
@@ -49,30 +48,18 @@ defaults
 listen starttls
 	bind 127.0.0.9:10001
 	server mta 127.0.0.1:2525 send-proxy-v2 source 127.0.0.2
-listen smtps
-	bind 127.0.0.9:10002
-	server mta 127.0.0.1:2465 send-proxy source 127.0.0.2
 CONF
 haproxy -db -f "$tap_work/haproxy.cfg" >"$tap_work/haproxy" 2>&1 &
-wait_port 10002
+wait_port 10001
 starttls_behind_a_proxy() {
 	letter_here -starttls smtp -bind 127.0.0.7 -connect 127.0.0.9:10001
 	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.7\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S='
 }
-on_connect_behind_a_proxy() {
-	letter_here -bind 127.0.0.8 -connect 127.0.0.9:10002
-	wait_log '<= me@secret\.example H=\(client\.example\) \[127\.0\.0\.8\] P=esmtps X=TLSv1\.3:.* PRX=127\.0\.0\.2 S=' &&
-		wait_log 'port=2465 from=127\.0\.0\.8'
-}
-both() {
-	check "starttls_behind_a_proxy_$1" starttls_behind_a_proxy
-	check "tls_on_connect_behind_a_proxy_$1" on_connect_behind_a_proxy
-}
-both userspace
+check starttls_behind_a_proxy_userspace starttls_behind_a_proxy
 stop_ppmta
-build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525,2465 --proxy 127.0.0.2 >"$tap_work/ppctl"
+build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --proxy 127.0.0.2 >"$tap_work/ppctl"
 check it_starts_again start_ppmta
-both kernel
+check starttls_behind_a_proxy_kernel starttls_behind_a_proxy
 
 injection() {
 	talk --from 127.0.0.3 127.0.0.1 2525 'EHLO x.example' "$(printf 'STARTTLS\r\nMAIL FROM:<injected@x.example>')"
@@ -80,15 +67,14 @@ injection() {
 }
 check commands_behind_starttls_are_refused injection
 garbage() {
-	printf 'this is no TLS\r\n' | timeout 5 openssl s_client -quiet -no_tls1_3 -connect 127.0.0.1:2526 >"$say" 2>&1
-	"$tools/talk" --from 127.0.0.3 --header 'this is no TLS' 127.0.0.1 2465 >"$say" 2>&1
-	wait_log 'TLS error on connection from H=\[127\.0\.0\.3\] \(handshake\)'
+	"$tools/talk" --from 127.0.0.3 127.0.0.1 2525 'EHLO x.example' STARTTLS 'this is no TLS' >"$say" 2>&1
+	wait_log 'TLS error on connection from H=\(x\.example\) \[127\.0\.0\.3\] \(handshake\)'
 }
 check a_bad_handshake_is_logged garbage
 slow_handshake() { # one that never ends keeps nobody waiting
-	"$tools/talk" --from 127.0.0.3 --hold 60 127.0.0.1 2465 >"$tap_work/held" 2>&1 &
-	sleep 0.3
-	letter_here -bind 127.0.0.3 -connect 127.0.0.1:2465
+	"$tools/talk" --from 127.0.0.3 --hold 60 127.0.0.1 2525 'EHLO x.example' STARTTLS >"$tap_work/held" 2>&1 &
+	wait_says "$tap_work/held" '^220 TLS'
+	letter_here -starttls smtp -bind 127.0.0.3 -connect 127.0.0.1:2525
 	says "$say" '^250 OK id='
 }
 check a_slow_handshake_keeps_nobody_waiting slow_handshake

@@ -72,10 +72,9 @@ int maildir_deliver(const char *path, const char *name, const char *head, struct
 enum hop_extension {
 	HOP_8BITMIME = 1,
 	HOP_SMTPUTF8 = 2,
-	HOP_ENHANCED = 4, /* ENHANCEDSTATUSCODES */
-	HOP_SIZE = 8,
-	HOP_STARTTLS = 16,
-	HOP_XCLIENT = 32,
+	HOP_SIZE = 4,
+	HOP_STARTTLS = 8,
+	HOP_XCLIENT = 16,
 };
 
 #define HOP_TEXT_MAX 4096

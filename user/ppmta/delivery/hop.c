@@ -254,9 +254,11 @@ static void see_extension(struct hop *hop, char *text)
 	static const struct {
 		const char *name;
 		unsigned int bit;
-	} known[] = {{"8BITMIME", HOP_8BITMIME}, {"SMTPUTF8", HOP_SMTPUTF8},
-		     {"SIZE", HOP_SIZE},	 {"ENHANCEDSTATUSCODES", HOP_ENHANCED},
-		     {"STARTTLS", HOP_STARTTLS}, {"XCLIENT", HOP_XCLIENT}};
+	} known[] = {{"8BITMIME", HOP_8BITMIME},
+		     {"SMTPUTF8", HOP_SMTPUTF8},
+		     {"SIZE", HOP_SIZE},
+		     {"STARTTLS", HOP_STARTTLS},
+		     {"XCLIENT", HOP_XCLIENT}};
 	size_t len = strcspn(text, " "), i;
 
 	for (i = 0; i < ARRAY_SIZE(known); i++) {
@@ -331,7 +333,7 @@ static int send_xclient(struct hop *hop)
 	add_address(hop, &first, "DESTADDR", external_address(session));
 	add_port(hop, &first, "DESTPORT", external_port(session));
 	add_attribute(hop, &first, "NAME",
-		      session->name_looked_up ? session->sender_host_name : "");
+		      session->sender_host_name ? session->sender_host_name : "");
 	add_attribute(hop, &second, "PROTO", session->extended ? "ESMTP" : "SMTP");
 	add_attribute(hop, &second, "HELO", session->helo);
 	if (first.len)
@@ -414,30 +416,35 @@ static int begin(struct hop *hop, const void *address, socklen_t len, int family
 static int begin_at(struct hop *hop, const struct sockaddr_storage *endpoint)
 {
 	endpoint_text(endpoint, hop->name);
-	return begin(hop, endpoint,
-		     endpoint->ss_family == AF_INET ? sizeof(struct sockaddr_in)
-						    : sizeof(struct sockaddr_in6),
-		     endpoint->ss_family);
+	return begin(hop, endpoint, sizeof(*endpoint), endpoint->ss_family);
+}
+
+/* One of the addresses of a name. */
+struct attempt {
+	struct hop *hop;
+	unsigned int port;
+	int code;
+};
+
+static bool try_address(void *context, const struct sockaddr_storage *address)
+{
+	struct attempt *attempt = context;
+	struct sockaddr_storage endpoint = *address;
+
+	endpoint_set_port(&endpoint, attempt->port);
+	attempt->code = begin_at(attempt->hop, &endpoint);
+	return attempt->code == 250;
 }
 
 static int begin_by_name(struct hop *hop, const struct delivery_host *host)
 {
-	struct sockaddr_storage endpoint;
-	struct dns_addresses addresses;
-	unsigned char binary[16];
-	int i, family, code = LOST;
+	struct attempt attempt = {.hop = hop, .port = host->port, .code = 0};
 
-	dns_addresses(&hop->session->dns, host->name, &addresses);
-	if (!addresses.count) {
-		snprintf(hop->name, sizeof(hop->name), "%s", host->text);
-		return lose(hop, "no address");
-	}
-	for (i = 0; i < addresses.count && code != 250; i++) {
-		family = address_parse(addresses.text[i], AF_UNSPEC, binary);
-		endpoint_make(&endpoint, family, binary, host->port);
-		code = begin_at(hop, &endpoint);
-	}
-	return code;
+	dns_addresses(&hop->session->dns, host->name, try_address, &attempt);
+	if (attempt.code)
+		return attempt.code;
+	snprintf(hop->name, sizeof(hop->name), "%s", host->text);
+	return lose(hop, "no address");
 }
 
 static int begin_with(struct hop *hop, const struct delivery_host *host)

@@ -4,12 +4,8 @@
  * thread, and ends when the time of struct dns is over.
  */
 #include <arpa/nameser.h>
-#include <errno.h>
-#include <netdb.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <ares.h>
 
@@ -25,24 +21,6 @@ int dns_init(void)
 	return ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS ? 0 : -1;
 }
 
-/* "ADDR[:PORT]" separated by commas or spaces, as c-ares reads them, in @csv. */
-static void servers_csv(const char *servers, char *csv, size_t size)
-{
-	size_t len = 0;
-
-	for (; *servers && len + 1 < size; servers++) {
-		if (*servers == ' ' || *servers == ';' || *servers == '\t') {
-			if (len && csv[len - 1] != ',')
-				csv[len++] = ',';
-		} else {
-			csv[len++] = *servers;
-		}
-	}
-	while (len && csv[len - 1] == ',')
-		len--;
-	csv[len] = 0;
-}
-
 /* NULL: there is no time left, or no memory. */
 static ares_channel channel_new(const struct dns *dns)
 {
@@ -52,7 +30,6 @@ static ares_channel channel_new(const struct dns *dns)
 	struct ares_options options = {.timeout = (config->dns_timeout - dns->spent_ms) / 6,
 				       .tries = TRIES};
 	ares_channel channel;
-	char csv[1024];
 
 	if (dns->spent_ms >= config->dns_timeout)
 		return NULL;
@@ -61,12 +38,10 @@ static ares_channel channel_new(const struct dns *dns)
 	if (ares_init_options(&channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) !=
 	    ARES_SUCCESS)
 		return NULL;
-	if (config->dns_servers) {
-		servers_csv(config->dns_servers, csv, sizeof(csv));
-		if (ares_set_servers_ports_csv(channel, csv) != ARES_SUCCESS) {
-			ares_destroy(channel);
-			return NULL;
-		}
+	if (config->dns_servers &&
+	    ares_set_servers_ports_csv(channel, config->dns_servers) != ARES_SUCCESS) {
+		ares_destroy(channel);
+		return NULL;
 	}
 	return channel;
 }
@@ -136,90 +111,85 @@ static enum dns_status status_of(int ares_status)
 	}
 }
 
-/* ---- raw queries ---- */
+/* ---- records ---- */
 
 struct query {
-	int done;
+	int done, type;
 	enum dns_status status;
-	unsigned char *answer;
-	int len;
+	void (*each)(void *context, const char *bytes, size_t len);
+	void *context;
 };
 
-static void query_done(void *context, int status, int timeouts, unsigned char *answer, int len)
+/* The texts of a TXT record, put together in @text. Return: their length. */
+static size_t join_texts(const unsigned char *data, size_t len, char *text)
+{
+	size_t used = 0, part;
+
+	for (; len && *data < len; data += part + 1, len -= part + 1) {
+		part = *data;
+		memcpy(text + used, data + 1, part);
+		used += part;
+	}
+	return used;
+}
+
+static bool give_record(struct query *query, const ns_msg *message, const ns_rr *record)
+{
+	const unsigned char *data = ns_rr_rdata(*record);
+	size_t len = ns_rr_rdlen(*record), preference = query->type == ns_t_mx ? 2 : 0;
+	char text[UINT16_MAX];
+
+	if (query->type == ns_t_a || query->type == ns_t_aaaa) {
+		if (len != (query->type == ns_t_a ? 4 : 16))
+			return false;
+		memcpy(text, data, len);
+	} else if (query->type == ns_t_txt) {
+		len = join_texts(data, len, text);
+	} else {
+		if (len <= preference ||
+		    ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message),
+				       data + preference, text, NS_MAXDNAME) < 0)
+			return false;
+		len = strlen(text);
+	}
+	query->each(query->context, text, len);
+	return true;
+}
+
+static void records_done(void *context, int status, int timeouts, unsigned char *answer, int len)
 {
 	struct query *query = context;
+	bool given = false;
+	ns_msg message;
+	ns_rr record;
+	int i;
 
 	(void)timeouts;
 	query->done = 1;
 	query->status = status_of(status);
-	if (status != ARES_SUCCESS)
+	if (status != ARES_SUCCESS || ns_initparse(answer, len, &message))
 		return;
-	query->answer = malloc(len);
-	if (!query->answer) {
-		query->status = DNS_DEFER;
-		return;
+	for (i = 0;
+	     i < ns_msg_count(message, ns_s_an) && !ns_parserr(&message, ns_s_an, i, &record);
+	     i++) {
+		if ((int)ns_rr_type(record) == query->type)
+			given |= give_record(query, &message, &record);
 	}
-	memcpy(query->answer, answer, len);
-	query->len = len;
+	query->status = given ? DNS_OK : DNS_NONE;
 }
 
-enum dns_status dns_query(struct dns *dns, const char *name, int type, unsigned char **answer,
-			  int *len)
+enum dns_status dns_records(struct dns *dns, const char *domain, int type,
+			    void (*each)(void *context, const char *bytes, size_t len),
+			    void *context)
 {
-	struct query query = {.status = DNS_DEFER};
+	struct query query = {.type = type, .status = DNS_DEFER, .each = each, .context = context};
 	ares_channel channel = channel_new(dns);
 
-	*answer = NULL;
 	if (!channel)
 		return DNS_DEFER;
-	ares_query(channel, name, C_IN, type, query_done, &query);
+	ares_query(channel, domain, C_IN, type, records_done, &query);
 	finish(dns, channel, &query.done);
-	*answer = query.answer;
-	*len = query.len;
 	return query.status;
-}
-
-void dns_query_free(unsigned char *answer)
-{
-	free(answer);
-}
-
-enum dns_status dns_ipv4(struct dns *dns, const char *name,
-			 struct in_addr addresses[DNS_ADDRESSES_MAX], int *count)
-{
-	struct ares_addrttl found[DNS_ADDRESSES_MAX];
-	enum dns_status status;
-	unsigned char *answer;
-	int len, i;
-
-	*count = 0;
-	status = dns_query(dns, name, ns_t_a, &answer, &len);
-	if (status != DNS_OK)
-		return status;
-	*count = DNS_ADDRESSES_MAX;
-	status = status_of(ares_parse_a_reply(answer, len, NULL, found, count));
-	dns_query_free(answer);
-	for (i = 0; status == DNS_OK && i < *count; i++)
-		addresses[i] = found[i].ipaddr;
-	return status;
-}
-
-char *dns_text(struct dns *dns, const char *name, struct pool *pool)
-{
-	struct ares_txt_reply *reply = NULL;
-	unsigned char *answer;
-	char *text = "";
-	int len;
-
-	if (dns_query(dns, name, ns_t_txt, &answer, &len) != DNS_OK)
-		return text;
-	if (ares_parse_txt_reply(answer, len, &reply) == ARES_SUCCESS && reply) {
-		text = pool_copy(pool, (const char *)reply->txt, reply->length);
-		text_clean(text, reply->length, true);
-	}
-	ares_free_data(reply);
-	dns_query_free(answer);
-	return text;
 }
 
 /* ---- addresses and names ---- */
@@ -227,108 +197,98 @@ char *dns_text(struct dns *dns, const char *name, struct pool *pool)
 struct resolution {
 	int done;
 	enum dns_status status;
-	struct dns_addresses *addresses;
-	struct pool *pool;
-	char *names[NAMES_MAX];
-	int count;
+	struct ares_addrinfo *result;
 };
 
 static void addresses_done(void *context, int status, int timeouts, struct ares_addrinfo *result)
 {
 	struct resolution *resolution = context;
-	struct dns_addresses *addresses = resolution->addresses;
-	struct ares_addrinfo_node *node;
-	struct sockaddr_storage endpoint;
 
 	(void)timeouts;
 	resolution->done = 1;
 	resolution->status = status_of(status);
-	for (node = result ? result->nodes : NULL; node && addresses->count < DNS_ADDRESSES_MAX;
-	     node = node->ai_next) {
-		memset(&endpoint, 0, sizeof(endpoint));
-		memcpy(&endpoint, node->ai_addr, node->ai_addrlen);
-		endpoint_address(&endpoint, addresses->text[addresses->count++]);
-	}
-	if (result)
-		ares_freeaddrinfo(result);
+	resolution->result = result;
 }
 
-enum dns_status dns_addresses(struct dns *dns, const char *name, struct dns_addresses *addresses)
+enum dns_status dns_addresses(struct dns *dns, const char *name,
+			      bool (*each)(void *context, const struct sockaddr_storage *address),
+			      void *context)
 {
 	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct resolution resolution = {.status = DNS_DEFER, .addresses = addresses};
+	struct resolution resolution = {.status = DNS_DEFER};
 	ares_channel channel = channel_new(dns);
+	const struct ares_addrinfo_node *node;
 
-	addresses->count = 0;
 	if (!channel)
 		return DNS_DEFER;
 	ares_getaddrinfo(channel, name, NULL, &hints, addresses_done, &resolution);
 	finish(dns, channel, &resolution.done);
+	for (node = resolution.result ? resolution.result->nodes : NULL; node;
+	     node = node->ai_next) {
+		struct sockaddr_storage address = {0};
+
+		memcpy(&address, node->ai_addr, node->ai_addrlen);
+		if (each(context, &address))
+			break;
+	}
+	if (resolution.result)
+		ares_freeaddrinfo(resolution.result);
 	return resolution.status;
 }
 
-static void names_done(void *context, int status, int timeouts, struct hostent *host)
+char *dns_reversed(const char *address, struct pool *pool)
 {
-	struct resolution *resolution = context;
-	int i;
+	struct text text = {.pool = pool};
+	unsigned char bytes[16];
+	int family = address_parse(address, AF_UNSPEC, bytes), i;
 
-	(void)timeouts;
-	resolution->done = 1;
-	resolution->status = status_of(status);
-	if (!host)
-		return;
-	if (host->h_name)
-		resolution->names[resolution->count++] =
-			pool_string(resolution->pool, host->h_name);
-	for (i = 0; host->h_aliases && host->h_aliases[i] && resolution->count < NAMES_MAX; i++) {
-		if (!host->h_name || strcasecmp(host->h_aliases[i], host->h_name))
-			resolution->names[resolution->count++] =
-				pool_string(resolution->pool, host->h_aliases[i]);
-	}
+	for (i = family == AF_INET ? 3 : 15; family && i >= 0; i--)
+		text_add_string(&text, family == AF_INET
+					       ? pool_printf(pool, "%d.", bytes[i])
+					       : pool_printf(pool, "%x.%x.", bytes[i] & 15,
+							     bytes[i] >> 4));
+	return text_get(&text);
 }
 
-/* Does @name lead back to @address? */
-static enum dns_status confirm(struct dns *dns, const char *name, const char *address)
-{
-	struct dns_addresses addresses;
-	enum dns_status status = dns_addresses(dns, name, &addresses);
-	int i;
+/* The names of an address. */
+struct names {
+	const char *address;
+	struct pool *pool;
+	char *names[NAMES_MAX];
+	int count;
+	bool is_confirmed;
+};
 
-	for (i = 0; i < addresses.count; i++) {
-		if (!strcmp(addresses.text[i], address))
-			return DNS_OK;
-	}
-	return status == DNS_DEFER ? DNS_DEFER : DNS_NONE;
+static void add_name(void *context, const char *bytes, size_t len)
+{
+	struct names *names = context;
+
+	if (names->count < NAMES_MAX)
+		names->names[names->count++] = pool_copy(names->pool, bytes, len);
 }
 
-enum dns_status dns_name_of(struct dns *dns, const char *address, struct pool *pool, char **name)
+static bool confirm(void *context, const struct sockaddr_storage *address)
 {
-	struct resolution resolution = {.status = DNS_DEFER, .pool = pool};
-	ares_channel channel = channel_new(dns);
-	enum dns_status status = DNS_NONE, one;
-	unsigned char binary[16];
-	int family = address_parse(address, AF_UNSPEC, binary), i;
+	struct names *names = context;
+	char text[INET6_ADDRSTRLEN];
 
-	*name = NULL;
-	if (!channel)
-		return DNS_DEFER;
-	if (!family) {
-		ares_destroy(channel);
-		return DNS_NONE;
+	endpoint_address(address, text);
+	names->is_confirmed = !strcmp(text, names->address);
+	return names->is_confirmed;
+}
+
+char *dns_name_of(struct dns *dns, const char *address, struct pool *pool)
+{
+	struct names names = {.address = address, .pool = pool};
+	const char *zone = strchr(address, ':') ? "ip6.arpa" : "in-addr.arpa";
+	int i;
+
+	dns_records(dns, pool_printf(pool, "%s%s", dns_reversed(address, pool), zone), ns_t_ptr,
+		    add_name, &names);
+	for (i = 0; i < names.count; i++) {
+		dns_addresses(dns, names.names[i], confirm, &names);
+		if (names.is_confirmed)
+			return names.names[i];
 	}
-	ares_gethostbyaddr(channel, binary, family == AF_INET ? 4 : 16, family, names_done,
-			   &resolution);
-	finish(dns, channel, &resolution.done);
-	if (resolution.status != DNS_OK)
-		return resolution.status;
-	for (i = 0; i < resolution.count; i++) {
-		one = confirm(dns, resolution.names[i], address);
-		if (one == DNS_OK) {
-			*name = resolution.names[i];
-			return DNS_OK;
-		}
-		if (one == DNS_DEFER)
-			status = DNS_DEFER;
-	}
-	return status;
+	return "";
 }

@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include <openssl/ssl.h>
 
@@ -60,13 +61,6 @@ void channel_close(struct channel *channel);
 
 enum dns_status { DNS_OK, DNS_NONE, DNS_DEFER };
 
-#define DNS_ADDRESSES_MAX 32
-
-struct dns_addresses {
-	int count;
-	char text[DNS_ADDRESSES_MAX][INET6_ADDRSTRLEN];
-};
-
 /* Who asks: all that is asked together takes config->dns_timeout at most, since @spent_ms was 0.
  * What is asked later has the answer DNS_DEFER. */
 struct dns {
@@ -74,26 +68,27 @@ struct dns {
 	int64_t spent_ms;
 };
 
-/* These block. */
-enum dns_status dns_addresses(struct dns *dns, const char *name, struct dns_addresses *addresses);
-/* Names of @address that lead back to it; the first of them, in @pool. */
-enum dns_status dns_name_of(struct dns *dns, const char *address, struct pool *pool, char **name);
-/* The A records of @name alone. */
-enum dns_status dns_ipv4(struct dns *dns, const char *name,
-			 struct in_addr addresses[DNS_ADDRESSES_MAX], int *count);
-/* The text of its first TXT record, in @pool; or "". */
-char *dns_text(struct dns *dns, const char *name, struct pool *pool);
-/* A raw answer, to be freed; @type: a DNS type number. */
-enum dns_status dns_query(struct dns *dns, const char *name, int type, unsigned char **answer,
-			  int *len);
-void dns_query_free(unsigned char *answer);
 int dns_init(void);
 char *dns_check_servers(const char *servers, struct pool *pool);
+/* These block. */
+/* Gives @each the records of @type, a number of DNS: addresses as bytes, text as it is put
+ * together, and names, those of MX without the preference. DNS_NONE: there is none. */
+enum dns_status dns_records(struct dns *dns, const char *domain, int type,
+			    void (*each)(void *context, const char *bytes, size_t len),
+			    void *context);
+/* The addresses of a host, one after another, until @each returns true. */
+enum dns_status dns_addresses(struct dns *dns, const char *name,
+			      bool (*each)(void *context, const struct sockaddr_storage *address),
+			      void *context);
+/* The first name of @address that leads back to it, in @pool; "" without one. */
+char *dns_name_of(struct dns *dns, const char *address, struct pool *pool);
+/* "7.2.0.192." for 192.0.2.7, nibbles for IPv6; "" for what is no address. In @pool. */
+char *dns_reversed(const char *address, struct pool *pool);
 
 /* tls.c */
 /* @before: the configuration until now, NULL at the start. A key of root's was read before ppmta
  * gave up its privileges, and stays. Return: NULL, or what is wrong, in @pool. */
 char *tls_load(struct config *config, const struct config *before, struct pool *pool);
-const char *tls_cipher(SSL *ssl, struct pool *pool); /* TLS1.3:TLS_AES_256_GCM_SHA384:256 */
+char *tls_cipher(SSL *ssl, struct pool *pool); /* TLS1.3:TLS_AES_256_GCM_SHA384:256 */
 
 #endif

@@ -3,44 +3,29 @@
  * Access control lists: read from the configuration, checked when it is read, run in a session.
  */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../../common/name.h"
 #include "acl.h"
 
-static const char *const verb_names[] = {"accept", "defer",   "deny", "discard",
-					 "drop",   "require", "warn"};
+enum verb { ACCEPT, DEFER, DENY, DROP, REQUIRE, WARN };
+
+static const char *const verb_names[] = {"accept", "defer", "deny", "drop", "require", "warn"};
 
 struct acl_verb {
 	struct acl_verb *next;
 	enum verb verb;
-	int line;
-	struct acl_condition *conditions;
+	struct acl_condition *conditions, **end;
 };
 
 struct acl {
 	struct acl *next;
 	char *name;
-	struct acl_verb *verbs, **end;
-};
-
-struct acl_parser {
-	struct config *config;
-	struct pool *pool;
-	struct acl *acl;
-	struct acl_verb *verb;
-	struct acl_condition **next_condition;
+	unsigned int points; /* that name it; others may come to it by an expansion */
+	struct acl_verb *verbs, **end, *last;
 };
 
 /* ---- reading ---- */
-
-static char *unknown(struct pool *pool, const char *what, const char *name, const char *near)
-{
-	char hint[SUGGESTION_MAX];
-
-	return pool_printf(pool, "unknown %s '%s'%s", what, name, name_suggestion(hint, "", near));
-}
 
 static char *read_word(struct pool *pool, char **text)
 {
@@ -48,124 +33,41 @@ static char *read_word(struct pool *pool, char **text)
 
 	while (isalnum((unsigned char)*end) || *end == '_')
 		end++;
-	*text = end;
+	*text = end + strspn(end, " \t");
 	return pool_copy(pool, start, end - start);
 }
 
-/* Reads what is before the value. Return: NULL, or what is wrong. */
-static char *parse_kind(struct acl_parser *parser, struct acl_condition *condition, char **text)
+static char *parse_condition(struct config *config, int line, char *text, struct pool *pool)
 {
+	struct acl_condition *condition = pool_alloc(&config->pool, sizeof(*condition));
 	const char *near;
 	char *name;
 
-	*text += strspn(*text, " \t");
-	condition->negated = **text == '!';
-	*text += condition->negated;
-	name = read_word(parser->pool, text);
+	text += strspn(text, " \t");
+	condition->negated = *text == '!';
+	text += condition->negated;
+	name = read_word(pool, &text);
 	condition->kind = kind_find(name, &near);
 	if (!condition->kind)
-		return unknown(parser->pool, "condition or modifier", name, near);
+		return unknown_name(pool, "condition or modifier", "", name, near);
 	if (condition->kind->flags & MODIFIER && condition->negated)
-		return pool_printf(parser->pool, "'!' before %s means nothing", name);
-	if (!kind_is_set(condition->kind))
-		return NULL;
-	condition->variable = pool_string(&parser->config->pool, read_word(parser->pool, text));
-	return variable_may_be_set(condition->variable)
-		       ? NULL
-		       : pool_printf(parser->pool,
-				     "set: '%s' is not a variable of ACLs: acl_c_NAME or "
-				     "acl_m_NAME",
-				     condition->variable);
-}
-
-static char *parse_condition(struct acl_parser *parser, int line, char *text)
-{
-	struct pool *kept = &parser->config->pool;
-	struct acl_condition *condition = pool_alloc(kept, sizeof(*condition));
-	char *wrong = parse_kind(parser, condition, &text);
-
-	if (wrong)
-		return wrong;
-	text += strspn(text, " \t");
-	if (kind_is_endpass(condition->kind)) {
-		if (parser->verb->verb != ACCEPT && parser->verb->verb != DISCARD)
-			return "endpass is for accept and discard";
-		text += strlen(text);
-	} else if (*text != '=') {
-		return pool_printf(parser->pool, "'=' is missing after %s", condition->kind->name);
-	} else {
-		text += 1 + strspn(text + 1, " \t");
+		return pool_printf(pool, "'!' before %s means nothing", name);
+	if (kind_is_set(condition->kind)) {
+		condition->variable = read_word(&config->pool, &text);
+		if (!variable_may_be_set(condition->variable))
+			return pool_printf(
+				pool,
+				"set: '%s' is not a variable of ACLs: acl_c_NAME or acl_m_NAME",
+				condition->variable);
 	}
+	if (*text != '=')
+		return pool_printf(pool, "'=' is missing after %s", name);
 	condition->line = line;
-	condition->value = pool_string(kept, text);
-	*parser->next_condition = condition;
-	parser->next_condition = &condition->next;
+	condition->value = pool_string(&config->pool, text + 1 + strspn(text + 1, " \t"));
+	*config->acls->last->end = condition;
+	config->acls->last->end = &condition->next;
 	return NULL;
 }
-
-static char *begin_acl(struct acl_parser *parser, const char *name)
-{
-	struct acl *acl;
-
-	for (acl = parser->config->acls; acl; acl = acl->next) {
-		if (!strcmp(acl->name, name))
-			return pool_printf(parser->pool, "there are two ACLs '%s'", name);
-	}
-	acl = pool_alloc(&parser->config->pool, sizeof(*acl));
-	acl->name = pool_string(&parser->config->pool, name);
-	acl->end = &acl->verbs;
-	acl->next = parser->config->acls;
-	parser->config->acls = acl;
-	parser->acl = acl;
-	parser->verb = NULL;
-	return NULL;
-}
-
-static void *begin_section(struct config *config, struct pool *pool)
-{
-	struct acl_parser *parser = pool_alloc(pool, sizeof(*parser));
-
-	parser->config = config;
-	parser->pool = pool;
-	return parser;
-}
-
-static char *parse_line(void *section, int line, char *text)
-{
-	struct acl_parser *parser = section;
-	char *rest = text, *word = read_word(parser->pool, &rest);
-	const char *near;
-	int verb;
-
-	if (*word && *rest == ':')
-		return rest[1 + strspn(rest + 1, " \t")]
-			       ? pool_printf(parser->pool,
-					     "the first verb of %s: stands on the next line", word)
-			       : begin_acl(parser, word);
-	if (!parser->acl)
-		return pool_printf(parser->pool,
-				   "'%s' belongs to no ACL: its name and a colon "
-				   "come first",
-				   text);
-	verb = NAME_FIND(word, verb_names);
-	if (verb >= 0 && rest[strspn(rest, " \t")] != '=') {
-		parser->verb = pool_alloc(&parser->config->pool, sizeof(*parser->verb));
-		parser->verb->verb = verb;
-		parser->verb->line = line;
-		*parser->acl->end = parser->verb;
-		parser->acl->end = &parser->verb->next;
-		parser->next_condition = &parser->verb->conditions;
-		rest += strspn(rest, " \t");
-		return *rest ? parse_condition(parser, line, rest) : NULL;
-	}
-	if (rest[strspn(rest, " \t")] != '=' && *word && !kind_find(word, &near))
-		return unknown(parser->pool, "verb", word, NAME_NEAREST(word, verb_names));
-	if (!parser->verb)
-		return pool_printf(parser->pool, "'%s' comes before any verb", text);
-	return parse_condition(parser, line, text);
-}
-
-const struct config_section acl_section = {"acl", begin_section, parse_line};
 
 static struct acl *find_acl(const struct config *config, const char *name)
 {
@@ -176,90 +78,110 @@ static struct acl *find_acl(const struct config *config, const char *name)
 	return acl;
 }
 
-static char *misplaced(const struct kind *kind, enum acl_point point, struct pool *pool)
+static char *begin_acl(struct config *config, const char *name, struct pool *pool)
 {
-	static const char *const names[ACL_POINTS] = {"connect", "helo", "mail",
-						      "rcpt",	 "data", "quit"};
+	struct acl *acl = pool_alloc(&config->pool, sizeof(*acl));
 
-	if (kind->points & AT(point))
-		return NULL;
-	return pool_printf(pool, "%s means nothing in acl_smtp_%s", kind->name, names[point]);
-}
-
-static char *check_condition(struct config *config, const struct acl_condition *condition,
-			     struct pool *pool)
-{
-	char *value, *wrong = expand_check(config, condition->value, pool, &value);
-
-	if (!wrong && condition->kind->check)
-		wrong = condition->kind->check(config, condition, value, pool);
-	if (wrong)
-		wrong = pool_printf(pool, "%s: %s", condition->kind->name, wrong);
-	return wrong;
-}
-
-/* Conditions of @acl; @point: where it is run, or ACL_POINTS: that is not to be looked at. */
-static char *check_acl(struct config *config, const struct acl *acl, enum acl_point point,
-		       struct pool *pool)
-{
-	const struct acl_condition *condition;
-	const struct acl_verb *verb;
-	char *wrong;
-
-	for (verb = acl->verbs; verb; verb = verb->next) {
-		for (condition = verb->conditions; condition; condition = condition->next) {
-			wrong = point == ACL_POINTS ? check_condition(config, condition, pool)
-						    : misplaced(condition->kind, point, pool);
-			if (wrong)
-				return pool_printf(pool, "%s:%d: %s", config->file, condition->line,
-						   wrong);
-		}
-	}
+	if (find_acl(config, name))
+		return pool_printf(pool, "there are two ACLs '%s'", name);
+	acl->name = pool_string(&config->pool, name);
+	acl->end = &acl->verbs;
+	acl->next = config->acls;
+	config->acls = acl;
 	return NULL;
+}
+
+char *acl_line(struct config *config, int line, char *text, struct pool *pool)
+{
+	char *rest = text, *word = read_word(pool, &rest);
+	int verb = NAME_FIND(word, verb_names);
+	struct acl *acl = config->acls;
+	const char *near;
+
+	if (*word && *rest == ':')
+		return rest[1 + strspn(rest + 1, " \t")]
+			       ? "the first verb of an ACL stands on the next line"
+			       : begin_acl(config, word, pool);
+	if (!acl)
+		return pool_printf(pool, "'%s' belongs to no ACL: its name and a colon come first",
+				   text);
+	if (verb >= 0 && *rest != '=') {
+		acl->last = pool_alloc(&config->pool, sizeof(*acl->last));
+		acl->last->verb = verb;
+		acl->last->end = &acl->last->conditions;
+		*acl->end = acl->last;
+		acl->end = &acl->last->next;
+		return *rest ? parse_condition(config, line, rest, pool) : NULL;
+	}
+	if (*rest != '=' && *word && !kind_find(word, &near))
+		return unknown_name(pool, "verb", "", word, NAME_NEAREST(word, verb_names));
+	if (!acl->last)
+		return pool_printf(pool, "'%s' comes before any verb", text);
+	return parse_condition(config, line, text, pool);
+}
+
+/* ---- checking and running ---- */
+
+static const char *const point_names[ACL_POINTS] = {"connect", "helo", "mail", "rcpt", "data"};
+
+static int test(struct run *run, const struct acl_condition *condition, unsigned int points)
+{
+	const struct kind *kind = condition->kind;
+	char *value = condition->value;
+	int i;
+
+	for (i = 0; i < ACL_POINTS; i++) {
+		if (points & AT(i) && !(kind->points & AT(i)))
+			return failed(&run->eval, "means nothing in acl_smtp_%s", point_names[i]);
+	}
+	if (!(kind->flags & RAW))
+		value = expand(&run->eval, value);
+	else if (!run->eval.session)
+		expand(&run->eval, value);
+	if (run->eval.error)
+		return -1;
+	return value ? kind->test(run, condition, value) : 1; /* known only when it is used */
+}
+
+static int run_condition(struct run *run, const struct acl_condition *condition,
+			 unsigned int points)
+{
+	int result = test(run, condition, points);
+
+	if (result < 0)
+		run->eval.error =
+			pool_printf(run->eval.pool, "%s:%d: %s: %s", run->eval.config->file,
+				    condition->line, condition->kind->name, run->eval.error);
+	return result;
 }
 
 char *acl_check(struct config *config, struct pool *pool)
 {
-	char *wrong = NULL, *name;
-	const struct acl *acl;
-	const char *option;
+	struct run run = {.eval = {.config = config, .pool = pool}};
+	const struct acl_condition *condition;
+	const struct acl_verb *verb;
+	struct acl *acl;
+	char *name;
 	int i;
 
-	for (acl = config->acls; acl && !wrong; acl = acl->next)
-		wrong = check_acl(config, acl, ACL_POINTS, pool);
-	for (i = 0; i < ACL_POINTS && !wrong; i++) {
-		if (!config->acl[i])
-			continue;
-		option = option_name_of(config, &config->acl[i]);
-		wrong = expand_check(config, config->acl[i], pool, &name);
+	for (i = 0; i < ACL_POINTS; i++) {
+		name = config->acl[i] ? expand(&run.eval, config->acl[i]) : NULL;
 		acl = name ? find_acl(config, name) : NULL;
-		if (name && !acl)
-			wrong = pool_printf(pool, "%s: there is no ACL '%s'", option, name);
-		else if (acl)
-			wrong = check_acl(config, acl, i, pool);
+		if (acl)
+			acl->points |= AT(i);
+		else if (name)
+			return pool_printf(pool, "acl_smtp_%s: there is no ACL '%s'",
+					   point_names[i], name);
 	}
-	return wrong;
-}
-
-/* ---- running ---- */
-
-static int run_condition(struct run *run, const struct acl_condition *condition)
-{
-	const struct kind *kind = condition->kind;
-	char *value = condition->value;
-	int result;
-
-	run->error = misplaced(kind, run->point, &run->session->pool);
-	if (run->error)
-		return -1;
-	if (!(kind->flags & RAW))
-		value = expand(run->session, value, &run->error);
-	result = value ? kind->test(run, condition, value) : -1;
-	if (result < 0)
-		run->error = pool_printf(&run->session->pool, "%s:%d: %s: %s",
-					 run->session->config->file, condition->line, kind->name,
-					 run->error);
-	return result;
+	for (acl = config->acls; acl; acl = acl->next) {
+		for (verb = acl->verbs; verb; verb = verb->next) {
+			for (condition = verb->conditions; condition; condition = condition->next) {
+				if (run_condition(&run, condition, acl->points) < 0)
+					return run.eval.error;
+			}
+		}
+	}
+	return NULL;
 }
 
 static int run_conditions(struct run *run, const struct acl_verb *verb)
@@ -268,13 +190,10 @@ static int run_conditions(struct run *run, const struct acl_verb *verb)
 	int result;
 
 	run->message = run->log_message = NULL;
-	run->passed_endpass = false;
 	for (condition = verb->conditions; condition; condition = condition->next) {
-		result = run_condition(run, condition);
-		if (result < 0)
-			return -1;
-		if (result == condition->negated)
-			return 0;
+		result = run_condition(run, condition, AT(run->point));
+		if (result < 0 || result == condition->negated)
+			return result < 0 ? -1 : 0;
 	}
 	return 1;
 }
@@ -282,13 +201,12 @@ static int run_conditions(struct run *run, const struct acl_verb *verb)
 /* The text of @message, or NULL: there is none, it is empty, or it cannot be expanded. */
 static char *text_of(struct run *run, const struct acl_condition *message)
 {
-	char *error = NULL, *text = NULL;
+	struct evaluation eval = evaluation_in(run->eval.session);
+	char *text = message ? expand(&eval, message->value) : NULL;
 
-	if (message)
-		text = expand(run->session, message->value, &error);
-	if (error)
-		log_line("%s:%d: %s: %s", run->session->config->file, message->line,
-			 message->kind->name, error);
+	if (eval.error)
+		log_line("%s:%d: %s: %s", eval.config->file, message->line, message->kind->name,
+			 eval.error);
 	return text && *text ? text : NULL;
 }
 
@@ -325,149 +243,107 @@ static const char *with_code(struct session *session, const char *code, const ch
 /* @message with a code. */
 static char *reply_of(struct session *session, const char *code, const char *message)
 {
-	return code_length(message) ? pool_string(&session->pool, message)
-				    : pool_printf(&session->pool, "%s %s", code, message);
+	return pool_printf(&session->pool, "%s%s%s", code_length(message) ? "" : code,
+			   code_length(message) ? "" : " ", message);
 }
 
-/* Logs that the ACL of @point has done @what. The first line of @text is logged. */
-static void log_decision(struct run *run, const char *what, const char *text)
+/* Logs that the ACL of this point has refused. The first line of @text is logged. */
+static void log_refusal(struct run *run, bool for_now, const char *text)
 {
-	static const char *const points[ACL_POINTS] = {"connection in \"connect\" ACL",
-						       "EHLO or HELO ",
-						       "MAIL <",
-						       "RCPT <",
-						       "after DATA",
-						       "QUIT"};
-	struct session *session = run->session;
+	struct session *session = run->eval.session;
+	const struct transaction *mail = &session->mail;
 	const char *about[ACL_POINTS] = {
-		"", session->helo, session->mail.sender, session->mail.recipient, "", ""};
-	bool has_address = run->point == ACL_MAIL || run->point == ACL_RCPT;
-	bool has_sender = run->point == ACL_RCPT || run->point == ACL_DATA;
+		"connection in \"connect\" ACL",
+		pool_printf(&session->pool, "EHLO or HELO %s", session->helo),
+		pool_printf(&session->pool, "MAIL <%s>", mail->sender),
+		pool_printf(&session->pool, "RCPT <%s>", mail->recipient), "after DATA"};
+	const char *sender = run->point == ACL_RCPT || run->point == ACL_DATA
+				     ? pool_printf(&session->pool, " F=<%s>", mail->sender)
+				     : "";
 
-	log_line("%s%sH=%s%s%s%s %s%s%s%s%s%.*s", session->mail.id, session->mail.id[0] ? " " : "",
-		 session_host(session), has_sender ? " F=<" : "",
-		 has_sender ? session->mail.sender : "", has_sender ? ">" : "", what,
-		 points[run->point], about[run->point], has_address ? ">" : "", text ? ": " : "",
-		 text ? (int)strcspn(text, "\n") : 0, text ? text : "");
+	log_line("%s%sH=%s%s %srejected %s%s%.*s", mail->id, mail->id[0] ? " " : "",
+		 session_host(session), sender, for_now ? "temporarily " : "", about[run->point],
+		 text ? ": " : "", text ? (int)strcspn(text, "\n") : 0, text ? text : "");
 }
 
 static enum acl_result refuse(struct run *run, enum acl_result result, char **message)
 {
 	const char *code = result == ACL_DEFER ? "451" : "550";
-	const char *text = with_code(run->session, code, text_of(run, run->message));
-	const char *logged = run->error ? run->error : text_of(run, run->log_message);
+	const char *text = with_code(run->eval.session, code, text_of(run, run->message));
+	const char *logged = run->eval.error ? run->eval.error : text_of(run, run->log_message);
 
-	log_decision(run, result == ACL_DEFER ? "temporarily rejected " : "rejected ",
-		     logged ? logged : text);
+	log_refusal(run, result == ACL_DEFER, logged ? logged : text);
 	if (!text)
 		text = result == ACL_DEFER ? "Temporary local problem - please try later"
 					   : "Administrative prohibition";
-	*message = reply_of(run->session, code, text);
+	*message = reply_of(run->eval.session, code, text);
 	return result;
-}
-
-void acl_log_discarded(struct session *session, bool by_mail, const char *text)
-{
-	log_line("H=%s F=<%s> RCPT <%s>: discarded by %s ACL%s%s", session_host(session),
-		 session->mail.sender, session->mail.recipient, by_mail ? "MAIL" : "RCPT",
-		 text ? ": " : "", text ? text : "");
-}
-
-static enum acl_result allow(struct run *run, const struct acl_verb *verb, char **message)
-{
-	const char *text = with_code(run->session, "250", text_of(run, run->message)), *logged;
-
-	if (text)
-		*message = reply_of(run->session, "250", text);
-	if (verb->verb == ACCEPT)
-		return ACL_ACCEPT;
-	logged = text_of(run, run->log_message);
-	if (run->point == ACL_RCPT)
-		acl_log_discarded(run->session, false, logged ? logged : text);
-	return ACL_DISCARD;
 }
 
 /* The result of a verb whose conditions are @yes. Return: an acl_result, or -1: continue with the
  * next verb. */
-static int decide(struct run *run, const struct acl_verb *verb, bool yes, char **message)
+static int decide(struct run *run, enum verb verb, bool yes, char **message)
 {
+	struct session *session = run->eval.session;
 	const char *text;
 
-	switch (verb->verb) {
-	case ACCEPT:
-	case DISCARD:
-		if (!yes)
-			return run->passed_endpass ? (int)refuse(run, ACL_DENY, message) : -1;
-		return allow(run, verb, message);
-	case WARN:
-		text = yes ? text_of(run, run->log_message) : NULL;
-		if (text)
-			log_line("H=%s Warning: %s", session_host(run->session), text);
+	if (yes == (verb == REQUIRE))
 		return -1;
-	case DENY:
-		return yes ? (int)refuse(run, ACL_DENY, message) : -1;
-	case DROP:
-		return yes ? (int)refuse(run, ACL_DROP, message) : -1;
+	switch (verb) {
+	case ACCEPT:
+		text = with_code(session, "250", text_of(run, run->message));
+		*message = text ? reply_of(session, "250", text) : NULL;
+		return ACL_ACCEPT;
+	case WARN:
+		text = text_of(run, run->log_message);
+		if (text)
+			log_line("H=%s Warning: %s", session_host(session), text);
+		return -1;
 	case DEFER:
-		return yes ? (int)refuse(run, ACL_DEFER, message) : -1;
-	case REQUIRE:
-		return yes ? -1 : (int)refuse(run, ACL_DENY, message);
+		return (int)refuse(run, ACL_DEFER, message);
+	default:
+		return (int)refuse(run, verb == DROP ? ACL_DROP : ACL_DENY, message);
 	}
-	return -1;
 }
 
 /* A condition could not be tested. A warning is left out if it was for want of an answer of the
  * DNS. Return: as decide(). */
-static int give_up(struct run *run, const struct acl_verb *verb, char **message)
+static int give_up(struct run *run, enum verb verb, char **message)
 {
-	struct session *session = run->session;
-	bool go_on = verb->verb == WARN && session->dns_deferred;
+	struct session *session = run->eval.session;
+	bool go_on = verb == WARN && session->dns_deferred;
 
 	session->dns_deferred = false;
 	run->message = run->log_message = NULL;
 	if (!go_on)
-		return refuse(run, ACL_DEFER, message);
-	log_line("H=%s: a warning is left out: %s", session_host(session), run->error);
-	return -1;
-}
-
-static int run_acl(struct run *run, const struct acl *acl, char **message)
-{
-	const struct acl_verb *verb;
-	int yes, result;
-
-	for (verb = acl->verbs; verb; verb = verb->next) {
-		run->error = NULL;
-		yes = run_conditions(run, verb);
-		debug("%s:%d: %s: %d", run->session->config->file, verb->line,
-		      verb_names[verb->verb], yes);
-		result = yes < 0 ? give_up(run, verb, message) : decide(run, verb, yes, message);
-		if (result >= 0)
-			return result;
-	}
+		return (int)refuse(run, ACL_DEFER, message);
+	log_line("H=%s: a warning is left out: %s", session_host(session), run->eval.error);
+	run->eval.error = NULL;
 	return -1;
 }
 
 enum acl_result acl_run(struct session *session, enum acl_point point, char **message)
 {
-	struct run run = {.session = session, .point = point};
+	struct run run = {.eval = evaluation_in(session), .point = point};
 	const char *name = session->config->acl[point];
+	const struct acl_verb *verb;
 	const struct acl *acl;
-	int result;
+	int yes, result = -1;
 
 	*message = NULL;
 	if (!name)
 		return ACL_ACCEPT;
-	name = expand(session, name, &run.error);
+	name = expand(&run.eval, name);
 	acl = name ? find_acl(session->config, name) : NULL;
 	if (name && !acl)
-		run.error = pool_printf(&session->pool, "there is no ACL '%s'", name);
+		failed(&run.eval, "there is no ACL '%s'", name);
 	if (!acl)
 		return refuse(&run, ACL_DEFER, message);
-	result = run_acl(&run, acl, message);
-	if (result >= 0)
-		return result;
-	/* denied if no verb has accepted it; a QUIT needs no consent */
+	for (verb = acl->verbs; verb && result < 0; verb = verb->next) {
+		yes = run_conditions(&run, verb);
+		result = yes < 0 ? give_up(&run, verb->verb, message)
+				 : decide(&run, verb->verb, yes, message);
+	}
 	run.message = run.log_message = NULL;
-	return point == ACL_QUIT ? ACL_ACCEPT : refuse(&run, ACL_DENY, message);
+	return result >= 0 ? (enum acl_result)result : refuse(&run, ACL_DENY, message);
 }

@@ -6,31 +6,20 @@
 
 #include "policy.h"
 
-const char *sender_host_name(struct session *session)
+char *sender_host_name(struct session *session)
 {
-	char *name = NULL;
-
-	if (session->name_looked_up)
-		return session->sender_host_name;
-	session->name_looked_up = true;
-	if (session->sender_host_address[0])
-		session->name_deferred = dns_name_of(&session->dns, session->sender_host_address,
-						     &session->kept, &name) == DNS_DEFER;
-	session->sender_host_name = name ? name : "";
+	if (!session->sender_host_name)
+		session->sender_host_name =
+			dns_name_of(&session->dns, session->sender_host_address, &session->kept);
 	return session->sender_host_name;
 }
 
 char *session_host(struct session *session)
 {
-	const char *name = session->name_looked_up ? session->sender_host_name : "";
+	const char *name = session->sender_host_name ? session->sender_host_name : "";
+	bool has_helo = session->helo[0] && strcasecmp(name, session->helo) != 0;
 
-	if (!*name && !session->helo[0])
-		return pool_printf(&session->pool, "[%s]", session->sender_host_address);
-	if (!*name)
-		return pool_printf(&session->pool, "(%s) [%s]", session->helo,
-				   session->sender_host_address);
-	if (!session->helo[0] || !strcasecmp(name, session->helo))
-		return pool_printf(&session->pool, "%s [%s]", name, session->sender_host_address);
-	return pool_printf(&session->pool, "%s (%s) [%s]", name, session->helo,
+	return pool_printf(&session->pool, "%s%s%s%s%s[%s]", name, *name ? " " : "",
+			   has_helo ? "(" : "", has_helo ? session->helo : "", has_helo ? ") " : "",
 			   session->sender_host_address);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is allowed: ACLs (acl.c) and their conditions (acl_condition.c, ratelimit.c, dnslists.c),
- * string expansion (expand.c) with its conditions (condition.c) and variables (variable.c), lists
- * (list.c), what strings are looked for in (search.c), SPF by libspf2 (spf.c), limits (limit.c),
- * and names of clients (client_name.c). condition.c, expand.c and list.c call one another, because
- * the language is recursive.
+ * What is allowed: ACLs (acl.c) and their conditions (acl_condition.c, ratelimit.c, dnslists.c, and
+ * spf.c by libspf2), string expansion (expand.c) with its conditions (condition.c, and regex.c by
+ * PCRE2) and variables (variable.c), lists (list.c), limits (limit.c), and names of clients
+ * (client_name.c). condition.c, expand.c and list.c call one another, because the language is
+ * recursive.
  */
 #ifndef PPMTA_POLICY_H
 #define PPMTA_POLICY_H
@@ -22,7 +22,7 @@
 #define CAPTURED_MAX   21 /* $0 to $20 */
 
 struct counted_rate;
-struct dnslist_answer;
+struct hop;
 
 /* From MAIL to the end of its message. */
 struct transaction {
@@ -34,20 +34,17 @@ struct transaction {
 	int rcpt_count;			    /* RCPT commands, with those that were refused */
 	char recipient[PATH_LINE_MAX];	    /* the one that an ACL is asked about */
 	struct text added_headers;	    /* by ACLs: whole lines that end with a line feed */
-	bool is_discarded;		    /* by acl_smtp_mail: nobody gets it */
 	bool is_utf8;			    /* SMTPUTF8 */
 	bool is_7bit;			    /* BODY=7BIT */
 	bool is_spoilt;			    /* not all of it is known here */
-	bool has_discarded;		    /* recipients, by acl_smtp_rcpt */
 	struct counted_rate *counted_rates; /* ratelimit: per_mail */
+	char *spf_result, *spf_header_comment, *spf_smtp_comment,
+		*spf_received; /* NULL: not asked */
 	char id[MESSAGE_ID_LEN + 1];
 	uint64_t size;
 };
 
 /* What is known of a client and of its message: smtp/ finds it out, and policy asks. */
-struct spf;
-struct hop;
-
 struct session {
 	struct config *config;
 	struct channel *channel;
@@ -71,40 +68,53 @@ struct session {
 	int tlvs_len;
 	const char *counted; /* as whom, in the connections of an origin; NULL: not */
 
-	struct dns dns;	   /* what it may ask before the banner, and then for a command */
-	bool dns_deferred; /* a condition had no answer */
-	bool name_looked_up;
-	bool name_deferred;	   /* the DNS gave no answer */
-	char *sender_host_name;	   /* "" without one */
+	struct dns dns;		   /* what it may ask before the banner, and then for a command */
+	bool dns_deferred;	   /* a condition had no answer */
+	char *sender_host_name;	   /* "" without one; NULL: not looked up */
 	bool extended;		   /* EHLO, not HELO */
 	char helo[DOMAIN_MAX + 1]; /* "" before it came */
-	bool tls_on_connect;
 
 	int errors;		 /* commands that were none */
 	int others;		 /* commands that bring no mail */
 	struct hop *hop;	 /* the next one; NULL: not asked yet */
 	unsigned int extensions; /* that EHLO has offered, enum hop_extension */
 	struct transaction mail;
-	struct spf *spf;
 
 	struct acl_variable *variables;
-	char *lookup_value;				    /* $value */
 	char *captured[CAPTURED_MAX];			    /* $0 to $20 of the last match */
 	struct counted_rate *counted_rates, *command_rates; /* per_conn, per_rcpt */
-	struct dnslist_answer *dnslist_answers;
 	/* of the command's last match, or NULL */
 	const char *sender_rate, *sender_rate_limit, *sender_rate_period;
 	const char *dnslist_domain, *dnslist_value, *dnslist_text, *dnslist_matched;
 	bool testing; /* -bh: nothing is delivered */
 };
 
-/* client_name.c */
+/* What a string, list or condition is looked at with. */
+struct evaluation {
+	struct config *config;
+	struct session
+		*session; /* NULL: nothing is done, but for looking whether it is understood */
+	struct pool *pool;
+	char *error; /* the first one; NULL: none */
+};
+
+static inline struct evaluation evaluation_in(struct session *session)
+{
+	return (struct evaluation){session->config, session, &session->pool, NULL};
+}
+
+/* Sets the error, unless there is one. Return: -1. */
+int failed(struct evaluation *eval, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- client_name.c ---- */
+
 /* H=name (helo) [address], as Exim logs it; in session->pool */
 char *session_host(struct session *session);
 /* The client's name, looked up once, or "". */
-const char *sender_host_name(struct session *session);
+char *sender_host_name(struct session *session);
 
-/* tlv.c */
+/* ---- tlv.c ---- */
+
 /* TLV @type's value, or NULL; sub-TLVs of PP_TLV_SSL by their type. */
 const uint8_t *origin_tlv(const struct session *session, int type, size_t *len);
 /* Has the header TLVs that could not be had? */
@@ -112,7 +122,8 @@ bool origin_tlvs_lost(const struct session *session);
 /* Did the client show the proxy a certificate, and was it verified? */
 bool origin_is_verified(const struct session *session);
 
-/* limit.c: how many connections an origin has, and how fast it sends */
+/* ---- limit.c: how many connections an origin has, and how fast it sends ---- */
+
 /* Whom @address stands for: itself, or for IPv6 its /64. In @pool. */
 const char *limit_origin(const char *address, struct pool *pool);
 /* Return: 1 when @address may have one more, and it is counted; @max 0: any number. */
@@ -124,43 +135,51 @@ double limit_rate(const char *key, double limit, double period, double count, bo
 
 /* ---- expansion ---- */
 
-/* @string expanded, in session->pool; or NULL, with @error set there. */
-char *expand(struct session *session, const char *string, char **error);
-/* The same without doing anything: is it well-formed? @constant: what it always is, or NULL where
- * that varies. Return: NULL, or what is wrong, in @pool. */
-char *expand_check(struct config *config, const char *string, struct pool *pool, char **constant);
+/* @string expanded, in eval->pool; NULL: an error or, without a session, it varies. */
+char *expand(struct evaluation *eval, const char *string);
 
-/* For condition.c: what an expansion works on. */
+/* For condition.c: where an expansion is. */
 struct expansion {
-	struct session *session; /* NULL: only check */
-	struct config *config;
-	struct pool *pool;
+	struct evaluation *eval;
 	const char *at; /* what is to be read next */
 	int skip;	/* read, and do nothing */
-	bool varies;	/* what was read depends on the session, or on a file */
+	bool varies;	/* what was read depends on the session */
 	int depth;
-	char *error;
 };
 
-/* "{...}" at @expansion->at, expanded; NULL on error */
-char *expand_braced(struct expansion *expansion);
-/* The same; does it always have this value? */
-char *expand_constant(struct expansion *expansion, bool *constant);
-void expand_space(struct expansion *expansion);
-char *expand_fail(struct expansion *expansion, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static inline bool evaluates(const struct expansion *expansion)
+{
+	return expansion->eval->session && !expansion->skip;
+}
+
+/* "{...}" at @expansion->at, expanded; NULL on error. @constant: does it always have this value? */
+char *expand_braced(struct expansion *expansion, bool *constant);
+char *expand_name(struct expansion *expansion);
+/* The value of variable @name; "" where it does not matter; NULL on error. */
+char *expand_variable(struct expansion *expansion, const char *name);
+/* Is @c next, after blanks? It is read. */
+bool expand_skip(struct expansion *expansion, char c);
+/* Return: -1 */
+int expand_fail(struct expansion *expansion, const char *what);
 /* condition.c: the condition at @expansion->at. Return: 1, 0, or -1 on error. */
 int condition_test(struct expansion *expansion);
 /* Is @text true? Return: 1, 0, or -1 when it is neither. */
-int truth(const char *text);
+int truth(struct evaluation *eval, const char *text);
 
-/* variable.c */
+/* ---- regex.c ---- */
+
+/* What was captured goes to session->captured. Return: 1, 0, or -1. */
+int regex_match(struct evaluation *eval, const char *subject, const char *pattern,
+		bool is_caseless);
+
+/* ---- variable.c ---- */
+
 /* The value of variable @name, in session->pool; NULL: it cannot be known, see origin_tlvs_lost().
  */
 char *variable_get(struct session *session, const char *name);
 /* Is it a variable of ACLs? */
 bool variable_may_be_set(const char *name);
-int variable_exists(const char *name);
+bool variable_exists(const char *name);
 const char *variable_nearest(const char *name);
 
 struct acl_variable {
@@ -170,47 +189,25 @@ struct acl_variable {
 
 void variable_set(struct session *session, const char *name, const char *value);
 
-/* ---- lists (list.c) ---- */
+/* ---- list.c ---- */
 
-/* Does the list have @subject? @list is expanded already. An item that is not understood is an
- * error. Return: 1, 0, or -1 with @error set. */
-int list_match(struct session *session, enum list_kind kind, const char *subject, const char *list,
-	       char **error);
-/* Is each of its items understood? Return: NULL, or what is wrong, in @pool. */
-char *list_check(struct config *config, enum list_kind kind, const char *list, struct pool *pool);
+/* Does the list have @subject? @list is expanded already. Return: 1, 0, or -1: an item is not
+ * understood. */
+int list_match(struct evaluation *eval, enum list_kind kind, const char *subject, const char *list);
 /* Is the client in the host list that @option has, which is expanded here? NULL: no. An error is
  * logged. Return: 1, 0, or -1. */
 int list_option_matches(struct session *session, const char *option, const char *list);
 
-/* ---- search.c ---- */
+/* ---- acl.c ---- */
 
-/* Value of @key in lsearch @file, in @pool; NULL: not there, or @error is set. */
-char *list_lsearch(struct pool *pool, const char *file, const char *key, char **error);
-/* PCRE2 match; what was captured goes to session->captured. Return: 1, 0, or -1 with @error set. */
-int regex_match(struct session *session, const char *subject, const char *pattern, bool is_caseless,
-		char **error);
-/* Return: NULL, or what is wrong, in @pool. */
-char *regex_check(const char *pattern, struct pool *pool);
+enum acl_result { ACL_ACCEPT, ACL_DENY, ACL_DEFER, ACL_DROP };
 
-/* ---- ACLs (acl.c) ---- */
-
-enum acl_result { ACL_ACCEPT, ACL_DENY, ACL_DEFER, ACL_DROP, ACL_DISCARD };
-
-/* The section "begin acl", for config_read(). */
-extern const struct config_section acl_section;
+/* A line after "begin acl", for config_read(). */
+char *acl_line(struct config *config, int line, char *text, struct pool *pool);
 /* Checks all strings and references. Return: NULL, or what is wrong, in @pool. */
 char *acl_check(struct config *config, struct pool *pool);
 /* Runs the ACL for @point; without one: ACL_ACCEPT. @message: what the client is to be told, after
  * a code. */
 enum acl_result acl_run(struct session *session, enum acl_point point, char **message);
-/* Logs that nobody gets what is sent to the recipient. */
-void acl_log_discarded(struct session *session, bool by_mail, const char *text);
-
-/* spf.c */
-/* Does the origin's SPF result match the list? Return: 1, 0, or -1 with @error. */
-int spf_match(struct session *session, const char *list, char **error);
-char *spf_check_list(const char *list, struct pool *pool);
-const char *spf_variable(struct session *session, const char *name);
-void spf_free(struct spf *spf);
 
 #endif

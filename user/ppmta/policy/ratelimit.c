@@ -3,22 +3,22 @@
  * The condition ratelimit: LIMIT / PERIOD / OPTIONS / KEY. It is taken apart before it is expanded,
  * so that nothing that a client says is an option.
  */
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../common/name.h"
 #include "../../common/number.h"
 #include "acl.h"
 
-static const char *const units[] = {"per_conn", "per_mail", "per_rcpt"};
 #define KEPT_MAX 100 /* rates that a connection remembers */
 
-enum unit { PER_CONN, PER_MAIL, PER_RCPT };
+static const char *const options[] = {"per_conn", "per_mail", "per_rcpt", "strict", "leaky"};
+enum option { PER_CONN, PER_MAIL, PER_RCPT, STRICT, LEAKY };
 
 struct rate {
 	char *limit, *period, *key; /* as they are written */
-	int unit;		    /* -1: none is named */
-	const char *leak;	    /* strict or leaky; NULL: none is named */
+	enum option unit;
+	bool has_unit, has_leak, is_strict;
 };
 
 /* A rate that was counted already for what it is per. */
@@ -48,126 +48,95 @@ char *acl_next_part(struct pool *pool, const char **text)
 	return string_trim(pool_copy(pool, start, len));
 }
 
-/* @word: an option, or a part of the key. Return: NULL, or what is wrong. */
-static char *add_word(struct rate *rate, char *word, struct pool *pool)
+/* @word: an option, or a part of the key. */
+static int add_word(struct evaluation *eval, struct rate *rate, char *word)
 {
-	static const char *const known[] = {"per_conn", "per_mail", "per_rcpt", "strict", "leaky"};
-	static const char *const others[] = {"noupdate", "readonly", "per_addr", "per_byte",
-					     "per_cmd"};
-	int unit = NAME_FIND(word, units);
-	char hint[SUGGESTION_MAX];
+	static const char *const others[] = {"noupdate", "readonly"};
+	int option = NAME_FIND(word, options);
+	bool is_unit = option >= 0 && option <= PER_RCPT;
 
-	if (unit >= 0 && rate->unit >= 0)
-		return pool_printf(pool, "%s and %s exclude each other", units[rate->unit], word);
-	if (unit >= 0) {
-		rate->unit = unit;
-	} else if (!strcmp(word, "strict") || !strcmp(word, "leaky")) {
-		if (rate->leak)
-			return "strict and leaky exclude each other";
-		rate->leak = word;
-	} else if (NAME_FIND(word, others) >= 0 || !strncmp(word, "per_", 4) ||
-		   !strncmp(word, "unique=", 7) || !strncmp(word, "count=", 6) ||
-		   NAME_NEAREST(word, known)) {
-		return pool_printf(pool, "'%s' is not supported%s", word,
-				   name_suggestion(hint, "", NAME_NEAREST(word, known)));
+	if (option < 0) {
+		if (NAME_FIND(word, others) >= 0 || !strncmp(word, "per_", 4) ||
+		    !strncmp(word, "unique=", 7) || !strncmp(word, "count=", 6) ||
+		    NAME_NEAREST(word, options))
+			return failed(eval,
+				      "'%s' is not supported: per_conn, per_mail, per_rcpt, "
+				      "strict, leaky are",
+				      word);
+		rate->key = rate->key ? pool_printf(eval->pool, "%s/%s", rate->key, word) : word;
+		return 0;
+	}
+	if (is_unit ? rate->has_unit : rate->has_leak)
+		return failed(eval, "%s, and another one before: one of %s", word,
+			      is_unit ? "per_conn, per_mail, per_rcpt" : "strict, leaky");
+	if (is_unit) {
+		rate->unit = option;
+		rate->has_unit = true;
 	} else {
-		rate->key = rate->key ? pool_printf(pool, "%s/%s", rate->key, word) : word;
+		rate->is_strict = option == STRICT;
+		rate->has_leak = true;
 	}
-	return NULL;
+	return 0;
 }
 
-static char *parse(const char *text, struct rate *rate, struct pool *pool)
+static int parse(struct evaluation *eval, const char *text, struct rate *rate)
 {
-	char *word, *wrong = NULL;
+	char *word;
 
-	memset(rate, 0, sizeof(*rate));
-	rate->unit = -1;
-	rate->limit = acl_next_part(pool, &text);
-	rate->period = acl_next_part(pool, &text);
-	while (!wrong && (word = acl_next_part(pool, &text)))
-		wrong = add_word(rate, word, pool);
-	if (!wrong && !rate->period)
-		wrong = "needs LIMIT / PERIOD, as in 10 / 1h";
-	if (rate->unit < 0)
-		rate->unit = PER_MAIL;
-	return wrong;
-}
-
-/* A number with decimals, perhaps, and K, M or G. */
-static char *read_limit(const char *text, double *limit, struct pool *pool)
-{
-	char *end;
-
-	*limit = strtod(text, &end);
-	if (end != text && *end && strchr("kKmMgG", *end)) {
-		*limit *= strchr("kK", *end) ? 1 << 10 : strchr("mM", *end) ? 1 << 20 : 1 << 30;
-		end++;
+	rate->limit = acl_next_part(eval->pool, &text);
+	rate->period = acl_next_part(eval->pool, &text);
+	if (!rate->period)
+		return failed(eval, "needs LIMIT / PERIOD, as in 10 / 1h");
+	while ((word = acl_next_part(eval->pool, &text))) {
+		if (add_word(eval, rate, word))
+			return -1;
 	}
-	return end == text || *end || !(*limit >= 0)
-		       ? pool_printf(pool, "'%s' is not a limit", text)
-		       : NULL;
+	return 0;
 }
 
-static char *read_period(const char *text, double *period, struct pool *pool)
+/* Both are expanded; without a session, one that varies is NULL. */
+static int read_numbers(struct evaluation *eval, const struct rate *rate, double *limit,
+			double *period)
 {
 	uint64_t ms;
+	char *end;
 
-	if (time_parse(text, INT64_MAX, &ms) || !ms)
-		return pool_printf(pool, "'%s' is not a time", text);
-	*period = ms / 1000.0;
-	return NULL;
-}
-
-char *ratelimit_check(struct config *config, const struct acl_condition *condition,
-		      const char *value, struct pool *pool)
-{
-	char *wrong, *limit, *period;
-	struct rate rate;
-	double number;
-
-	(void)value;
-	wrong = parse(condition->value, &rate, pool);
-	if (wrong)
-		return wrong;
-	expand_check(config, rate.limit, pool, &limit);
-	expand_check(config, rate.period, pool, &period);
-	wrong = limit ? read_limit(limit, &number, pool) : NULL;
-	return wrong || !period ? wrong : read_period(period, &number, pool);
+	if (rate->limit) {
+		*limit = strtod(rate->limit, &end);
+		if (end == rate->limit || *end || !(*limit >= 0))
+			return failed(eval, "'%s' is not a limit", rate->limit);
+	}
+	if (rate->period) {
+		if (time_parse(rate->period, INT64_MAX, &ms) || !ms)
+			return failed(eval, "'%s' is not a time", rate->period);
+		*period = ms / 1000.0;
+	}
+	return 0;
 }
 
 /* Exim counts an event once: a connection, a message, or a recipient. */
-static struct counted_rate **counted_of(struct session *session, const struct rate *rate,
-					struct pool **pool)
-{
-	*pool = rate->unit == PER_CONN	 ? &session->kept
-		: rate->unit == PER_MAIL ? &session->mail.pool
-					 : &session->pool;
-	return rate->unit == PER_CONN	? &session->counted_rates
-	       : rate->unit == PER_MAIL ? &session->mail.counted_rates
-					: &session->command_rates;
-}
-
 static double count(struct run *run, const struct rate *rate, const char *key, double limit,
 		    double period)
 {
-	struct session *session = run->session;
-	struct pool *pool;
-	struct counted_rate **list = counted_of(session, rate, &pool), *counted;
-	double events = run->point == ACL_DATA && rate->unit == PER_RCPT
-				? session->mail.recipient_count
-				: 1,
-	       now;
+	struct session *session = run->eval.session;
+	struct pool *pools[] = {&session->kept, &session->mail.pool, &session->pool};
+	struct counted_rate **lists[] = {&session->counted_rates, &session->mail.counted_rates,
+					 &session->command_rates};
+	struct counted_rate **list = lists[rate->unit], *counted;
+	bool all = run->point == ACL_DATA && rate->unit == PER_RCPT;
 	int kept = 0;
+	double now;
 
 	for (counted = *list; counted; counted = counted->next, kept++) {
 		if (!strcmp(counted->key, key))
 			return counted->rate;
 	}
-	now = limit_rate(key, limit, period, events, rate->leak && *rate->leak == 's');
+	now = limit_rate(key, limit, period, all ? session->mail.recipient_count : 1,
+			 rate->is_strict);
 	if (kept == KEPT_MAX) /* what a client says is in the keys: another one counts again */
 		return now;
-	counted = pool_alloc(pool, sizeof(*counted));
-	counted->key = pool_string(pool, key);
+	counted = pool_alloc(pools[rate->unit], sizeof(*counted));
+	counted->key = pool_string(pools[rate->unit], key);
 	counted->rate = now;
 	counted->next = *list;
 	*list = counted;
@@ -176,35 +145,29 @@ static double count(struct run *run, const struct rate *rate, const char *key, d
 
 int ratelimit_test(struct run *run, const struct acl_condition *condition, char *value)
 {
-	struct session *session = run->session;
-	struct pool *pool = &session->pool;
+	struct evaluation *eval = &run->eval;
+	struct session *session = eval->session;
+	struct rate rate = {.unit = PER_MAIL};
 	double limit = 0, period = 1, now;
-	char *limit_text, *period_text;
 	const char *key;
-	struct rate rate;
 
 	(void)condition;
-	run->error = parse(value, &rate, pool);
-	if (!run->error && rate.unit == PER_RCPT && !(AT_RECEIVER & AT(run->point)))
-		run->error = "per_rcpt counts in acl_smtp_rcpt and acl_smtp_data";
-	if (run->error)
+	if (parse(eval, value, &rate))
 		return -1;
-	limit_text = expand(session, rate.limit, &run->error);
-	period_text = limit_text ? expand(session, rate.period, &run->error) : NULL;
-	if (!period_text)
+	rate.limit = expand(eval, rate.limit);
+	rate.period = expand(eval, rate.period);
+	if (eval->error || read_numbers(eval, &rate, &limit, &period) || !session)
+		return eval->error ? -1 : 1;
+	if (rate.unit == PER_RCPT && run->point != ACL_RCPT && run->point != ACL_DATA)
+		return failed(eval, "per_rcpt counts in acl_smtp_rcpt and acl_smtp_data");
+	key = rate.key ? expand(eval, rate.key)
+		       : limit_origin(session->sender_host_address, eval->pool);
+	if (!key)
 		return -1;
-	key = rate.key ? expand(session, rate.key, &run->error)
-		       : limit_origin(session->sender_host_address, pool);
-	if (!run->error)
-		run->error = read_limit(limit_text, &limit, pool);
-	if (!run->error)
-		run->error = read_period(period_text, &period, pool);
-	if (run->error)
-		return -1;
-	key = pool_printf(pool, "%s/%s/%s", period_text, units[rate.unit], key);
+	key = pool_printf(eval->pool, "%s/%s/%s", rate.period, options[rate.unit], key);
 	now = count(run, &rate, key, limit, period);
-	session->sender_rate = pool_printf(pool, "%.1f", now);
-	session->sender_rate_limit = limit_text;
-	session->sender_rate_period = period_text;
+	session->sender_rate = pool_printf(eval->pool, "%.1f", now);
+	session->sender_rate_limit = rate.limit;
+	session->sender_rate_period = rate.period;
 	return now >= limit;
 }

@@ -5,69 +5,24 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../../common/name.h"
 #include "../../common/number.h"
 #include "policy.h"
 
-static char *number(struct session *session, unsigned long long value)
+static char *get_domain(struct session *session)
 {
-	return pool_printf(&session->pool, "%llu", value);
+	return (char *)address_domain(session->mail.recipient);
 }
 
-static char *port(struct session *session, unsigned int value)
+static char *get_sender_domain(struct session *session)
 {
-	return value ? number(session, value) : "";
+	return (char *)address_domain(session->mail.sender);
 }
 
-static char *yes_no(int value)
+static char *get_sender_local_part(struct session *session)
 {
-	return value ? "yes" : "no";
-}
-
-#define GETTER(name, value)                              \
-	static char *get_##name(struct session *session) \
-	{                                                \
-		(void)session;                           \
-		return (char *)(value);                  \
-	}
-
-GETTER(dnslist_domain, session->dnslist_domain)
-GETTER(dnslist_matched, session->dnslist_matched)
-GETTER(dnslist_text, session->dnslist_text)
-GETTER(dnslist_value, session->dnslist_value)
-GETTER(domain, address_domain(session->mail.recipient))
-GETTER(message_exim_id, session->mail.id)
-GETTER(message_size, number(session, session->mail.size))
-GETTER(primary_hostname, session->config->primary_hostname)
-GETTER(proxy_external_address, session->proxy_external_address)
-GETTER(proxy_external_port, port(session, session->proxy_external_port))
-GETTER(proxy_host_address, session->proxy_host_address)
-GETTER(proxy_host_port, port(session, session->proxy_host_port))
-GETTER(proxy_session, yes_no(session->proxy_session))
-GETTER(rcpt_count, number(session, session->mail.rcpt_count))
-GETTER(recipients_count, number(session, session->mail.recipient_count))
-GETTER(received_ip_address, session->received_ip_address)
-GETTER(received_port, port(session, session->received_port))
-GETTER(sender_address, session->mail.sender)
-GETTER(sender_address_domain, address_domain(session->mail.sender))
-GETTER(sender_helo_name, session->helo)
-GETTER(sender_host_address, session->sender_host_address)
-GETTER(sender_host_name, sender_host_name(session))
-GETTER(sender_host_port, port(session, session->sender_host_port))
-GETTER(sender_rate, session->sender_rate)
-GETTER(sender_rate_limit, session->sender_rate_limit)
-GETTER(sender_rate_period, session->sender_rate_period)
-GETTER(value, session->lookup_value)
-GETTER(version_number, PP_VERSION)
-GETTER(pid, number(session, getpid()))
-GETTER(tod_epoch, number(session, time(NULL)))
-
-static char *local_part_of(struct session *session, const char *address)
-{
-	const char *at = strrchr(address, '@');
+	const char *address = session->mail.sender, *at = strrchr(address, '@');
 
 	return pool_copy(&session->pool, address, at ? (size_t)(at - address) : strlen(address));
 }
@@ -82,103 +37,49 @@ static char *get_local_part(struct session *session)
 	return local_part;
 }
 
-GETTER(sender_address_local_part, local_part_of(session, session->mail.sender))
-
-static char *get_time(struct session *session, const char *format)
+static char *get_primary_hostname(struct session *session)
 {
-	char text[64];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	localtime_r(&now, &tm);
-	strftime(text, sizeof(text), format, &tm);
-	return pool_string(&session->pool, text);
+	return session->config->primary_hostname;
 }
 
-GETTER(tod_full, get_time(session, "%a, %d %b %Y %H:%M:%S %z"))
-GETTER(tod_log, get_time(session, "%Y-%m-%d %H:%M:%S"))
-
-static char *get_recipients(struct session *session)
+static char *get_tls_cipher(struct session *session)
 {
-	struct text text = {.pool = &session->pool};
-	int i;
-
-	for (i = 0; i < session->mail.recipient_count; i++) {
-		if (i)
-			text_add_string(&text, ", ");
-		text_add_string(&text, session->mail.recipients[i]);
-	}
-	return text_get(&text);
+	return session->channel->ssl ? tls_cipher(session->channel->ssl, &session->pool) : "";
 }
-
-static SSL *ssl_of(const struct session *session)
-{
-	return session->channel ? session->channel->ssl : NULL;
-}
-
-GETTER(tls_in_cipher, ssl_of(session) ? tls_cipher(ssl_of(session), &session->pool) : "")
 
 /* What is no text is empty: it must say no less than the client, and nothing else. */
-static char *text_of(struct session *session, const char *what, const char *value, size_t len)
-{
-	char *text = pool_copy(&session->pool, value, len);
-
-	text_clean(text, len, false);
-	if (!memcmp(text, value, len))
-		return text;
-	log_line("%s of H=%s is no text", what, session_host(session));
-	return "";
-}
-
-static char *get_tls_in_sni(struct session *session)
-{
-	SSL *ssl = ssl_of(session);
-	const char *name = ssl ? SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) : NULL;
-
-	return name ? text_of(session, "SNI", name, strlen(name)) : "";
-}
-
-GETTER(tls_in_ver, ssl_of(session) ? SSL_get_version(ssl_of(session)) : "")
-GETTER(tls_in_bits,
-       ssl_of(session) ? number(session, SSL_get_cipher_bits(ssl_of(session), NULL)) : "0")
-
-GETTER(spf_result, spf_variable(session, "result"))
-GETTER(spf_header_comment, spf_variable(session, "header_comment"))
-GETTER(spf_smtp_comment, spf_variable(session, "smtp_comment"))
-GETTER(spf_received, spf_variable(session, "received"))
-
-/* The proxy's process, if it is one of this host. */
-GETTER(proxy_pid, port(session, session->origin.sender_pid))
-GETTER(proxy_uid, session->origin.sender_cgroup ? number(session, session->origin.sender_uid) : "")
-
 static char *tlv_text(struct session *session, int type, size_t skip)
 {
 	size_t len = 0;
 	const char *value = (const char *)origin_tlv(session, type, &len);
-	char what[sizeof("TLV 0x00000000")];
+	char *text;
 
 	if (!value || len < skip)
 		return "";
-	snprintf(what, sizeof(what), "TLV 0x%02x", (unsigned int)type);
-	return text_of(session, what, value + skip, len - skip);
+	text = pool_copy(&session->pool, value + skip, len - skip);
+	text_clean(text, len - skip, false);
+	if (!memcmp(text, value + skip, len - skip))
+		return text;
+	log_line("TLV 0x%02x of H=%s is no text", (unsigned int)type, session_host(session));
+	return "";
 }
 
-static char *get_pp_tlv_ssl_verify(struct session *session)
+static char *get_ssl_verify(struct session *session)
 {
 	size_t len;
 
-	return origin_tlv(session, PP_TLV_SSL, &len) ? yes_no(origin_is_verified(session)) : "";
+	return !origin_tlv(session, PP_TLV_SSL, &len) ? ""
+	       : origin_is_verified(session)	      ? "yes"
+						      : "no";
 }
 
-GETTER(pp_tlv_alpn, tlv_text(session, PP_TLV_ALPN, 0))
-GETTER(pp_tlv_authority, tlv_text(session, PP_TLV_AUTHORITY, 0))
-GETTER(pp_tlv_unique_id, tlv_text(session, PP_TLV_UNIQUE_ID, 0))
-GETTER(pp_tlv_ssl_version, tlv_text(session, PP_TLV_SSL_VERSION, 0))
-GETTER(pp_tlv_ssl_cn, origin_is_verified(session) ? tlv_text(session, PP_TLV_SSL_CN, 0) : "")
-GETTER(pp_tlv_ssl_cipher, tlv_text(session, PP_TLV_SSL_CIPHER, 0))
+static char *get_ssl_cn(struct session *session)
+{
+	return origin_is_verified(session) ? tlv_text(session, PP_TLV_SSL_CN, 0) : "";
+}
 
 /* Amazon's TLV begins with a subtype: 1 is the VPC endpoint's id */
-static char *get_pp_tlv_aws_vpce_id(struct session *session)
+static char *get_aws_vpce_id(struct session *session)
 {
 	size_t len = 0;
 	const uint8_t *value = origin_tlv(session, PP_TLV_AWS, &len);
@@ -186,78 +87,96 @@ static char *get_pp_tlv_aws_vpce_id(struct session *session)
 	return value && len && value[0] == 1 ? tlv_text(session, PP_TLV_AWS, 1) : "";
 }
 
-static const struct variable {
-	const char *name;
-	char *(*get)(struct session *session);
-} variables[] = {
-	{"dnslist_domain", get_dnslist_domain},
-	{"dnslist_matched", get_dnslist_matched},
-	{"dnslist_text", get_dnslist_text},
-	{"dnslist_value", get_dnslist_value},
-	{"domain", get_domain},
-	{"local_part", get_local_part},
-	{"message_exim_id", get_message_exim_id},
-	{"message_id", get_message_exim_id},
-	{"message_size", get_message_size},
-	{"pid", get_pid},
-	{"pp_tlv_alpn", get_pp_tlv_alpn},
-	{"pp_tlv_authority", get_pp_tlv_authority},
-	{"pp_tlv_aws_vpce_id", get_pp_tlv_aws_vpce_id},
-	{"pp_tlv_ssl_cipher", get_pp_tlv_ssl_cipher},
-	{"pp_tlv_ssl_cn", get_pp_tlv_ssl_cn},
-	{"pp_tlv_ssl_verify", get_pp_tlv_ssl_verify},
-	{"pp_tlv_ssl_version", get_pp_tlv_ssl_version},
-	{"pp_tlv_unique_id", get_pp_tlv_unique_id},
-	{"primary_hostname", get_primary_hostname},
-	{"proxy_external_address", get_proxy_external_address},
-	{"proxy_external_port", get_proxy_external_port},
-	{"proxy_host", get_proxy_host_address},
-	{"proxy_host_address", get_proxy_host_address},
-	{"proxy_host_port", get_proxy_host_port},
-	{"proxy_local_address", get_proxy_host_address},
-	{"proxy_local_port", get_proxy_host_port},
-	{"proxy_pid", get_proxy_pid},
-	{"proxy_session", get_proxy_session},
-	{"proxy_uid", get_proxy_uid},
-	{"rcpt_count", get_rcpt_count},
-	{"received_ip_address", get_received_ip_address},
-	{"received_port", get_received_port},
-	{"recipients", get_recipients},
-	{"recipients_count", get_recipients_count},
-	{"sender_address", get_sender_address},
-	{"sender_address_domain", get_sender_address_domain},
-	{"sender_address_local_part", get_sender_address_local_part},
-	{"sender_helo_name", get_sender_helo_name},
-	{"sender_host_address", get_sender_host_address},
-	{"sender_host_name", get_sender_host_name},
-	{"sender_host_port", get_sender_host_port},
-	{"sender_rate", get_sender_rate},
-	{"sender_rate_limit", get_sender_rate_limit},
-	{"sender_rate_period", get_sender_rate_period},
-	{"smtp_active_hostname", get_primary_hostname},
-	{"spf_header_comment", get_spf_header_comment},
-	{"spf_received", get_spf_received},
-	{"spf_result", get_spf_result},
-	{"spf_smtp_comment", get_spf_smtp_comment},
-	{"tls_bits", get_tls_in_bits},
-	{"tls_cipher", get_tls_in_cipher},
-	{"tls_in_bits", get_tls_in_bits},
-	{"tls_in_cipher", get_tls_in_cipher},
-	{"tls_in_sni", get_tls_in_sni},
-	{"tls_in_ver", get_tls_in_ver},
-	{"tls_sni", get_tls_in_sni},
-	{"tod_epoch", get_tod_epoch},
-	{"tod_full", get_tod_full},
-	{"tod_log", get_tod_log},
-	{"value", get_value},
-	{"version_number", get_version_number},
+/* What is at an offset in struct session, but for TLV and GOT. */
+enum type {
+	TEXT,	/* an array */
+	STRING, /* a pointer; NULL is "" */
+	COUNT,	/* an int */
+	SIZE,	/* uint64_t */
+	PORT,	/* 0 is "" */
+	YES_NO, /* a bool */
+	TLV,
+	GOT,
 };
 
-static const struct variable *find(const char *name)
-{
-	int variable = NAME_FIND(name, variables);
+static const struct variable {
+	const char *name;
+	enum type type;
+	size_t at; /* an offset, or the type of a TLV */
+	char *(*get)(struct session *session);
+} variables[] = {
+#define AT(field) offsetof(struct session, field), NULL
+	{"dnslist_domain", STRING, AT(dnslist_domain)},
+	{"dnslist_matched", STRING, AT(dnslist_matched)},
+	{"dnslist_text", STRING, AT(dnslist_text)},
+	{"dnslist_value", STRING, AT(dnslist_value)},
+	{"domain", GOT, 0, get_domain},
+	{"local_part", GOT, 0, get_local_part},
+	{"message_exim_id", TEXT, AT(mail.id)},
+	{"message_size", SIZE, AT(mail.size)},
+	{"pp_tlv_alpn", TLV, PP_TLV_ALPN, NULL},
+	{"pp_tlv_authority", TLV, PP_TLV_AUTHORITY, NULL},
+	{"pp_tlv_aws_vpce_id", GOT, 0, get_aws_vpce_id},
+	{"pp_tlv_ssl_cipher", TLV, PP_TLV_SSL_CIPHER, NULL},
+	{"pp_tlv_ssl_cn", GOT, 0, get_ssl_cn},
+	{"pp_tlv_ssl_verify", GOT, 0, get_ssl_verify},
+	{"pp_tlv_ssl_version", TLV, PP_TLV_SSL_VERSION, NULL},
+	{"pp_tlv_unique_id", TLV, PP_TLV_UNIQUE_ID, NULL},
+	{"primary_hostname", GOT, 0, get_primary_hostname},
+	{"proxy_external_address", TEXT, AT(proxy_external_address)},
+	{"proxy_external_port", PORT, AT(proxy_external_port)},
+	{"proxy_host", TEXT, AT(proxy_host_address)},
+	{"proxy_host_address", TEXT, AT(proxy_host_address)},
+	{"proxy_host_port", PORT, AT(proxy_host_port)},
+	{"proxy_local_address", TEXT, AT(proxy_host_address)},
+	{"proxy_local_port", PORT, AT(proxy_host_port)},
+	{"proxy_session", YES_NO, AT(proxy_session)},
+	{"rcpt_count", COUNT, AT(mail.rcpt_count)},
+	{"received_ip_address", TEXT, AT(received_ip_address)},
+	{"received_port", PORT, AT(received_port)},
+	{"recipients_count", COUNT, AT(mail.recipient_count)},
+	{"sender_address", TEXT, AT(mail.sender)},
+	{"sender_address_domain", GOT, 0, get_sender_domain},
+	{"sender_address_local_part", GOT, 0, get_sender_local_part},
+	{"sender_helo_name", TEXT, AT(helo)},
+	{"sender_host_address", TEXT, AT(sender_host_address)},
+	{"sender_host_name", GOT, 0, sender_host_name},
+	{"sender_host_port", PORT, AT(sender_host_port)},
+	{"sender_rate", STRING, AT(sender_rate)},
+	{"sender_rate_limit", STRING, AT(sender_rate_limit)},
+	{"sender_rate_period", STRING, AT(sender_rate_period)},
+	{"spf_header_comment", STRING, AT(mail.spf_header_comment)},
+	{"spf_received", STRING, AT(mail.spf_received)},
+	{"spf_result", STRING, AT(mail.spf_result)},
+	{"spf_smtp_comment", STRING, AT(mail.spf_smtp_comment)},
+	{"tls_in_cipher", GOT, 0, get_tls_cipher},
+#undef AT
+};
 
-	return variable < 0 ? NULL : &variables[variable];
+static char *value_of(struct session *session, const struct variable *variable)
+{
+	const void *field = (const char *)session + variable->at;
+
+	switch (variable->type) {
+	case TEXT:
+		return (char *)field;
+	case STRING:
+		return *(char *const *)field;
+	case COUNT:
+		return pool_printf(&session->pool, "%d", *(const int *)field);
+	case SIZE:
+		return pool_printf(&session->pool, "%llu", *(const unsigned long long *)field);
+	case PORT:
+		return *(const unsigned int *)field
+			       ? pool_printf(&session->pool, "%u", *(const unsigned int *)field)
+			       : "";
+	case YES_NO:
+		return *(const bool *)field ? "yes" : "no";
+	case TLV:
+		return tlv_text(session, (int)variable->at, 0);
+	default:
+		return variable->get(session);
+	}
 }
 
 /* acl_c_NAME lives with the connection, acl_m_NAME with the message */
@@ -267,16 +186,17 @@ bool variable_may_be_set(const char *name)
 	       (name[5] == '_' || isdigit((unsigned char)name[5])) && (name[5] != '_' || name[6]);
 }
 
-static bool is_captured(const char *name)
+/* Of $0 to $20: which? -1: it is none. */
+static int captured(const char *name)
 {
 	uint64_t number;
 
-	return !number_parse(name, 0, CAPTURED_MAX - 1, &number);
+	return number_parse(name, 0, CAPTURED_MAX - 1, &number) ? -1 : (int)number;
 }
 
-int variable_exists(const char *name)
+bool variable_exists(const char *name)
 {
-	return is_captured(name) || variable_may_be_set(name) || find(name) != NULL;
+	return captured(name) >= 0 || variable_may_be_set(name) || NAME_FIND(name, variables) >= 0;
 }
 
 const char *variable_nearest(const char *name)
@@ -284,45 +204,44 @@ const char *variable_nearest(const char *name)
 	return NAME_NEAREST(name, variables);
 }
 
-void variable_set(struct session *session, const char *name, const char *value)
+static struct acl_variable *find_set(const struct session *session, const char *name)
 {
 	struct acl_variable *variable;
 
-	for (variable = session->variables; variable; variable = variable->next) {
-		if (!strcmp(variable->name, name))
-			break;
-	}
+	for (variable = session->variables; variable && strcmp(variable->name, name);
+	     variable = variable->next)
+		;
+	return variable;
+}
+
+void variable_set(struct session *session, const char *name, const char *value)
+{
+	struct acl_variable *variable = find_set(session, name);
+
 	if (!variable) {
 		variable = pool_alloc(&session->kept, sizeof(*variable));
 		variable->name = pool_string(&session->kept, name);
 		variable->next = session->variables;
 		session->variables = variable;
-	} else {
-		free(variable->value);
 	}
+	free(variable->value);
 	variable->value = strdup(value);
 }
 
 char *variable_get(struct session *session, const char *name)
 {
 	const struct acl_variable *set;
-	const struct variable *variable;
 	char *value;
 
-	if (is_captured(name)) {
-		value = session->captured[strtoul(name, NULL, 10)];
-		return value ? value : "";
-	}
-	if (variable_may_be_set(name)) {
-		for (set = session->variables; set; set = set->next) {
-			if (!strcmp(set->name, name))
-				return set->value ? set->value : "";
-		}
-		return "";
-	}
 	if (!strncmp(name, "pp_tlv_", 7) && origin_tlvs_lost(session))
 		return NULL;
-	variable = find(name);
-	value = variable ? variable->get(session) : NULL;
+	if (captured(name) >= 0) {
+		value = session->captured[captured(name)];
+	} else if (variable_may_be_set(name)) {
+		set = find_set(session, name);
+		value = set ? set->value : NULL;
+	} else {
+		value = value_of(session, &variables[NAME_FIND(name, variables)]);
+	}
 	return value ? value : "";
 }

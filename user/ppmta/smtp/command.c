@@ -15,8 +15,7 @@
 
 bool has_next_hop(const struct session *session)
 {
-	return session->config->target->kind != DELIVER_MAILDIR && !session->testing &&
-	       !session->mail.is_discarded;
+	return session->config->target->kind != DELIVER_MAILDIR && !session->testing;
 }
 
 /* The reply of an ACL that does not accept. */
@@ -43,14 +42,10 @@ static int learn_extensions(struct session *session)
 		return 0;
 	if (!session->hop)
 		session->hop = hop_new(session);
-	if (session->hop)
-		session->hop->promised = 0;
 	if (!session->hop || hop_hello(session->hop) != 250) {
 		session->extensions = 0;
-		return reply_text(session,
-				  pool_printf(&session->pool,
-					      "421 %s: The next hop is not there, try again later",
-					      session->config->primary_hostname));
+		return reply(session, "421 %s: The next hop is not there, try again later",
+			     session->config->primary_hostname);
 	}
 	session->extensions = session->hop->extensions;
 	session->hop->promised = session->extensions & (HOP_8BITMIME | HOP_SMTPUTF8);
@@ -80,12 +75,9 @@ static void offer_extensions(struct session *session)
 		reply_line(session, false, "250", "8BITMIME");
 	if (session->extensions & HOP_SMTPUTF8)
 		reply_line(session, false, "250", "SMTPUTF8");
-	if (session->extensions & HOP_ENHANCED)
-		reply_line(session, false, "250", "ENHANCEDSTATUSCODES");
-	reply_line(session, false, "250", "PIPELINING");
-	if (config->tls && !session->channel->ssl &&
-	    list_option_matches(session, "tls_advertise_hosts", config->tls_advertise_hosts) == 1)
+	if (config->tls && !session->channel->ssl)
 		reply_line(session, false, "250", "STARTTLS");
+	reply_line(session, false, "250", "PIPELINING");
 	reply_line(session, true, "250", "HELP");
 }
 
@@ -94,32 +86,28 @@ static int command_helo(struct session *session, const char *arguments, bool ext
 	enum acl_result result;
 	char *message;
 
-	if (!address_is_domain(arguments, strlen(arguments))) {
-		reply(session, "501 5.5.4 Syntax error: %s needs a domain or an address literal",
-		      extended ? "EHLO" : "HELO");
-		return 0;
-	}
+	if (!address_is_domain(arguments, strlen(arguments)))
+		return reply(session, "501 Syntax error: %s needs a domain or an address literal",
+			     extended ? "EHLO" : "HELO");
 	if (check_sync(session, "next input sent without waiting for the reply to EHLO or HELO"))
 		return CLOSE;
 	transaction_reset(session);
 	strcpy(session->helo, arguments);
 	session->extensions = 0;
 	result = acl_run(session, ACL_HELO, &message);
-	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
+	if (result != ACL_ACCEPT) {
 		session->helo[0] = 0;
 		return reply_refusal(session, result, message);
 	}
 	session->extended = extended;
-	if (extended) {
-		if (learn_extensions(session))
-			return CLOSE;
-		offer_extensions(session);
-		return 0;
-	}
 	if (session->hop)
 		session->hop->promised = 0;
-	reply(session, "250 %s Hello %s [%s]", session->config->primary_hostname, session->helo,
-	      session->sender_host_address);
+	if (!extended)
+		return reply(session, "250 %s Hello %s [%s]", session->config->primary_hostname,
+			     session->helo, session->sender_host_address);
+	if (learn_extensions(session))
+		return CLOSE;
+	offer_extensions(session);
 	return 0;
 }
 
@@ -137,17 +125,13 @@ static int command_starttls(struct session *session, const char *arguments)
 {
 	struct channel *channel = session->channel;
 
-	if (*arguments) {
-		reply(session, "501 5.5.4 Syntax error: STARTTLS takes no argument");
-		return 0;
-	}
-	if (!session->config->tls || channel->ssl) {
-		reply(session, "503 5.5.1 STARTTLS command used when not advertised");
-		return 0;
-	}
+	if (*arguments)
+		return reply(session, "501 Syntax error: STARTTLS takes no argument");
+	if (!session->config->tls || channel->ssl)
+		return reply(session, "503 STARTTLS command used when not advertised");
 	if (check_sync(session, "next input sent without waiting for the reply to STARTTLS"))
 		return CLOSE;
-	reply(session, "220 2.0.0 TLS go ahead");
+	reply(session, "220 TLS go ahead");
 	if (channel_start_tls(channel, session->config->tls, 0)) {
 		log_line("TLS error on connection from H=%s (handshake)", session_host(session));
 		return CLOSE;
@@ -160,19 +144,6 @@ static int command_starttls(struct session *session, const char *arguments)
 
 /* ---- MAIL and RCPT ---- */
 
-/* An address that is not ASCII needs SMTPUTF8, and has to be text. Return: 0, or -1 after a reply.
- */
-static int check_utf8(struct session *session, const char *address)
-{
-	char *clean = pool_string(&session->pool, address);
-
-	text_clean(clean, strlen(clean), !session->mail.is_utf8);
-	if (!strcmp(clean, address))
-		return 0;
-	reply(session, "553 5.6.7 An address that is not ASCII needs SMTPUTF8");
-	return -1;
-}
-
 /* One parameter of MAIL. Return: 0, or -1 after a reply. */
 static int mail_parameter(struct session *session, const char *parameter)
 {
@@ -182,9 +153,9 @@ static int mail_parameter(struct session *session, const char *parameter)
 	if (!strncasecmp(parameter, "SIZE=", 5)) {
 		wrong = number_parse(parameter + 5, 0, size_limit(session), &mail->size);
 		if (wrong == -EINVAL)
-			reply(session, "501 5.5.4 Syntax error in SIZE");
+			reply(session, "501 Syntax error in SIZE");
 		else if (wrong)
-			reply(session, "552 5.3.4 Message size exceeds maximum permitted");
+			reply(session, "552 Message size exceeds maximum permitted");
 		return wrong ? -1 : 0;
 	}
 	if (!strcasecmp(parameter, "BODY=7BIT")) {
@@ -199,7 +170,7 @@ static int mail_parameter(struct session *session, const char *parameter)
 		mail->is_utf8 = true;
 		return 0;
 	}
-	reply(session, "555 5.5.4 %.64s: parameter not known", parameter);
+	reply(session, "555 %.64s: parameter not known", parameter);
 	return -1;
 }
 
@@ -214,21 +185,33 @@ static int mail_parameters(struct session *session, const char *parameters)
 	return 0;
 }
 
-/* "MAIL FROM:<address> ..." is right in itself. Return: 0, or -1 after a reply. */
-static int parse_mail(struct session *session, const char *arguments)
+/* "FROM:<address> ...", of which @rest follows the address. Return: 0, or -1 after a reply. */
+static int parse_path(struct session *session, const char *arguments, const char *before,
+		      bool may_be_empty, char address[PATH_LINE_MAX], const char **rest)
 {
-	const char *rest = NULL;
+	size_t len = strlen(before);
 
-	if (!strncasecmp(arguments, "FROM:", 5))
-		rest = address_parse_path(arguments + 5 + strspn(arguments + 5, " "), 1,
-					  session->mail.sender);
-	if (!rest || (*rest && *rest != ' ')) {
-		reply(session, "501 5.5.2 Syntax error: MAIL FROM:<address>");
-		return -1;
-	}
-	if (mail_parameters(session, rest))
-		return -1;
-	return check_utf8(session, session->mail.sender);
+	*rest = NULL;
+	if (!strncasecmp(arguments, before, len))
+		*rest = address_parse_path(arguments + len + strspn(arguments + len, " "),
+					   may_be_empty, address);
+	if (*rest && (!**rest || **rest == ' '))
+		return 0;
+	reply(session, "501 Syntax error: %s<address>", before);
+	return -1;
+}
+
+/* An address that is not ASCII needs SMTPUTF8, and has to be text. Return: 0, or -1 after a reply.
+ */
+static int check_utf8(struct session *session, const char *address)
+{
+	char *clean = pool_string(&session->pool, address);
+
+	text_clean(clean, strlen(clean), !session->mail.is_utf8);
+	if (!strcmp(clean, address))
+		return 0;
+	reply(session, "553 An address that is not ASCII needs SMTPUTF8");
+	return -1;
 }
 
 /* The sender is right, and the ACL accepts it. */
@@ -241,8 +224,7 @@ static int pass_mail(struct session *session, const char *message)
 			session->hop = hop_new(session);
 		if (!session->hop) {
 			transaction_reset(session);
-			reply(session, "452 4.3.1 Out of memory, try again later");
-			return 0;
+			return reply(session, "452 Out of memory, try again later");
 		}
 		code = hop_mail(session->hop);
 		if (code >= 300) {
@@ -259,27 +241,24 @@ static int pass_mail(struct session *session, const char *message)
 static int command_mail(struct session *session, const char *arguments)
 {
 	enum acl_result result;
+	const char *rest;
 	char *message;
 
-	if (!session->helo[0]) {
-		reply(session, "503 5.5.1 HELO or EHLO required");
-		return 0;
-	}
-	if (session->mail.has_sender) {
-		reply(session, "503 5.5.1 Sender already given");
-		return 0;
-	}
-	if (parse_mail(session, arguments)) {
+	if (!session->helo[0])
+		return reply(session, "503 HELO or EHLO required");
+	if (session->mail.has_sender)
+		return reply(session, "503 Sender already given");
+	if (parse_path(session, arguments, "FROM:", true, session->mail.sender, &rest) ||
+	    mail_parameters(session, rest) || check_utf8(session, session->mail.sender)) {
 		transaction_reset(session);
 		return 0;
 	}
 	session->mail.has_sender = true;
 	result = acl_run(session, ACL_MAIL, &message);
-	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
+	if (result != ACL_ACCEPT) {
 		transaction_reset(session);
 		return reply_refusal(session, result, message);
 	}
-	session->mail.is_discarded = result == ACL_DISCARD;
 	return pass_mail(session, message);
 }
 
@@ -343,8 +322,7 @@ static int pass_rcpt(struct session *session, const char *address, const char *m
 	}
 	if (add_recipient(&session->mail, address)) {
 		session->mail.is_spoilt = true; /* the next hop has it, and DATA must not go on */
-		reply(session, "452 4.3.1 Out of memory, try again later");
-		return 0;
+		return reply(session, "452 Out of memory, try again later");
 	}
 	return reply_text(session, message ? message : "250 Accepted");
 }
@@ -352,23 +330,15 @@ static int pass_rcpt(struct session *session, const char *address, const char *m
 static int command_rcpt(struct session *session, const char *arguments)
 {
 	char address[PATH_LINE_MAX], *message;
-	const char *rest = NULL;
 	enum acl_result result;
+	const char *rest;
 
-	if (!session->mail.has_sender) {
-		reply(session, "503 5.5.1 Sender not yet given");
+	if (!session->mail.has_sender)
+		return reply(session, "503 Sender not yet given");
+	if (parse_path(session, arguments, "TO:", false, address, &rest))
 		return 0;
-	}
-	if (!strncasecmp(arguments, "TO:", 3))
-		rest = address_parse_path(arguments + 3 + strspn(arguments + 3, " "), 0, address);
-	if (!rest || (*rest && *rest != ' ')) {
-		reply(session, "501 5.5.2 Syntax error: RCPT TO:<address>");
-		return 0;
-	}
-	if (*rest) {
-		reply(session, "555 5.5.4 %.64s: parameter not known", rest + 1);
-		return 0;
-	}
+	if (*rest)
+		return reply(session, "555 %.64s: parameter not known", rest + 1);
 	if (check_utf8(session, address))
 		return 0;
 	session->mail.rcpt_count++;
@@ -376,18 +346,9 @@ static int command_rcpt(struct session *session, const char *arguments)
 	if (!strchr(address, '@')) /* RFC 5321, section 4.5.1 */
 		snprintf(session->mail.recipient, sizeof(session->mail.recipient),
 			 "postmaster@%.240s", session->config->primary_hostname);
-	if (session->mail.is_discarded) {
-		acl_log_discarded(session, true, NULL);
-		session->mail.has_discarded = true;
-		return reply_text(session, "250 Accepted");
-	}
 	result = acl_run(session, ACL_RCPT, &message);
-	if (result == ACL_ACCEPT)
-		return pass_rcpt(session, session->mail.recipient, message);
-	if (result != ACL_DISCARD)
-		return reply_refusal(session, result, message);
-	session->mail.has_discarded = true; /* this one only: it gets nothing */
-	return reply_text(session, message ? message : "250 Accepted");
+	return result == ACL_ACCEPT ? pass_rcpt(session, session->mail.recipient, message)
+				    : reply_refusal(session, result, message);
 }
 
 /* ---- the others ---- */
@@ -396,41 +357,25 @@ static int command_rset(struct session *session, const char *arguments)
 {
 	(void)arguments;
 	transaction_reset(session);
-	reply(session, "250 2.0.0 Reset OK");
-	return 0;
-}
-
-static int command_noop(struct session *session, const char *arguments)
-{
-	(void)arguments;
-	reply(session, "250 2.0.0 OK");
-	return 0;
-}
-
-static int command_vrfy(struct session *session, const char *arguments)
-{
-	(void)arguments;
-	reply(session, "252 2.5.2 Cannot VRFY user, but will accept message");
-	return 0;
-}
-
-static int command_help(struct session *session, const char *arguments)
-{
-	(void)arguments;
-	reply(session, "214 2.0.0 HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
-	return 0;
+	return reply(session, "250 Reset OK");
 }
 
 static const struct command {
 	const char *name;
 	int (*run)(struct session *session, const char *arguments);
 	bool brings_mail;
+	const char *answer; /* where it does nothing */
 } commands[] = {
-	{"EHLO", command_ehlo, false}, {"HELO", command_old_helo, false},
-	{"MAIL", command_mail, true},  {"RCPT", command_rcpt, true},
-	{"DATA", command_data, true},  {"STARTTLS", command_starttls, false},
-	{"RSET", command_rset, false}, {"NOOP", command_noop, false},
-	{"VRFY", command_vrfy, false}, {"HELP", command_help, false},
+	{"EHLO", command_ehlo, false, NULL},
+	{"HELO", command_old_helo, false, NULL},
+	{"MAIL", command_mail, true, NULL},
+	{"RCPT", command_rcpt, true, NULL},
+	{"DATA", command_data, true, NULL},
+	{"STARTTLS", command_starttls, false, NULL},
+	{"RSET", command_rset, false, NULL},
+	{"NOOP", NULL, false, "250 OK"},
+	{"VRFY", NULL, false, "252 Cannot VRFY user, but will accept message"},
+	{"HELP", NULL, false, "214 HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"},
 };
 
 static bool has_control_characters(const char *line, size_t len)
@@ -444,17 +389,14 @@ static bool has_control_characters(const char *line, size_t len)
 	return false;
 }
 
-/* Return: 0 or CLOSE */
 static int run(struct session *session, const struct command *command, const char *arguments)
 {
-	if (!command->brings_mail && ++session->others > session->config->smtp_accept_max_nonmail) {
-		log_line("H=%s dropped: too many commands that bring no mail",
-			 session_host(session));
-		reply(session, "421 4.7.0 %s: Too many nonmail commands",
-		      session->config->primary_hostname);
-		return CLOSE;
-	}
-	return command->run(session, arguments);
+	if (command->brings_mail || ++session->others <= session->config->smtp_accept_max_nonmail)
+		return command->run ? command->run(session, arguments)
+				    : reply_text(session, command->answer);
+	log_line("H=%s dropped: too many commands that bring no mail", session_host(session));
+	return reply(session, "421 %s: Too many nonmail commands",
+		     session->config->primary_hostname);
 }
 
 static int find_and_run(struct session *session, char *line, int len)
@@ -462,14 +404,10 @@ static int find_and_run(struct session *session, char *line, int len)
 	char *arguments;
 	size_t i;
 
-	if (session->proxy_failed) {
-		reply(session, REFUSED);
-		return 0;
-	}
-	if (len == CHANNEL_TOO_LONG) {
-		reply(session, "500 5.5.2 Line too long");
-		return 0;
-	}
+	if (session->proxy_failed)
+		return reply(session, REFUSED);
+	if (len == CHANNEL_TOO_LONG)
+		return reply(session, "500 Line too long");
 	while (len && line[len - 1] == ' ')
 		line[--len] = 0;
 	arguments = line + strcspn(line, " ");
@@ -479,8 +417,7 @@ static int find_and_run(struct session *session, char *line, int len)
 		if (arguments == line + name && !strncasecmp(line, commands[i].name, name))
 			return run(session, &commands[i], arguments + strspn(arguments, " "));
 	}
-	reply(session, "500 5.5.2 Unrecognized command");
-	return 0;
+	return reply(session, "500 Unrecognized command");
 }
 
 int command_run(struct session *session, char *line, int len)
@@ -490,6 +427,5 @@ int command_run(struct session *session, char *line, int len)
 	if (closing || session->errors <= session->config->smtp_max_synprot_errors)
 		return closing;
 	log_line("H=%s dropped: too many errors", session_host(session));
-	reply(session, "421 4.7.0 %s: Too many errors", session->config->primary_hostname);
-	return CLOSE;
+	return reply(session, "421 %s: Too many errors", session->config->primary_hostname);
 }

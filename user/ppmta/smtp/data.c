@@ -94,17 +94,14 @@ static enum data_end read_message(struct session *session, struct reader *reader
 static void log_reception(struct session *session)
 {
 	const struct config *config = session->config;
-	const SSL *ssl = session->channel->ssl;
-	int proxied = config->selected & SELECT_PROXY && session->proxy_host_address[0];
+	SSL *ssl = session->channel->ssl;
+	bool proxied = config->selected & SELECT_PROXY && session->proxy_host_address[0];
 
-	log_line("%s <= %s H=%s P=%s%s%s%s%s%s S=%llu", session->mail.id,
+	log_line("%s <= %s H=%s P=%s%s%s%s%s S=%llu", session->mail.id,
 		 session->mail.sender[0] ? session->mail.sender : "<>", session_host(session),
-		 session->extended ? "esmtp" : "smtp", ssl ? "s" : "",
-		 ssl && config->selected & SELECT_TLS_CIPHER ? " X=" : "",
-		 ssl && config->selected & SELECT_TLS_CIPHER
-			 ? tls_cipher(session->channel->ssl, &session->pool)
-			 : "",
-		 proxied ? " PRX=" : "", proxied ? session->proxy_host_address : "",
+		 session->extended ? "esmtp" : "smtp", ssl ? "s X=" : "",
+		 ssl ? tls_cipher(ssl, &session->pool) : "", proxied ? " PRX=" : "",
+		 proxied ? session->proxy_host_address : "",
 		 (unsigned long long)session->mail.size);
 }
 
@@ -113,10 +110,8 @@ static int reply_failure(struct session *session, int failed)
 {
 	log_line("%s Failed to store message: %s", session->mail.id, strerror(failed));
 	if (failed == ENOSPC || failed == EDQUOT)
-		reply(session, "452 4.3.1 Insufficient system storage, try again later");
-	else
-		reply(session, "451 4.3.0 Message could not be stored, try again later");
-	return 0;
+		return reply(session, "452 Insufficient system storage, try again later");
+	return reply(session, "451 Message could not be stored, try again later");
 }
 
 static int pass_to_hop(struct session *session, struct message *message, const char *said)
@@ -147,10 +142,7 @@ static int pass_to_maildir(struct session *session, struct message *message, con
 	if (failed)
 		return reply_failure(session, failed);
 	log_reception(session);
-	if (said)
-		return reply_text(session, said);
-	reply(session, "250 2.0.0 OK id=%s", session->mail.id);
-	return 0;
+	return said ? reply_text(session, said) : reply(session, "250 OK id=%s", session->mail.id);
 }
 
 /* The message is there: what does the ACL say? Then it goes on. */
@@ -162,23 +154,17 @@ static int hand_over(struct session *session, struct message *message)
 
 	mail->size = message->size;
 	result = acl_run(session, ACL_DATA, &said);
-	if (result != ACL_ACCEPT && result != ACL_DISCARD)
+	if (result != ACL_ACCEPT)
 		return reply_text(session, said) == CLOSE || result == ACL_DROP ? CLOSE : 0;
 	session->others = 0;
-	if (result == ACL_DISCARD || mail->is_discarded || !mail->recipient_count ||
-	    session->testing) {
+	if (session->testing) {
 		log_reception(session);
-		log_line("%s => blackhole (%s)", mail->id,
-			 session->testing ? "a test" : "an ACL discarded it");
-		reply(session, "250 2.0.0 OK id=%s", mail->id);
-		return 0;
+		return reply(session, "250 OK id=%s", mail->id);
 	}
 	if (!has_next_hop(session))
 		return pass_to_maildir(session, message, said);
-	if (message->has_8bit && !(session->hop->extensions & HOP_8BITMIME)) {
-		reply(session, "554 5.6.3 Message is not 7-bit, and the next hop has no 8BITMIME");
-		return 0;
-	}
+	if (message->has_8bit && !(session->hop->extensions & HOP_8BITMIME))
+		return reply(session, "554 Message is not 7-bit, and the next hop has no 8BITMIME");
 	return pass_to_hop(session, message, said);
 }
 
@@ -197,22 +183,17 @@ static int receive(struct session *session, struct message *message)
 			return hand_over(session, message);
 		log_line("%s H=%s F=<%s> rejected: %d Received: lines, it loops", session->mail.id,
 			 session_host(session), session->mail.sender, reader.received);
-		reply(session, "550 5.4.6 Too many \"Received\" headers - suspected mail loop");
-		return 0;
+		return reply(session, "550 Too many \"Received\" headers - suspected mail loop");
 	case DATA_BARE:
-		reply(session, "550 5.6.0 Message has a CR or LF that ends no line");
-		return 0;
+		return reply(session, "550 Message has a CR or LF that ends no line");
 	case DATA_TOO_BIG:
-		reply(session, "552 5.3.4 Message size exceeds maximum permitted");
-		return 0;
+		return reply(session, "552 Message size exceeds maximum permitted");
 	case DATA_TIMEOUT:
-		reply(session, "421 4.4.2 %s: SMTP incoming data timeout - closing connection",
-		      session->config->primary_hostname);
-		break;
-	case DATA_LOST:
-		break;
+		return reply(session, "421 %s: SMTP incoming data timeout - closing connection",
+			     session->config->primary_hostname);
+	default:
+		return CLOSE;
 	}
-	return CLOSE;
 }
 
 int command_data(struct session *session, const char *arguments)
@@ -220,14 +201,10 @@ int command_data(struct session *session, const char *arguments)
 	int stop_fd = session->channel->stop_fd, failed, result = 0;
 	struct message *message;
 
-	if (*arguments) {
-		reply(session, "501 5.5.4 Syntax error: DATA takes no argument");
-		return 0;
-	}
-	if (!session->mail.recipient_count && !session->mail.has_discarded) {
-		reply(session, "503 5.5.1 Valid RCPT command must precede DATA");
-		return 0;
-	}
+	if (*arguments)
+		return reply(session, "501 Syntax error: DATA takes no argument");
+	if (!session->mail.recipient_count)
+		return reply(session, "503 Valid RCPT command must precede DATA");
 	if (check_sync(session, "next input sent without waiting for the reply to DATA"))
 		return CLOSE;
 	make_message_id(session->mail.id);

@@ -2,18 +2,12 @@
 /*
  * One client: who it is, and then SMTP (RFC 5321).
  */
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../../common/clock.h"
 #include "../../common/endpoint.h"
-#include "../../common/number.h"
 #include "smtp.h"
 
 #define SHOWN_INPUT 128 /* bytes of what came too early that are logged */
@@ -52,13 +46,6 @@ struct session *session_new(struct config *config, int fd, const struct sockaddr
 	return session;
 }
 
-void session_pretend(struct session *session, const char *address)
-{
-	session->testing = 1;
-	session->peer.ss_family = AF_UNSPEC;
-	snprintf(session->sender_host_address, sizeof(session->sender_host_address), "%s", address);
-}
-
 static void forget_variables(struct session *session, char kind)
 {
 	struct acl_variable *variable;
@@ -89,7 +76,6 @@ void session_free(struct session *session)
 		limit_leave(session->counted);
 	transaction_reset(session);
 	forget_variables(session, 0);
-	spf_free(session->spf);
 	pool_free(&session->pool);
 	pool_free(&session->kept);
 	config_put(session->config);
@@ -101,7 +87,6 @@ static void clear_pool(struct session *session)
 {
 	pool_free(&session->pool);
 	memset(session->captured, 0, sizeof(session->captured));
-	session->lookup_value = NULL;
 	session->command_rates = NULL;
 	session->sender_rate = session->sender_rate_limit = session->sender_rate_period = NULL;
 	session->dnslist_domain = session->dnslist_value = NULL;
@@ -119,7 +104,7 @@ int check_sync(struct session *session, const char *where)
 	log_line("SMTP protocol synchronization error (%s): rejected %s H=%s input=\"%s\"", where,
 		 strstr(where, "greeting") ? "connection from" : "command from",
 		 session_host(session), shown);
-	reply(session, "554 5.5.0 SMTP synchronization error");
+	reply(session, "554 SMTP synchronization error");
 	return CLOSE;
 }
 
@@ -127,25 +112,14 @@ int check_sync(struct session *session, const char *where)
 
 static void send_banner(struct session *session)
 {
-	char *error, *banner = expand(session, session->config->smtp_banner, &error);
+	struct evaluation eval = evaluation_in(session);
+	char *banner = expand(&eval, session->config->smtp_banner);
 
 	if (!banner) {
-		log_line("smtp_banner: %s", error);
+		log_line("smtp_banner: %s", eval.error);
 		banner = pool_printf(&session->pool, "%s ESMTP", session->config->primary_hostname);
 	}
 	reply_text(session, pool_printf(&session->pool, "220 %s", banner));
-}
-
-static int is_in_ports(struct session *session, const char *list)
-{
-	char separator = 0, *item;
-	uint64_t port;
-
-	while (list && (item = list_next(&session->pool, &list, &separator))) {
-		if (!number_parse(item, 0, PORT_MAX, &port) && port == session->received_port)
-			return 1;
-	}
-	return 0;
 }
 
 static int too_many(struct session *session)
@@ -158,9 +132,10 @@ static int too_many(struct session *session)
 	}
 	log_line("Connection from [%s] refused: too many connections from that IP address",
 		 session->sender_host_address);
-	reply(session, "421 4.7.0 Too many concurrent SMTP connections from this IP "
-		       "address; please try again later.");
-	return CLOSE;
+	return reply(
+		session,
+		"421 Too many concurrent SMTP connections from this IP address; please try again "
+		"later.");
 }
 
 /* Without host_lookup, the names of those are looked up whom a proxy has named: "It also re-queries
@@ -177,7 +152,6 @@ static void look_up_host(struct session *session)
 /* Everything up to the banner. Return: 0 or CLOSE. */
 static int greet(struct session *session)
 {
-	enum acl_result result;
 	char *message;
 
 	if (!session->testing)
@@ -187,17 +161,8 @@ static int greet(struct session *session)
 	if (session->config->selected & SELECT_SMTP_CONNECTION)
 		log_line("SMTP connection from [%s]:%u", session->sender_host_address,
 			 session->sender_host_port);
-	if (is_in_ports(session, session->config->tls_on_connect_ports) && !session->proxy_failed) {
-		session->tls_on_connect = 1;
-		if (channel_start_tls(session->channel, session->config->tls, 0)) {
-			log_line("TLS error on connection from H=%s (handshake)",
-				 session_host(session));
-			return CLOSE;
-		}
-	}
 	look_up_host(session);
-	result = acl_run(session, ACL_CONNECT, &message);
-	if (result != ACL_ACCEPT && result != ACL_DISCARD) {
+	if (acl_run(session, ACL_CONNECT, &message) != ACL_ACCEPT) {
 		reply_text(session, message);
 		return CLOSE;
 	}
@@ -213,28 +178,18 @@ static int is_quit(const char *line, int len)
 	       strspn(line + COMMAND_LEN, " ") == strlen(line + COMMAND_LEN);
 }
 
-static void quit(struct session *session)
-{
-	char *message;
-
-	if (!session->proxy_failed)
-		acl_run(session, ACL_QUIT, &message);
-	reply(session, "221 2.0.0 %s closing connection", session->config->primary_hostname);
-}
-
 /* Logs the end of a session that did not end with QUIT. A probe that sends nothing gets no line. */
 static void lost(struct session *session, int why)
 {
 	if (why == CHANNEL_STOPPED)
-		reply(session, "421 4.3.2 %s: Service not available - closing connection",
+		reply(session, "421 %s: Service not available - closing connection",
 		      session->config->primary_hostname);
 	if (why == CHANNEL_TIMEOUT) {
-		reply(session, "421 4.4.2 %s: SMTP command timeout - closing connection",
+		reply(session, "421 %s: SMTP command timeout - closing connection",
 		      session->config->primary_hostname);
 		log_line("SMTP command timeout on connection from H=%s", session_host(session));
 	}
-	if (why == CHANNEL_EOF && session->helo[0] &&
-	    session->config->selected & SELECT_LOST_CONNECTION)
+	if (why == CHANNEL_EOF && session->helo[0])
 		log_line("unexpected disconnection while reading SMTP command from H=%s",
 			 session_host(session));
 }
@@ -263,7 +218,8 @@ void session_run(struct session *session)
 			break;
 		}
 		if (is_quit(line, len)) {
-			quit(session);
+			reply(session, "221 %s closing connection",
+			      session->config->primary_hostname);
 			break;
 		}
 		closing = command_run(session, line, len);

@@ -13,8 +13,6 @@ enum { CLOSE = 1 }; /* what else than 0 is returned: the connection is to end */
 /* ---- session.c ---- */
 
 struct session *session_new(struct config *config, int fd, const struct sockaddr_storage *peer);
-/* Who @session's client is to be, for -bh and -be. */
-void session_pretend(struct session *session, const char *address);
 void session_run(struct session *session);
 void session_free(struct session *session);
 void transaction_reset(struct session *session);
@@ -41,9 +39,8 @@ char *header_lines(struct session *session);
 
 /* ---- reply.c ---- */
 
-/* A reply of ppmta's own: "550 5.7.1 Text". The enhanced code is left out where EHLO has not
- * offered it. */
-void reply(struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A reply of ppmta's own: "550 Text". Return: CLOSE after a 421. */
+int reply(struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A reply whose text is of others, an ACL's or the next hop's: a code, a space, and lines. Whatever
  * is in it, what is sent is lines of at most 512 bytes with that code. Return: CLOSE after a 421.
  */

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +16,6 @@ struct pool_block {
 
 #define BLOCK_SIZE 4000
 
-static void *no_memory(void)
-{
-	fprintf(stderr, "ppmta: out of memory\n");
-	abort();
-}
-
 void *pool_alloc(struct pool *pool, size_t size)
 {
 	struct pool_block *block = pool->blocks;
@@ -33,8 +26,10 @@ void *pool_alloc(struct pool *pool, size_t size)
 		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
 
 		block = calloc(1, sizeof(*block) + room);
-		if (!block)
-			return no_memory();
+		if (!block) {
+			fprintf(stderr, "ppmta: out of memory\n");
+			abort();
+		}
 		block->size = room;
 		block->next = pool->blocks;
 		pool->blocks = block;
@@ -73,17 +68,6 @@ char *pool_printf(struct pool *pool, const char *format, ...)
 	return string;
 }
 
-char *string_trim(char *string)
-{
-	size_t len;
-
-	string += strspn(string, " \t\r\n");
-	len = strlen(string);
-	while (len && isspace((unsigned char)string[len - 1]))
-		string[--len] = 0;
-	return string;
-}
-
 void pool_free(struct pool *pool)
 {
 	struct pool_block *block, *next;
@@ -93,32 +77,4 @@ void pool_free(struct pool *pool)
 		free(block);
 	}
 	pool->blocks = NULL;
-}
-
-void text_add(struct text *text, const char *bytes, size_t len)
-{
-	char *larger;
-
-	if (!text->bytes || text->len + len + 1 > text->room) {
-		text->room = (text->len + len + 1) * 2;
-		larger = pool_alloc(text->pool, text->room);
-		if (text->bytes)
-			memcpy(larger, text->bytes, text->len);
-		text->bytes = larger;
-	}
-	memcpy(text->bytes + text->len, bytes, len);
-	text->len += len;
-	text->bytes[text->len] = 0;
-}
-
-void text_add_string(struct text *text, const char *string)
-{
-	text_add(text, string, strlen(string));
-}
-
-char *text_get(struct text *text)
-{
-	if (!text->bytes)
-		text_add(text, "", 0);
-	return text->bytes;
 }

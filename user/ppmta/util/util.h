@@ -28,8 +28,7 @@ char *pool_string(struct pool *pool, const char *string);
 char *pool_printf(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void pool_free(struct pool *pool);
 
-/* @string without the white space around it, in place. */
-char *string_trim(char *string);
+/* ---- text.c ---- */
 
 /* A string that grows in a pool. */
 struct text {
@@ -42,18 +41,23 @@ void text_add(struct text *text, const char *bytes, size_t len);
 void text_add_string(struct text *text, const char *string);
 /* What was added; "" when nothing was. */
 char *text_get(struct text *text);
-
-/* text.c: puts '?' in the place of what is no text, in @len bytes: control characters (C0, DEL, C1)
- * and bytes that are no UTF-8; with @ascii_only of all that is not ASCII. What comes from others
- * goes through here, and then into replies, header lines and the log. */
+/* @string without the white space around it, in place. */
+char *string_trim(char *string);
+/* The next item of *@list, in @pool; NULL at its end. *@separator is 0 at first. */
+char *list_next(struct pool *pool, const char **list, char *separator);
+/* Puts '?' in the place of what is no text, in @len bytes: control characters (C0, DEL, C1) and
+ * bytes that are no UTF-8; with @ascii_only of all that is not ASCII. What comes from others goes
+ * through here, and then into replies, header lines and the log. */
 void text_clean(char *text, size_t len, bool ascii_only);
-
 /* The character that an escape stands for, as \\n, \\x41 and \\101 do, whose backslash is before
  * *@at, which moves on; 0: the one that no string may hold. */
 char text_escape(const char **at);
-
-/* items.c: the next item of *@list, in @pool; NULL at its end. *@separator is 0 at first. */
-char *list_next(struct pool *pool, const char **list, char *separator);
+/* "unknown WHAT 'NAME' (did you mean NEAR?)", each name with @before in front; @near may be NULL.
+ */
+char *unknown_name(struct pool *pool, const char *what, const char *before, const char *name,
+		   const char *near);
+/* The length of the field's name that a header @line begins with, or 0. */
+size_t header_name(const char *line);
 
 /* mailbox.c: RFC 5321, section 4.1.2 */
 /* Reads "<...>" at @text into @address, source route left out; "<>" gives "" where @empty allows.
@@ -69,10 +73,8 @@ const char *mailbox_plain(const char *address, struct pool *pool);
 
 /* ---- log.c: lines as Exim writes them, "2013-11-04 09:25:06 TEXT", one write(2) each ---- */
 
-/* @path: a file, "syslog", or NULL for standard error. Return: 0, or an errno. */
+/* @path: a file, or NULL for standard error. Return: 0, or an errno. */
 int log_open(const char *path);
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
-extern int debugging; /* -d */
-void debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif
