@@ -58,7 +58,7 @@ mail:
       message = \$spf_smtp_comment
  accept
 rcpt:
- accept condition = \${if match{\$sender_host_name}{^(.*[.]client|six)[.]example\$}}
+ accept condition = \${if match{\$sender_host_name}{^(.*[.]client|six)[.]example\\\$}}
  deny message = relay not permitted
 CONF
 check ppmta_starts start_ppmta

@@ -67,15 +67,16 @@ static void process(ares_channel channel, int64_t left_ms)
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
 	struct pollfd fds[ARES_GETSOCK_MAXNUM];
 	struct timeval limit = {left_ms / 1000, left_ms % 1000 * 1000}, *wait;
-	int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM), i, count = 0;
+	unsigned int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+	int i, count = 0;
 
+	/* not by ARES_GETSOCK_WRITABLE(), which shifts into the sign */
 	for (i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		if (!ARES_GETSOCK_READABLE(bits, i) && !ARES_GETSOCK_WRITABLE(bits, i))
-			continue;
 		fds[count].fd = sockets[i];
-		fds[count].events = (ARES_GETSOCK_READABLE(bits, i) ? POLLIN : 0) |
-				    (ARES_GETSOCK_WRITABLE(bits, i) ? POLLOUT : 0);
-		fds[count++].revents = 0;
+		fds[count].events = (bits >> i & 1 ? POLLIN : 0) |
+				    (bits >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0);
+		fds[count].revents = 0;
+		count += fds[count].events != 0;
 	}
 	wait = ares_timeout(channel, &limit, &limit);
 	poll(fds, count, wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1);

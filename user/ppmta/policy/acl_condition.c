@@ -83,14 +83,15 @@ static int do_add_header(struct run *run, const struct acl_condition *condition,
 	     line = strtok_r(NULL, "\r\n", &next)) {
 		bool continues = isblank((unsigned char)*line);
 
-		if (!line[strspn(line, " \t")])
+		line += strspn(line, " \t");
+		if (!*line)
 			continue;
 		text_clean(line, strlen(line), false);
-		if (continues)
-			line = pool_printf(run->eval.pool, "\t%s\n", line + strspn(line, " \t"));
-		else
-			line = pool_printf(run->eval.pool, "%s%s\n",
-					   header_name(line) ? "" : "X-ACL-Warn: ", line);
+		line = pool_printf(run->eval.pool, "%s%s\n",
+				   continues	       ? "\t"
+				   : header_name(line) ? ""
+						       : "X-ACL-Warn: ",
+				   line);
 		if (headers->len + strlen(line) > ADDED_HEADERS_MAX)
 			return failed(&run->eval, "the headers of this message are too long");
 		if (continues ? headers->len : !has_line(headers, line))
