@@ -15,7 +15,6 @@ proxy_required_hosts = 127.0.0.2
 proxy_protocol_timeout = 20s
 smtp_accept_max = 2500
 smtp_accept_max_per_host = 20
-log_selector = -lost_incoming_connection
 CONF
 build/bin/ppctl up --cgroup "$LAB_CGROUP" --port 2525 --gate 0 --proxy 127.0.0.2 >"$tap_work/ppctl"
 check ppmta_starts start_ppmta

@@ -156,7 +156,7 @@ static void start_session(int fd, const struct sockaddr_storage *peer, const pth
 		turn_away(fd, "Too many concurrent SMTP connections; please try again later.");
 		return;
 	}
-	session = session_new(current, fd, peer);
+	session = pool_has_reserve() ? session_new(current, fd, peer) : NULL;
 	if (session && !pthread_create(&thread, attr, run_session, session))
 		return;
 	__atomic_sub_fetch(&sessions, 1, __ATOMIC_RELAXED);

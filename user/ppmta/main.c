@@ -202,8 +202,8 @@ int main(int argc, char **argv)
 		print_version();
 	if (mode == 'V' && !setup_file)
 		return 0;
-	if (dns_init())
-		fail("c-ares does not start");
+	if (dns_init() || limit_init())
+		fail("c-ares or OpenSSL does not start");
 	config = setup_load(NULL, mode == 'V' || mode == 'd', &pool, &error);
 	if (!config)
 		fail("%s", error);

@@ -168,13 +168,19 @@ static void records_done(void *context, int status, int timeouts, unsigned char 
 	(void)timeouts;
 	query->done = 1;
 	query->status = status_of(status);
-	if (status != ARES_SUCCESS || ns_initparse(answer, len, &message))
+	if (status != ARES_SUCCESS)
 		return;
-	for (i = 0;
-	     i < ns_msg_count(message, ns_s_an) && !ns_parserr(&message, ns_s_an, i, &record);
-	     i++) {
-		if ((int)ns_rr_type(record) == query->type)
-			given |= give_record(query, &message, &record);
+	query->status = DNS_DEFER; /* what cannot be read is no answer, not even no */
+	if (ns_initparse(answer, len, &message))
+		return;
+	for (i = 0; i < ns_msg_count(message, ns_s_an); i++) {
+		if (ns_parserr(&message, ns_s_an, i, &record))
+			return;
+		if ((int)ns_rr_type(record) != query->type)
+			continue;
+		if (!give_record(query, &message, &record))
+			return;
+		given = true;
 	}
 	query->status = given ? DNS_OK : DNS_NONE;
 }

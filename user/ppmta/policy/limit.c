@@ -165,13 +165,22 @@ static double smoothed(const struct rate *rate, double time, double period, doub
 	return value < count ? count : value;
 }
 
+/* OpenSSL does not check whether there was memory for its first hash. */
+int limit_init(void)
+{
+	unsigned char id[SHA256_DIGEST_LENGTH];
+
+	return SHA256((const unsigned char *)"", 0, id) ? 0 : -1;
+}
+
 double limit_rate(const char *key, double limit, double period, double count, bool strict)
 {
 	unsigned char id[SHA256_DIGEST_LENGTH];
 	double time, value;
 	struct rate *rate;
 
-	SHA256((const unsigned char *)key, strlen(key), id);
+	if (!SHA256((const unsigned char *)key, strlen(key), id))
+		return -1;
 	pthread_mutex_lock(&lock);
 	time = clock_ms() / 1000.0;
 	rate = get_rate(id);

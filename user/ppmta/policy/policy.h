@@ -129,8 +129,10 @@ const char *limit_origin(const char *address, struct pool *pool);
 /* Return: 1 when @address may have one more, and it is counted; @max 0: any number. */
 int limit_enter(const char *address, int max);
 void limit_leave(const char *address);
+/* Once, before there are rates. Return: 0 or -1. */
+int limit_init(void);
 /* Exim's smoothed rate for @key, per @period seconds, after @count more events. A @strict one
- * counts those that reach @limit too. */
+ * counts those that reach @limit too. Return: -1 without memory. */
 double limit_rate(const char *key, double limit, double period, double count, bool strict);
 
 /* ---- expansion ---- */

@@ -133,7 +133,8 @@ static double count(struct run *run, const struct rate *rate, const char *key, d
 	}
 	now = limit_rate(key, limit, period, all ? session->mail.recipient_count : 1,
 			 rate->is_strict);
-	if (kept == KEPT_MAX) /* what a client says is in the keys: another one counts again */
+	if (now < 0 ||
+	    kept == KEPT_MAX) /* what a client says is in the keys: another one counts again */
 		return now;
 	counted = pool_alloc(pools[rate->unit], sizeof(*counted));
 	counted->key = pool_string(pools[rate->unit], key);
@@ -166,6 +167,8 @@ int ratelimit_test(struct run *run, const struct acl_condition *condition, char 
 		return -1;
 	key = pool_printf(eval->pool, "%s/%s/%s", rate.period, options[rate.unit], key);
 	now = count(run, &rate, key, limit, period);
+	if (now < 0)
+		return failed(eval, "no memory");
 	session->sender_rate = pool_printf(eval->pool, "%.1f", now);
 	session->sender_rate_limit = rate.limit;
 	session->sender_rate_period = rate.period;

@@ -75,10 +75,13 @@ static void check(struct session *session)
 	SPF_errcode_t error;
 
 	mail->spf_result = "temperror";
-	if (!server)
+	request = server ? SPF_request_new(server) : NULL;
+	if (!request) {
+		if (server)
+			SPF_server_free(server);
 		return;
+	}
 	SPF_server_set_rec_dom(server, session->config->primary_hostname);
-	request = SPF_request_new(server);
 	if (strchr(address, ':'))
 		SPF_request_set_ipv6_str(request, address);
 	else

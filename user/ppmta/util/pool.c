@@ -15,6 +15,16 @@ struct pool_block {
 };
 
 #define BLOCK_SIZE 4000
+#define RESERVE	   (16 * 1024 * 1024)
+
+static void *reserve;
+
+bool pool_has_reserve(void)
+{
+	if (!__atomic_load_n(&reserve, __ATOMIC_RELAXED))
+		__atomic_store_n(&reserve, malloc(RESERVE), __ATOMIC_RELAXED);
+	return __atomic_load_n(&reserve, __ATOMIC_RELAXED) != NULL;
+}
 
 void *pool_alloc(struct pool *pool, size_t size)
 {
@@ -26,6 +36,10 @@ void *pool_alloc(struct pool *pool, size_t size)
 		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
 
 		block = calloc(1, sizeof(*block) + room);
+		if (!block) {
+			free(__atomic_exchange_n(&reserve, NULL, __ATOMIC_RELAXED));
+			block = calloc(1, sizeof(*block) + room);
+		}
 		if (!block) {
 			fprintf(stderr, "ppmta: out of memory\n");
 			abort();

@@ -27,6 +27,9 @@ char *pool_copy(struct pool *pool, const char *bytes, size_t len);
 char *pool_string(struct pool *pool, const char *string);
 char *pool_printf(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void pool_free(struct pool *pool);
+/* Is there memory left for those who have begun? It is kept for them, and taken when there is no
+ * other: then nobody else is to begin. For one thread. */
+bool pool_has_reserve(void);
 
 /* ---- text.c ---- */
 
