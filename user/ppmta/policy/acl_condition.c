@@ -16,7 +16,6 @@ static int test_condition(struct run *run, const struct acl_condition *condition
 	return truth(&run->eval, value);
 }
 
-/* What a list is about is in the variable that has the same name, but for an s. */
 static int test_list(struct run *run, const struct acl_condition *condition, char *value)
 {
 	static const char *const subjects[] = {[LIST_HOSTS] = "sender_host_address",
@@ -25,9 +24,11 @@ static int test_list(struct run *run, const struct acl_condition *condition, cha
 					       [LIST_ADDRESSES] = "sender_address"};
 	struct session *session = run->eval.session;
 	enum list_kind list = condition->kind->list;
+	const char *subject = session ? variable_get(session, subjects[list]) : "";
 
-	return list_match(&run->eval, list, session ? variable_get(session, subjects[list]) : "",
-			  value);
+	if (session && *condition->kind->name == 'r')
+		subject = session->mail.recipient;
+	return list_match(&run->eval, list, subject, value);
 }
 
 static int do_set(struct run *run, const struct acl_condition *condition, char *value)
@@ -111,6 +112,7 @@ static const struct kind kinds[] = {
 	{"logwrite", AT_ANY, MODIFIER | RAW, 0, do_logwrite},
 	{"message", AT_ANY, MODIFIER | RAW, 0, do_message},
 	{"ratelimit", AT_ANY, RAW, 0, ratelimit_test},
+	{"recipients", AT_RCPT, 0, LIST_ADDRESSES, test_list},
 	{"senders", AT_MAIL, 0, LIST_ADDRESSES, test_list},
 	{"set", AT_ANY, MODIFIER, 0, do_set},
 	{"spf", AT_MAIL, 0, 0, spf_test},
