@@ -46,8 +46,29 @@ struct kernfs_node {
 	u64 id;
 };
 
+struct bpf_prog_aux {
+	char name[16];
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_prog_array_item {
+	struct bpf_prog *prog;
+};
+
+struct bpf_prog_array {
+	struct bpf_prog_array_item items[0];
+};
+
+struct cgroup_bpf {
+	struct bpf_prog_array *effective[38];
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_bpf bpf;
 };
 
 struct sock_cgroup_data {

@@ -10,6 +10,7 @@
 #include "forward.h"
 #include "packet.h"
 #include "policy.h"
+#include "served.h"
 #include "stage.h"
 #include "standing.h"
 #include "translate.h"
@@ -30,29 +31,6 @@ static int segment_splits(const struct segment *segment)
 	return policy && splits(policy);
 }
 
-/* What becomes of a packet by its sender's standing: TC_STAGE, or a verdict. */
-static int stage_standing(struct __sk_buff *skb, struct stage *stage)
-{
-	struct pp_outgoing *outgoing;
-
-	switch (standing_of(skb, &stage->segment, &stage->handshake, &outgoing)) {
-	case STRANGER:
-		return TC_NEXT;
-	case AHEAD:
-		count(PP_STAT_DROPPED_HOLE);
-		return TC_DROP;
-	case UNANNOUNCED:
-		count(PP_STAT_UNANNOUNCED);
-		return TC_DROP;
-	case OUTSIDER:
-		count(PP_STAT_OUTSIDERS);
-		return TC_DROP;
-	case PROXY:
-		break;
-	}
-	return TC_STAGE;
-}
-
 /* Of any kind: bpf_skc_to_tcp_sock() says no where it is not plain TCP. */
 static struct sock *kernel_socket(struct bpf_sock *sk)
 {
@@ -62,13 +40,48 @@ static struct sock *kernel_socket(struct bpf_sock *sk)
 	return at;
 }
 
-static int is_listener_served(struct sock *listener)
+/* A SYN says nothing of its listener. */
+static enum listener_of listener_of_syn(struct __sk_buff *skb, const struct segment *segment)
 {
-	__u64 cookie = 0;
+	struct bpf_sock *sk = find_receiver(skb, segment);
+	enum listener_of whose;
 
-	return listener &&
-	       !bpf_core_read(&cookie, sizeof(cookie), &listener->__sk_common.skc_cookie) &&
-	       bpf_map_lookup_elem(&pp_listeners, &cookie);
+	if (!sk)
+		return OF_NO_SET;
+	whose = whose_listener(kernel_socket(sk));
+	bpf_sk_release(sk);
+	return whose;
+}
+
+/* Whoever is no proxy of this set may be one of another set. */
+static int not_a_proxy(struct __sk_buff *skb, struct stage *stage, __u32 counter)
+{
+	if (stage->segment.flags & TCP_SYN)
+		stage->listener = listener_of_syn(skb, &stage->segment);
+	if (stage->listener == OF_ANOTHER_SET)
+		return TC_NEXT;
+	count(counter);
+	return TC_DROP;
+}
+
+/* What becomes of a packet by its sender's standing: TC_STAGE, or a verdict. */
+static int stage_standing(struct __sk_buff *skb, struct stage *stage)
+{
+	struct pp_outgoing *outgoing;
+
+	switch (standing_of(skb, &stage->segment, &stage->handshake, &outgoing)) {
+	case STRANGER:
+		return TC_NEXT;
+	case AHEAD:
+		return not_a_proxy(skb, stage, PP_STAT_DROPPED_HOLE);
+	case UNANNOUNCED:
+		return not_a_proxy(skb, stage, PP_STAT_UNANNOUNCED);
+	case OUTSIDER:
+		return not_a_proxy(skb, stage, PP_STAT_OUTSIDERS);
+	case PROXY:
+		break;
+	}
+	return stage->listener == OF_ANOTHER_SET ? TC_NEXT : TC_STAGE;
 }
 
 static void stage_window(struct stage *stage, __u32 window, __u8 scale)
@@ -89,7 +102,7 @@ static __noinline int stage_of_mptcp_request(struct bpf_sock *sk, struct stage *
 	    bpf_core_read(&listener, sizeof(listener), &at->req.req.__req_common.skc_listener) ||
 	    bpf_core_read(&window, sizeof(window), &at->req.req.__req_common.skc_rcv_wnd))
 		return -1;
-	stage->unserved = !is_listener_served(listener);
+	stage->listener = whose_listener(listener);
 	stage->flow.first_seq = stage->handshake.next_seq;
 	stage_window(stage, window, BPF_CORE_READ_BITFIELD_PROBED(&at->req, rcv_wscale));
 	return 0;
@@ -102,7 +115,7 @@ static int stage_of_request(struct bpf_sock *sk, struct stage *stage)
 	if (!request)
 		return stage_of_mptcp_request(sk, stage);
 	handshake_read(request, &stage->handshake);
-	stage->unserved = !is_listener_served(request->req.req.__req_common.skc_listener);
+	stage->listener = whose_listener(request->req.req.__req_common.skc_listener);
 	stage->flow.first_seq = stage->handshake.next_seq;
 	stage_window(stage, request->req.req.__req_common.skc_rcv_wnd,
 		     BPF_CORE_READ_BITFIELD(&request->req, rcv_wscale));
@@ -148,6 +161,7 @@ static int stage_of_forwarded(struct stage *stage)
 	synack = bpf_map_lookup_elem(&pp_synacks, &stage->key);
 	if (!synack)
 		return 0;
+	stage->listener = OF_THIS_SET;
 	stage->flow.first_seq = synack->first_seq;
 	stage->flow.forwarded = 1;
 	stage->handshake.next_ack = synack->next_ack;
@@ -167,6 +181,21 @@ static void stage_of_socket(struct bpf_sock *sk, struct stage *stage)
 	stage->flow.first_seq = socket->first_seq;
 	stage->flow.cut = socket->cut;
 	stage->flow.established = 1;
+}
+
+/* A listener has the place of a segment's connection, ours, or another one: then another set may
+ * know the connection, whose pp_in comes after this one. */
+#define LATE	       1
+#define LATE_ELSEWHERE 2
+
+static int flow_late(struct __sk_buff *skb, int late)
+{
+	if (late == LATE_ELSEWHERE) {
+		skb->tc_index = SEEN_LATE;
+		return TC_NEXT;
+	}
+	skb->tc_classid = SEEN_LATE;
+	return TC_PASS;
 }
 
 /* pp_flows has no entry: what does the kernel know of this connection? */
@@ -189,10 +218,10 @@ static __noinline int flow_unknown(struct __sk_buff *skb, struct stage *stage)
 			if (begins && !(stage->segment.flags & TCP_RST) &&
 			    is_cookie(skb, sk, &stage->segment, stage->segment.seq)) {
 				stage->flow.first_seq = stage->segment.seq;
-				stage->unserved = !is_listener_served(kernel_socket(sk));
+				stage->listener = whose_listener(kernel_socket(sk));
 				is_stage = 1;
 			} else {
-				late = 1;
+				late = is_of_this_set(kernel_socket(sk)) ? LATE : LATE_ELSEWHERE;
 			}
 		} else {
 			is_here = 1;
@@ -209,10 +238,8 @@ static __noinline int flow_unknown(struct __sk_buff *skb, struct stage *stage)
 		bpf_map_update_elem(&pp_flows, &stage->key, &stage->flow, BPF_ANY);
 		return translate_in(skb, &stage->segment, stage->flow.cut);
 	}
-	if (late && !is_stage && (has_proxy_cgroup() || is_marked(stage->segment.source))) {
-		skb->tc_classid = SEEN_LATE;
-		return TC_PASS;
-	}
+	if (late && !is_stage && (has_proxy_cgroup() || is_marked(stage->segment.source)))
+		return flow_late(skb, late);
 	return is_stage ? stage_standing(skb, stage) : TC_NEXT;
 }
 
@@ -259,7 +286,7 @@ static __noinline int flow_known(struct __sk_buff *skb, struct stage *stage, str
 			return TC_DROP;
 		if (stage->flow.first_seq != first_seq) { /* an older connection's */
 			stage->flow.got = 0;
-			if (!segment_splits(&stage->segment))
+			if (!segment_splits(&stage->segment) || stage->listener == OF_ANOTHER_SET)
 				return TC_NEXT;
 			if (stage_standing(skb, stage) != TC_STAGE)
 				return TC_DROP;

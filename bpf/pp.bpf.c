@@ -36,7 +36,8 @@
  *                     sockopt_bytes.h, peername.h, list_socket.h (for ppctl)
  *   a split's packets checksum.h, packet.h, cut.h, reply.h
  *   the split         greeting.h, translate.h (after the header), stage.h (before it is complete),
- *                     flow.h (which connection?), stage_syn.h, stage_segment.h
+ *                     served.h (whose listener?), flow.h (which connection?), stage_syn.h,
+ *                     stage_segment.h
  *
  * Words: a sender is a process of a proxy cgroup on this host, and its socket. It is announced when
  * its connection has an entry in pp_outgoing.
@@ -64,6 +65,7 @@
 #include "policy.h"
 #include "segment.h"
 #include "sender.h"
+#include "served.h"
 #include "sockops.h"
 #include "sockopt.h"
 #include "sockopt_bytes.h"
@@ -243,6 +245,14 @@ int pp_gate(struct __sk_buff *skb)
 	return gate_established(skb, sk);
 }
 
+/* What a program after this one passes is none of ours. */
+static __always_inline int leave(struct __sk_buff *skb, int verdict)
+{
+	if (verdict == TC_NEXT)
+		skb->tc_classid = 0;
+	return verdict;
+}
+
 static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 {
 	__u32 zero = 0, tcp_at;
@@ -275,9 +285,13 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	/* Then the connection: a SYN begins one; of one whose header is gone, mostly, the rest is
 	 * translated. */
 	flow_key(&stage->key, skb, segment_ends(segment));
-	if (segment->flags & TCP_SYN)
-		return segment->flags & TCP_ACK || !segment_splits(segment) ? TC_NEXT
-									    : split_syn(skb, stage);
+	stage->listener = OF_THIS_SET;
+	if (segment->flags & TCP_SYN) {
+		verdict = segment->flags & TCP_ACK || !segment_splits(segment)
+				  ? TC_NEXT
+				  : split_syn(skb, stage);
+		return leave(skb, verdict);
+	}
 	flow = bpf_map_lookup_elem(&pp_flows, &stage->key);
 	if (flow && flow->established) {
 		/* also, to no harm, every 2^32 bytes */
@@ -292,15 +306,12 @@ static __always_inline int split_in(struct __sk_buff *skb, __u32 l2)
 	__builtin_memset(&stage->flow, 0, sizeof(stage->flow));
 	stage->window = 512;
 	stage->known = flow != NULL;
-	stage->unserved = 0;
 	verdict = flow ? flow_known(skb, stage, flow) : TC_UNKNOWN;
 	if (verdict == TC_UNKNOWN)
 		verdict = flow_unknown(skb, stage);
 	if (verdict == TC_STAGE)
 		verdict = stage_segment(skb, stage);
-	if (verdict == TC_NEXT)
-		skb->tc_classid = 0; /* what a program after this one passes is none of ours */
-	return verdict;
+	return leave(skb, verdict);
 }
 
 SEC("tc")
@@ -338,7 +349,7 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 	skb->tc_classid = went_in(skb) ? SEEN_BOTH : SEEN_OUT;
 	if (went_out(skb))
 		return TC_PASS;
-	return translate_out(skb, &segment, cut_of_outgoing(skb, &segment));
+	return leave(skb, translate_out(skb, &segment, cut_of_outgoing(skb, &segment)));
 }
 
 SEC("tc")

@@ -24,7 +24,7 @@ struct stage {
 	__u32 start; /* bytes of the header before this segment's first new one */
 	__u32 window;
 	__u32 known;	/* 1: pp_flows had an entry when the segment came */
-	__u32 unserved; /* 1: its listener is of no served cgroup */
+	__u32 listener; /* enum listener_of */
 };
 
 struct {

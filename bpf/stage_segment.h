@@ -13,6 +13,7 @@
 #include "greeting.h"
 #include "policy.h"
 #include "reply.h"
+#include "served.h"
 #include "split_note.h"
 #include "stage.h"
 #include "verdict.h"
@@ -188,7 +189,7 @@ static __noinline int stage_segment(struct __sk_buff *skb, struct stage *stage)
 	if (stage->handshake.next_ack && segment->ack != stage->handshake.next_ack &&
 	    (segment->flags & (TCP_RST | TCP_ACK)) != TCP_RST)
 		return TC_DROP;
-	if (stage->unserved)
+	if (stage->listener != OF_THIS_SET)
 		return stage_unserved(skb, stage);
 	if (is_held(stage, policy)) {
 		count(PP_STAT_ACKS_HELD);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * pp_in: a SYN of a proxy, which is to make an ordinary connection.
+ * pp_in: a SYN of a proxy, which is to make an ordinary connection. Which set serves its listener
+ * is not known yet: another set's pp_in gets it, too.
  */
 #ifndef PP_STAGE_SYN_H
 #define PP_STAGE_SYN_H
@@ -86,7 +87,7 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 	struct syn_scan scan;
 	struct packet *packet;
 	struct pp_flow *flow;
-	int verdict;
+	int verdict, passed;
 
 	if (!stage)
 		return TC_NEXT;
@@ -98,19 +99,21 @@ static __noinline int split_syn(struct __sk_buff *skb, struct stage *stage)
 	verdict = stage_standing(skb, stage);
 	if (verdict != TC_STAGE)
 		return verdict;
+	/* One to a socket that lives needs the mark, and no listener any mark. */
+	passed = flow && flow->established ? TC_PASS : TC_NEXT;
 	if (stage->segment.payload_len) {
 		packet = packet_read(skb, &stage->segment);
 		if (!packet || packet_cut(skb, packet, packet->payload_len, stage->segment.seq - 1))
 			return TC_DROP;
 	}
 	if (options_are_usual(skb, &stage->segment))
-		return TC_PASS;
+		return passed;
 	scan.walk.skb = skb;
 	scan.walk.at = stage->segment.options_at;
 	scan.walk.end = stage->segment.payload_at;
 	scan.tcp_at = stage->segment.options_at - TCP_HEADER;
 	bpf_loop(TCP_OPTIONS_MAX, syn_option_step, &scan, 0);
-	return TC_PASS;
+	return passed;
 }
 
 #endif

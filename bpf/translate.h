@@ -61,8 +61,8 @@ static int translate_out(struct __sk_buff *skb, const struct segment *segment, _
 				 cut};
 	__be32 first = 0;
 
-	if (!cut)
-		return TC_PASS;
+	if (!cut) /* of another set, maybe, whose pp_out comes after this one */
+		return TC_NEXT;
 	if (change_number(skb, scan.tcp_at, scan.tcp_at + TCP_AT_ACK, segment->ack, cut))
 		return TC_DROP;
 	if (segment->payload_at == segment->options_at)

@@ -21,7 +21,7 @@
 /* Fixed, so that filters are found again. Each set has a handle of its own. */
 #define PRIORITY 0x5050
 #define HANDLE	 0x5050
-#define HANDLES	 8
+#define HANDLES	 64 /* as many as tcx admits programs */
 
 #define PIN	 "pp_clsact_"
 #define MAPS_MAX 64 /* of one program, the kernel's limit */
