@@ -15,13 +15,13 @@
 #include "../lib/netns.h"
 #include "../lib/proxy.h"
 
-#define SECOND	  "build/bin/ppctl up --pin /sys/fs/bpf/second --cgroup $LAB_CGROUP/../second"
-#define UPLINK_2  "10.70.0.3"
-#define UPLINK_3  "10.70.0.4"
-#define INSIDE_2  "10.71.0.3"
-#define INSIDE_3  "10.71.0.4"
-#define SERVER_2  "127.0.0.8"
-#define SERVER_3  "127.0.0.9"
+#define SECOND	 "build/bin/ppctl up --pin /sys/fs/bpf/second --cgroup $LAB_CGROUP/../second"
+#define UPLINK_2 "10.70.0.3"
+#define UPLINK_3 "10.70.0.4"
+#define INSIDE_2 "10.71.0.3"
+#define INSIDE_3 "10.71.0.4"
+#define SERVER_2 "127.0.0.8"
+#define SERVER_3 "127.0.0.9"
 
 static void enter(const char *name)
 {
@@ -52,7 +52,8 @@ static int setup(void **state)
 	netns_enter(container);
 	run(0, "ip addr add " INSIDE_2 "/24 dev down0 && ip addr add " INSIDE_3 "/24 dev down0");
 	netns_enter(host);
-	run(0, SECOND " --port %d --transparent --gate 30000 --proxy " PROXY_HOST "," PROXY, PUBLISHED);
+	run(0, SECOND " --port %d --transparent --gate 30000 --proxy " PROXY_HOST "," PROXY,
+	    PUBLISHED);
 	return 0;
 }
 
@@ -227,7 +228,9 @@ static void with_a_proxy_cgroup(void **state)
 static void in_the_other_order(void **state)
 {
 	run(0, "build/bin/ppctl down --now");
-	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --transparent --proxy " PROXY_HOST "," PROXY,
+	run(0,
+	    "build/bin/ppctl up --cgroup $LAB_CGROUP --port %d --transparent --proxy " PROXY_HOST
+	    "," PROXY,
 	    PUBLISHED);
 	published_ports(state);
 	in_one_network_namespace(state);

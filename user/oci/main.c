@@ -8,6 +8,7 @@
  * It only calls ppctl. What ppctl refuses keeps the container from starting.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -138,14 +139,12 @@ static int stop(const struct container *container, const char *pin)
 
 /* Has the container a network namespace of its own? This process enters it then: ppctl attaches
  * hooks to interfaces where it is called. Return: 1, 0, or -1 after an error. */
-static int enter_network(int pid)
+static int enter_network(const struct container *container)
 {
 	struct stat here, there;
-	char path[64];
 	int fd, failed;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = openat(container->process, "ns/net", O_RDONLY | O_CLOEXEC);
 	failed = fd < 0 || fstat(fd, &there) || stat("/proc/self/ns/net", &here);
 	if (!failed && here.st_ino == there.st_ino) {
 		close(fd);
@@ -153,7 +152,7 @@ static int enter_network(int pid)
 	}
 	failed = failed || setns(fd, CLONE_NEWNET);
 	if (failed)
-		say("%s: %s", path, strerror(errno));
+		say("container %s: its network namespace: %s", container->set, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return failed ? -1 : 1;
@@ -161,17 +160,17 @@ static int enter_network(int pid)
 
 /* By the host's interfaces come the packets for published ports, by the container's own all others:
  * from a macvlan, and from this host. */
-static int up(char **argv, int pid)
+static int up(char **argv, const struct container *container)
 {
 	int entered;
 
 	if (call_ppctl(argv))
 		return -1;
-	entered = enter_network(pid);
+	entered = enter_network(container);
 	return entered > 0 ? call_ppctl(argv) : entered;
 }
 
-static int start(const struct container *container, const char *pin)
+static int start(struct container *container, const char *pin)
 {
 	char *argv[ARGUMENTS_MAX] = {"ppctl",	  "up",	   "--pin",
 				     (char *)pin, "--set", (char *)container->set};
@@ -187,7 +186,7 @@ static int start(const struct container *container, const char *pin)
 	argv[count++] = "--cgroup";
 	argv[count++] = cgroup;
 	sweep(pin); /* of others, which were killed: no reason to refuse this one */
-	if (!up(argv, container->pid))
+	if (!up(argv, container))
 		return 0;
 	stop(container, pin);
 	return -1;

@@ -22,6 +22,7 @@ struct container {
 	struct json_object *state, *annotations; /* the second may be NULL */
 	char set[SET_NAME_MAX + 1];		 /* its name for ppctl */
 	int pid;				 /* of its first process, in this PID namespace */
+	int process;				 /* its folder in /proc, open; or -1 */
 	int stopped;
 };
 
@@ -30,7 +31,7 @@ int container_read(struct container *container, const char *text);
 void container_free(struct container *container);
 /* The cgroup of its first process, below where cgroup2 is mounted. Return: 0, or -1 after an error.
  */
-int container_cgroup(const struct container *container, char cgroup[PATH_MAX]);
+int container_cgroup(struct container *container, char cgroup[PATH_MAX]);
 
 /* policy.c: adds the options of 'ppctl up' that the annotations make to the *@count in @argv; which
  * live as long as the annotations. Return: 0, or -1 after an error. */

@@ -9,7 +9,8 @@
 #include "../common/name.h"
 #include "oci.h"
 
-#define PREFIX "ppsplit."
+#define PREFIX	  "ppsplit."
+#define VALUE_MAX 4000 /* of ppctl's lists */
 
 /* What follows the prefix. */
 static const struct annotation {
@@ -22,8 +23,37 @@ static const struct annotation {
 	{"gate", "--gate", 0},	 {"on-bad", "--on-bad", 0},
 };
 
+/* Return: the annotation's text, all of it; or NULL, and what is wrong with it is said. */
+static const char *text_of(const struct annotation *annotation, struct json_object *value)
+{
+	const char *text = json_object_get_string(value);
+	size_t len, i;
+
+	if (!json_object_is_type(value, json_type_string)) {
+		say("annotation " PREFIX "%s is not a string", annotation->name);
+		return NULL;
+	}
+	len = json_object_get_string_len(value);
+	if (len > VALUE_MAX) {
+		say("annotation " PREFIX "%s has more than %d characters", annotation->name,
+		    VALUE_MAX);
+		return NULL;
+	}
+	for (i = 0; i < len; i++) {
+		if (text[i] < ' ' || text[i] > '~') {
+			say("annotation " PREFIX "%s: '%.*s' is followed by a character that has "
+			    "no place there",
+			    annotation->name, (int)i, text);
+			return NULL;
+		}
+	}
+	return text;
+}
+
 static int add(const struct annotation *annotation, const char *value, char **argv, size_t *count)
 {
+	if (!value)
+		return -1;
 	if (annotation->is_switch && strcmp(value, "yes")) {
 		if (!strcmp(value, "no"))
 			return 0;
@@ -66,7 +96,7 @@ int policy_arguments(struct json_object *annotations, char *argv[ARGUMENTS_MAX],
 			    name_suggestion(hint, PREFIX, NAME_NEAREST(name, annotations_known)));
 			return -1;
 		}
-		if (add(&annotations_known[i], json_object_get_string(value), argv, count))
+		if (add(&annotations_known[i], text_of(&annotations_known[i], value), argv, count))
 			return -1;
 	}
 	return check_port(annotations, ours);
