@@ -43,6 +43,14 @@ unseen() {
 	! client --from "$1" "$2" 10002 'EHLO client.example' QUIT >"$said" 2>&1 || return 1
 	! grep '^[25]' "$said" && ! inside $log 2>&1 | tail -n "+$((have + 1))" | grep -E 'connect from|pipelining'
 }
+# the balancer's IPv6 address is not marked: the relay's connection is an ordinary one, and status says what it is
+relayed() {
+	client --from 2001:db8::10 2001:db8:1::1 10002 'EHLO client.example' QUIT >/dev/null 2>&1
+	inside ppctl status >"$said"
+	says "$said" '172\.17\.0\.1 sends PROXY headers to port 25 and is not marked' &&
+		says "$said" "a container engine's relay has to go, and is never to be marked" && ! inside $log 2>&1 | grep '2001:db8::10'
+}
+check docker_proxy_for_ipv6_is_told_and_not_believed relayed
 ipv6() {
 	sed -i 's/^proxy = .*/&, 2001:db8:1::1/' "$machine/etc/ppsplit.conf"
 	inside systemctl reload ppsplit && unseen 2001:db8::10 2001:db8:1::1 || return 1

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Rootless podman with slirp4netns as port handler: a relay that passes the address on which accept() tells it.
+# Rootless podman with slirp4netns as port handler, a relay that passes the address on which accept() tells it; and with
+# rootlessport, which does not.
 . selftests/lib/tap.sh
 . selftests/lib/pages.sh
 . selftests/containers/machine.sh
@@ -9,7 +10,7 @@ log='journalctl -u rootless -o cat'
 listening() {
 	inside sh -c 'for pid in $(pgrep -x master); do
 		grep -q ":0019 [0-9A-F]*:0000 0A " /proc/$pid/net/tcp && exit 0; done; exit 1' &&
-		inside grep -q "$(printf ':%04X [0-9A-F]*:0000 0A ' 25)" /proc/net/tcp
+		inside grep -q "$(printf ':%04X [0-9A-F]*:0000 0A ' 25)" /proc/net/tcp /proc/net/tcp6
 }
 user() {
 	inside sh -ec '
@@ -54,4 +55,18 @@ again() {
 }
 check origin_after_a_restart again
 check origin_after_the_load_balancers_restart load_balancer_restarts
+# the default: it eats the header, and the server sees the same address for everybody
+relay() {
+	inside systemctl stop rootless
+	run --network slirp4netns:port_handler=rootlesskit && inside ppctl apply && soon listening || return 1
+	have=$(inside $log 2>&1 | wc -l)
+	client --from 192.0.2.10 198.51.100.1 10001 'EHLO client.example' QUIT >"$said" 2>&1
+	says "$said" '^221 ' && ! grep '^5' "$said" || return 1
+	soon sh -c "nsenter --target $init --mount --net --pid --cgroup --uts --ipc --root $log 2>&1 | tail -n +$((have + 1)) |
+		grep -E 'connect from .*\[(10\.0\.2\.[0-9]+|127\.0\.0\.1)\]'" || return 1
+	inside ppctl status >"$said"
+	says "$said" '^mail: degraded: the listener .*:25 is rootlessport[^ ]*, a relay: it eats the header' &&
+		says "$said" 'publish the port by DNAT' && says "$said" ':25 .*RELAY: rootlessport'
+}
+check rootlessport_is_recognised_and_said relay
 tap_end

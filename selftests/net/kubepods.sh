@@ -109,6 +109,18 @@ gone() {
 }
 cgroup_one=$kubepods/kubepods-burstable.slice/kubepods-burstable-podone.slice/cri-containerd-one.scope
 check a_pod_that_replaces_it_is_served gone
+# externalTrafficPolicy: Cluster: a node forwards with its own address. Nobody is believed then, and status says who it is.
+cluster() {
+	nft 'add chain ip nat post { type nat hook postrouting priority 100; }' &&
+		nft 'add rule ip nat post oifname "veth-two" masquerade' || return 1
+	send 198.51.100.1 25 'PROXY TCP4 192.0.2.13 198.51.100.1 4711 25'
+	nft delete chain ip nat post
+	! grep '192\.0\.2\.13' "$tap_work/log.two" "$said" || return 1
+	$ppctl status >"$said"
+	says "$said" '10\.244\.0\.1 sends PROXY headers to port 25 and is not marked' && says "$said" 'is never to be marked' &&
+		served 198.51.100.1 25 'PROXY TCP4 192.0.2.14 198.51.100.1 4711 25' && named two '192\.0\.2\.14'
+}
+check a_node_that_forwards_with_its_own_address_is_told_and_not_believed cluster
 status() {
 	$ppctl status >"$said"
 	says "$said" "^cgroup +$kubepods\$"

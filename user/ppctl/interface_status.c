@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "hook.h"
+#include "json.h"
 #include "interface.h"
 #include "ppctl.h"
 
@@ -133,6 +134,20 @@ static void add_guarded(struct others *others, int map)
 	}
 }
 
+/* Are there hooks in other namespaces, and none here? A pod's set has them in the pod's. */
+static int is_apart(const struct others *others)
+{
+	size_t i;
+
+	if (hook_has_programs(others->cookie))
+		return 0;
+	for (i = 0; i < json_object_array_length(others->list); i++) {
+		if (is_true(json_object_array_get_idx(others->list, i), "loaded"))
+			return 1;
+	}
+	return 0;
+}
+
 struct json_object *interfaces_read(void)
 {
 	struct json_object *object = json_object_new_object(), *here = json_object_new_array();
@@ -154,6 +169,7 @@ struct json_object *interfaces_read(void)
 		add_interface(here, only, drops, others.cookie, &list.entry[i]);
 	add_absent(here, only, others.cookie, &list);
 	pin_each("progs", add_namespace, &others);
+	json_object_object_add(object, "apart", json_object_new_boolean(is_apart(&others)));
 	add_guarded(&others, drops);
 	free(list.entry);
 out:
@@ -164,7 +180,7 @@ out:
 	return object;
 }
 
-static void print_interface(struct json_object *interface, const char *cgroup)
+static void print_interface(struct json_object *interface, const char *cgroup, int apart)
 {
 	const char *hooks = json_object_get_string(json_object_object_get(interface, "hooks"));
 	int64_t dropped = json_object_get_int64(json_object_object_get(interface, "dropped"));
@@ -174,6 +190,8 @@ static void print_interface(struct json_object *interface, const char *cgroup)
 		printf("not there: named by --interface");
 	else if (json_object_get_boolean(json_object_object_get(interface, "attached")))
 		printf("%s", hooks);
+	else if (apart && !strcmp(hooks, "none"))
+		printf("no hooks: the set has them in another network namespace");
 	else if (json_object_get_boolean(json_object_object_get(interface, "wanted")))
 		printf("%s: what proxies send by it to a port with a split is dropped; 'ppctl up "
 		       "--cgroup "
@@ -192,11 +210,12 @@ static void print_interface(struct json_object *interface, const char *cgroup)
 void interfaces_print(struct json_object *interfaces, const char *cgroup)
 {
 	struct json_object *list = json_object_object_get(interfaces, "here"), *object;
+	int apart = is_true(interfaces, "apart");
 	size_t i;
 
 	printf("interfaces of this network namespace\n");
 	for (i = 0; i < json_object_array_length(list); i++)
-		print_interface(json_object_array_get_idx(list, i), cgroup);
+		print_interface(json_object_array_get_idx(list, i), cgroup, apart);
 	list = json_object_object_get(interfaces, "other_namespaces");
 	if (json_object_array_length(list))
 		printf("other network namespaces\n");
