@@ -8,7 +8,6 @@
  * It only calls ppctl. What ppctl refuses keeps the container from starting.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
