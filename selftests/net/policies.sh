@@ -42,7 +42,7 @@ server() {
 	chown nobody "$tap_work/mail.$1"
 	sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$parent/ppsplit-$1.slice/$1.scope" \
 		nsenter --net="/run/netns/$1" build/bin/ppmta --listen 0.0.0.0:25 --maildir "$tap_work/mail.$1/Maildir" \
-		--user nobody --hostname "$1" --verbose >"$tap_work/log.$1" 2>&1 &
+		--user nobody --hostname "$1" >"$tap_work/log.$1" 2>&1 &
 	wait_says "$tap_work/log.$1" started
 }
 
