@@ -10,6 +10,7 @@ ppctl=build/bin/ppctl
 killer=build/selftests/tools/kill-at
 pin=$LAB_BPFFS/pp
 kills=${KILLS:-8}
+exec 4>&1 # the runner's, which ends a test that says nothing for long
 side=${LAB_CGROUP%/*}
 for name in a b c proxy; do mkdir -p "$side/$name" || exit 1; done
 
@@ -122,7 +123,10 @@ killed_at_each() {
 	calls=$(cat "$tap_work/count")
 	[ "$calls" -gt 10 ] || return 1
 	step=$(((calls + kills - 1) / kills))
+	tried=0
 	for call in $(seq 1 "$step" "$calls"); do
+		tried=$((tried + 1))
+		[ $((tried % 25)) -ne 0 ] || echo "# killed at call $call of $calls: $to" >&4
 		$from >"$tap_work/out1" 2>&1 && is_state old || {
 			echo "before call $call of $calls, $from:"
 			cat "$tap_work/out1"
