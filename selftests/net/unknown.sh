@@ -186,6 +186,15 @@ names() {
 }
 check a_name_of_a_cgroup_that_can_never_be names
 
+if [ -x build/bin/ppsplit-oci-hook ]; then
+	# a container that has ended: its set is not taken for one that never was
+	hook() {
+		echo '{"id":"one","status":"stopped"}' | build/bin/ppsplit-oci-hook --pin "$tap_work/file" >"$said" 2>&1 && return 1
+		says "$said" 'file/one: Not a directory'
+	}
+	check the_hook_says_so_too hook
+fi
+
 gone() {
 	$ppctl down --set one >"$said" 2>&1 && says "$said" '^down$' && [ ! -e "$pin" ]
 }

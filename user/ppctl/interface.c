@@ -164,7 +164,7 @@ static int sweep_program(const char *name, const char *path, void *context)
 	if (has_tcx())
 		pin_each("links", see_link, sweep);
 	else
-		sweep->found = !netns_run(cookie, do_nothing);
+		sweep->found = !netns_run(cookie, do_nothing) || errno != ESRCH;
 	return sweep->found ? 0 : pin_remove(path);
 }
 

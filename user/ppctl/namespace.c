@@ -48,6 +48,7 @@ int netns_cookie(uint64_t *cookie)
 struct tried {
 	ino_t *inode;
 	size_t count;
+	int unseen; /* 1: one could not be entered, and may be the one */
 };
 
 /* Is the namespace of @fd new in @tried? */
@@ -77,10 +78,18 @@ static int enter(const char *path, uint64_t cookie, struct tried *tried)
 	int fd = open(path, O_RDONLY | O_CLOEXEC), found = 0;
 	uint64_t here;
 
-	if (fd < 0)
+	if (fd < 0) {
+		tried->unseen |= errno != ENOENT && errno != ESRCH; /* else it has just ended */
 		return 0;
-	if (try_once(tried, fd) && !setns(fd, CLONE_NEWNET))
-		found = !read_cookie(&here) && here == cookie;
+	}
+	if (try_once(tried, fd)) {
+		if (setns(fd, CLONE_NEWNET))
+			tried->unseen |= errno != EINVAL; /* else it is no namespace */
+		else if (read_cookie(&here))
+			tried->unseen = 1;
+		else
+			found = here == cookie;
+	}
 	close(fd);
 	return found;
 }
@@ -93,6 +102,7 @@ static int enter_one_of(const char *folder, const char *format, uint64_t cookie,
 	char path[PATH_MAX];
 	int found = 0;
 
+	tried->unseen |= !dir && errno != ENOENT;
 	while (dir && !found && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' ||
 		    (format[0] && !isdigit((unsigned char)entry->d_name[0])))
@@ -109,16 +119,21 @@ int netns_run(uint64_t cookie, int (*act)(uint64_t cookie))
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), result = -1;
 	struct tried tried = {};
+	int not_there = 0;
 	uint64_t here;
 
 	if (home < 0)
-		return -1;
+		return error("/proc/self/ns/net: %s", strerror(errno));
 	if ((!read_cookie(&here) && here == cookie) || enter_one_of(NAMED, "", cookie, &tried) ||
 	    enter_one_of("/proc", "/ns/net", cookie, &tried))
 		result = act(cookie);
+	else
+		not_there = tried.unseen ? EPERM : ESRCH;
 	free(tried.inode);
 	if (setns(home, CLONE_NEWNET))
 		result = error("back to the own network namespace: %s", strerror(errno));
+	else
+		errno = not_there;
 	close(home);
 	return result;
 }

@@ -299,8 +299,9 @@ int sender_links(int (*each)(const char *link, const char *path, void *context),
 /* namespace.c */
 /* The cookie of this network namespace. */
 int netns_cookie(uint64_t *cookie);
-/* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, where no
- * process and no name in /run/netns leads there, silently. */
+/* Runs @act in the network namespace that has @cookie. Return: what it returns; or -1, silently,
+ * with errno: ESRCH: no process and no name in /run/netns leads there; EPERM: none does of those
+ * that can be seen. */
 int netns_run(uint64_t cookie, int (*act)(uint64_t cookie));
 
 /* up.c: can this kernel, and the place of options.pin, have a set at all? */
