@@ -5,6 +5,7 @@
  */
 #include <arpa/nameser.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <ares.h>
@@ -121,8 +122,8 @@ struct query {
 	void *context;
 };
 
-/* The texts of a TXT record, put together in @text. Return: their length. */
-static size_t join_texts(const unsigned char *data, size_t len, char *text)
+/* The texts of a TXT record, put together in @text. Return: their length, or -1. */
+static ssize_t join_texts(const unsigned char *data, size_t len, char *text)
 {
 	size_t used = 0, part;
 
@@ -131,14 +132,14 @@ static size_t join_texts(const unsigned char *data, size_t len, char *text)
 		memcpy(text + used, data + 1, part);
 		used += part;
 	}
-	return used;
+	return len ? -1 : (ssize_t)used;
 }
 
-static bool give_record(struct query *query, const ns_msg *message, const ns_rr *record)
+/* @text: room for as much as the answer has, and a name. */
+static bool give_record(struct query *query, const ns_msg *message, const ns_rr *record, char *text)
 {
 	const unsigned char *data = ns_rr_rdata(*record);
-	size_t len = ns_rr_rdlen(*record), preference = query->type == ns_t_mx ? 2 : 0;
-	char text[UINT16_MAX];
+	ssize_t len = ns_rr_rdlen(*record), preference = query->type == ns_t_mx ? 2 : 0;
 
 	if (query->type == ns_t_a || query->type == ns_t_aaaa) {
 		if (len != (query->type == ns_t_a ? 4 : 16))
@@ -146,6 +147,8 @@ static bool give_record(struct query *query, const ns_msg *message, const ns_rr 
 		memcpy(text, data, len);
 	} else if (query->type == ns_t_txt) {
 		len = join_texts(data, len, text);
+		if (len < 0)
+			return false;
 	} else {
 		if (len <= preference ||
 		    ns_name_uncompress(ns_msg_base(*message), ns_msg_end(*message),
@@ -157,32 +160,42 @@ static bool give_record(struct query *query, const ns_msg *message, const ns_rr 
 	return true;
 }
 
-static void records_done(void *context, int status, int timeouts, unsigned char *answer, int len)
+/* Return: what the answer says; DNS_DEFER: it cannot be read, so that it says not even "no". */
+static enum dns_status give_records(struct query *query, const unsigned char *answer, int len,
+				    char *text)
 {
-	struct query *query = context;
-	bool given = false;
+	enum dns_status status = DNS_NONE;
 	ns_msg message;
 	ns_rr record;
 	int i;
+
+	if (!text || ns_initparse(answer, len, &message))
+		return DNS_DEFER;
+	for (i = 0; i < ns_msg_count(message, ns_s_an); i++) {
+		if (ns_parserr(&message, ns_s_an, i, &record))
+			return DNS_DEFER;
+		if ((int)ns_rr_type(record) != query->type)
+			continue;
+		if (!give_record(query, &message, &record, text))
+			return DNS_DEFER;
+		status = DNS_OK;
+	}
+	return status;
+}
+
+static void records_done(void *context, int status, int timeouts, unsigned char *answer, int len)
+{
+	struct query *query = context;
+	char *text;
 
 	(void)timeouts;
 	query->done = 1;
 	query->status = status_of(status);
 	if (status != ARES_SUCCESS)
 		return;
-	query->status = DNS_DEFER; /* what cannot be read is no answer, not even no */
-	if (ns_initparse(answer, len, &message))
-		return;
-	for (i = 0; i < ns_msg_count(message, ns_s_an); i++) {
-		if (ns_parserr(&message, ns_s_an, i, &record))
-			return;
-		if ((int)ns_rr_type(record) != query->type)
-			continue;
-		if (!give_record(query, &message, &record))
-			return;
-		given = true;
-	}
-	query->status = given ? DNS_OK : DNS_NONE;
+	text = malloc(len + NS_MAXDNAME); /* not on the stack: others have it deep */
+	query->status = give_records(query, answer, len, text);
+	free(text);
 }
 
 enum dns_status dns_records(struct dns *dns, const char *domain, int type,
