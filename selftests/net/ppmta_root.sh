@@ -125,6 +125,35 @@ too_many_sessions() { # what root could have raised cannot be any more: as many 
 }
 check a_limit_that_cannot_be_raised_is_said too_many_sessions
 
+memory() { # kB
+	awk '/^VmRSS/ { print $2 }' "/proc/$ppmta/status"
+}
+hups() {
+	for _ in $(seq "$1"); do
+		hup || return 1
+	done
+}
+no_growth() { # what is read again takes the place of what was read before
+	{
+		printf 'hostlist many = 192.0.2.1'
+		for _ in $(seq 20000); do
+			printf ' : 198.51.100.1'
+		done
+		echo
+	} >>"$conf"
+	hups 5 || return 1
+	before_kb=$(memory)
+	hups 30 || return 1
+	[ "$(memory)" -lt $((before_kb + 6000)) ] || {
+		echo "$before_kb kB, then $(memory) kB"
+		return 1
+	}
+}
+case $program in
+*-?san) ;; # which keep what was freed
+*) check sighup_keeps_no_memory no_growth ;;
+esac
+
 rotated() {
 	mv "$log" "$log.1"
 	kill -HUP $ppmta
