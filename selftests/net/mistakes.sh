@@ -67,6 +67,10 @@ make_mistake() { # WORDS
 	'is every IPv4 address'*) edit 's|^proxy =.*|proxy = 0.0.0.0/0|' '4: warning: proxy 0.0.0.0/0 ' ;;
 	'is every IPv6 address'*) edit 's|^proxy =.*|proxy = ::/0|' '4: warning: proxy ::/0 ' ;;
 	'is this host: any process here would be believed') edit '/^proxy-cgroup/d' '4: warning: proxy 127.0.0.2/32 ' ;;
+	'in it, an address of this host: any process here, and whoever comes by a relay here')
+		ip addr add 172.17.0.1/16 dev lo &&
+			edit '/^proxy-cgroup/d; s|^proxy =.*|proxy = 172.17.0.0/16|' '4: warning: proxy 172\.17\.0\.0/16 has 172\.17\.0\.1 '
+		;;
 	'does not exist in this network namespace') edit 's/^port.*/& split=yes\ninterface = eth99/' '4: warning: interface eth99 ' ;;
 	'everybody may write to it') chmod o+w "$conf" && where=' warning: ' ;;
 	'it belongs to another user than root') chown 4711 "$conf" && where=' warning: ' ;;

@@ -2,7 +2,9 @@
 /*
  * ppctl check: what is wrong with ppsplit.conf, and what of it cannot work on this system.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -105,10 +107,35 @@ static void check_cgroup(const struct word *word, const char *key, struct proble
 	}
 }
 
+/* An address of this host in @prefix: of a container engine's bridge, for example. Return: 1, or 0.
+ */
+static int has_own_address(const struct prefix *prefix, char text[INET6_ADDRSTRLEN])
+{
+	struct ifaddrs *list = NULL, *entry;
+	int found = 0;
+
+	if (getifaddrs(&list))
+		return 0;
+	for (entry = list; entry && !found; entry = entry->ifa_next) {
+		const struct sockaddr *address = entry->ifa_addr;
+
+		if (!address || address->sa_family != prefix->family)
+			continue;
+		inet_ntop(address->sa_family,
+			  address->sa_family == AF_INET
+				  ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
+				  : &((const struct sockaddr_in6 *)address)->sin6_addr,
+			  text, INET6_ADDRSTRLEN);
+		found = prefix_matches(prefix, text);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
 static void check_proxy(const struct section *section, const struct wanted_proxy *proxy,
 			struct problems *problems)
 {
-	char text[PREFIX_TEXT_MAX];
+	char text[PREFIX_TEXT_MAX], own[INET6_ADDRSTRLEN];
 	struct prefix prefix;
 
 	prefix_from_mapped(&prefix, proxy->key.address, proxy->key.length);
@@ -119,13 +146,25 @@ static void check_proxy(const struct section *section, const struct wanted_proxy
 			    text, prefix.family == AF_INET ? "IPv4" : "IPv6");
 		return;
 	}
+	if (!section->senders.count && prefix.length < prefix_bits(&prefix) &&
+	    has_own_address(&prefix, own)) {
+		problem_add(
+			problems, proxy->line, 1,
+			"proxy %s has %s in it, an address of this host: any process here, and "
+			"whoever comes by a relay here, as container engines have them, would be "
+			"believed; name the proxies alone",
+			text, own);
+		return;
+	}
 	switch (route_type(&prefix)) {
 	case RTN_LOCAL:
 		if (!section->senders.count)
-			problem_add(problems, proxy->line, 1,
-				    "proxy %s is this host: any process here would be believed; "
-				    "name the proxy's cgroup with proxy-cgroup",
-				    text);
+			problem_add(
+				problems, proxy->line, 1,
+				"proxy %s is this host: any process here would be believed, and "
+				"whoever comes by a relay here, as container engines have them; "
+				"name the proxy's cgroup with proxy-cgroup",
+				text);
 		break;
 	case RTN_UNREACHABLE:
 	case RTN_BLACKHOLE:
