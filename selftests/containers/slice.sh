@@ -34,7 +34,8 @@ without_programs() {
 }
 check the_container_does_not_start_without_programs without_programs
 inside systemctl stop mta
-soon inside sh -c '! podman container exists mta' # --rm takes a while
+# --rm takes a while, and the storage's entry goes last
+soon inside sh -c '! podman container exists --external mta'
 
 run() {
 	inside systemctl restart ppsplit &&
