@@ -259,7 +259,9 @@ fails() { # STRING PATTERN
 	says "$say" "^Failed: .*$2"
 }
 check two_items_in_a_line_of_a_file fails "\${if match_ip{192.0.2.2}{$tap_work/two}{in}{out}}" 'colons separate them'
-check a_list_that_cannot_be_read_is_not_empty fails "\${if match_ip{192.0.2.2}{$tap_work}{in}{out}}" 'cannot be read'
+check a_list_that_cannot_be_read_is_not_empty fails "\${if match_ip{192.0.2.2}{$tap_work}{in}{out}}" 'not a file'
+mkfifo "$tap_work/fifo"
+check a_list_in_a_fifo_is_an_error fails "\${if match_ip{192.0.2.2}{$tap_work/fifo}{in}{out}}" 'fifo: not a file'
 no_configuration() {
 	! $program -C "$tap_work" -bV >"$say" 2>&1 && says "$say" 'the rest cannot be read'
 }

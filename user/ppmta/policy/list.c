@@ -7,10 +7,12 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "../../common/endpoint.h"
 #include "../../common/name.h"
@@ -114,14 +116,18 @@ static void cut_comment(const struct search *search, char *line)
 static int match_file(struct search *search, const char *file)
 {
 	struct evaluation *eval = search->eval;
-	FILE *stream = fopen(file, "re");
+	int fd = file_open(file, O_RDONLY);
+	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
 	char *line = NULL, *item;
 	bool negated = false;
 	size_t room = 0;
 	int result = 0;
 
+	if (!stream && fd >= 0)
+		close(fd);
 	if (!stream)
-		return failed(eval, "%s: %s", file, strerror(errno));
+		return failed(eval, "%s: %s", file,
+			      errno == EINVAL ? "not a file" : strerror(errno));
 	if (++search->depth > NESTING_MAX) /* it names itself */
 		result = failed(eval, "%s is nested too deeply", file);
 	while (!result && getline(&line, &room, stream) >= 0) {

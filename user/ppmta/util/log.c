@@ -16,11 +16,9 @@
 
 static int log_fd = STDERR_FILENO;
 
-/* A file, and nothing that could make a writer wait. */
-static int open_log(const char *path)
+int file_open(const char *path, int flags)
 {
-	int fd =
-		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 	struct stat stat;
 
 	if (fd < 0 && errno == ENXIO) /* a FIFO without a reader */
@@ -34,7 +32,8 @@ static int open_log(const char *path)
 
 int log_open(const char *path)
 {
-	int fd = path ? open_log(path) : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	int fd = path ? file_open(path, O_WRONLY | O_CREAT | O_APPEND)
+		      : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 
 	if (fd < 0)
 		return errno;
