@@ -196,6 +196,7 @@ static void the_next_command_ends_what_has_drained(void **state)
 
 static void down_waits_for_the_last_connection(void **state)
 {
+	char said[256];
 	struct link link;
 	FILE *down;
 
@@ -208,6 +209,8 @@ static void down_waits_for_the_last_connection(void **state)
 	assert_reads_text(link.server, "payload");
 	assert_int_equal(access(PIN, F_OK), 0);
 	close_link(&link);
+	said[fread(said, 1, sizeof(said) - 1, down)] = 0;
+	assert_non_null(strstr(said, "connections to wait for: 1\ndown\n"));
 	assert_int_equal(pclose(down), 0);
 	assert_is_down();
 }

@@ -26,9 +26,9 @@ int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port
 int drain_remove(void);
 /* How many connections keep it from being removed at once. Changes nothing. Return: 0, or -1. */
 int drain_left(size_t *left);
-/* Removes @port, at once or when it has drained. @left: receives how many connections it waits for;
+/* Removes @port, at once or when it has drained. @waits_for: receives how many connections;
  * or NULL. */
-int drain_port_del(int map, const struct pp_port_key *port, size_t *left);
+int drain_port_del(int map, const struct pp_port_key *port, size_t *waits_for);
 
 /* Sets the whole set going down: all ports drain. @list: receives the connections that are left; a
  * header that was on its way meanwhile has its socket after that. After 0, free it. Return: 0, or
