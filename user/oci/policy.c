@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * From annotations to the options of 'ppctl up'. Whoever makes a container may choose them, so none
- * is here that has to do with more than the container's own connections.
+ * is here that names others' cgroups or interfaces.
  */
 #define _GNU_SOURCE
 #include <string.h>
