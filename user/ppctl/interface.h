@@ -25,8 +25,9 @@ int interface_is_wanted(int only, uint64_t cookie, const struct interface *inter
 /* Return: NULL where there is none of this name. */
 const struct interface *interface_by_name(const struct interfaces *list, const char *name);
 
-/* interface_status.c: for 'ppctl status' */
-struct json_object *interfaces_read(void);
+/* interface_status.c: for 'ppctl status'. @serves_here: may a process of the served cgroups be in
+ * this network namespace? */
+struct json_object *interfaces_read(int serves_here);
 void interfaces_print(struct json_object *interfaces, const char *cgroup);
 
 #endif

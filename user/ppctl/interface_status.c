@@ -134,7 +134,8 @@ static void add_guarded(struct others *others, int map)
 	}
 }
 
-/* Are there hooks in other namespaces, and none here? A pod's set has them in the pod's. */
+/* Are there hooks in other namespaces, and none here? A pod's set has them in the pod's, and no
+ * process here. */
 static int is_apart(const struct others *others)
 {
 	size_t i;
@@ -148,7 +149,7 @@ static int is_apart(const struct others *others)
 	return 0;
 }
 
-struct json_object *interfaces_read(void)
+struct json_object *interfaces_read(int serves_here)
 {
 	struct json_object *object = json_object_new_object(), *here = json_object_new_array();
 	struct others others = {.list = json_object_new_array()};
@@ -169,7 +170,8 @@ struct json_object *interfaces_read(void)
 		add_interface(here, only, drops, others.cookie, &list.entry[i]);
 	add_absent(here, only, others.cookie, &list);
 	pin_each("progs", add_namespace, &others);
-	json_object_object_add(object, "apart", json_object_new_boolean(is_apart(&others)));
+	json_object_object_add(object, "apart",
+			       json_object_new_boolean(!serves_here && is_apart(&others)));
 	add_guarded(&others, drops);
 	free(list.entry);
 out:

@@ -246,13 +246,14 @@ static void add_standings(struct listening *listening, uint64_t here, int apart)
 	free(listening->owners);
 }
 
-struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen)
+struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen,
+				   int *here)
 {
 	struct listening listening = {.list = json_object_new_array(), .cgroups = cgroups};
 	uint64_t own = 0;
-	int here = 0;
 	size_t i;
 
+	*here = 0;
 	listening.port_count = ports_list(ports_map, listening.ports);
 	netns_cookie(&own);
 	listening.netns_cookie = own;
@@ -261,10 +262,10 @@ struct json_object *listeners_read(int ports_map, struct json_object *cgroups, i
 	for (i = 0; i < json_object_array_length(cgroups); i++) {
 		if (netns_each_of_cgroup(
 			    json_object_get_string(json_object_array_get_idx(cgroups, i)),
-			    read_other, &listening, &here))
+			    read_other, &listening, here))
 			*unseen = 1;
 	}
-	add_standings(&listening, own, !here && listening.netns_cookie != own);
+	add_standings(&listening, own, !*here && listening.netns_cookie != own);
 	return listening.list;
 }
 

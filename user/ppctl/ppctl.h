@@ -347,8 +347,10 @@ int map_update_error(const char *map, int fd, const char *what, int error_number
 /* listeners.c: listening sockets on served ports, in this network namespace and in those of the
  * processes of @cgroups. "inside" says whether they are in one of @cgroups, unless there is none;
  * "standing" what else they are.
- * @unseen: receives 1 where there is a namespace that could not be entered. */
-struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen);
+ * @unseen: receives 1 where there is a namespace that could not be entered. @here: receives 1 where
+ * a process of @cgroups is in ppctl's own. */
+struct json_object *listeners_read(int ports_map, struct json_object *cgroups, int *unseen,
+				   int *here);
 /* Is @listener, of these, one of the port of port_list.read()? */
 int listener_is_of(struct json_object *listener, struct json_object *port);
 void listeners_print(struct json_object *listeners, uint64_t here, int any_split);

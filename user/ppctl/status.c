@@ -50,7 +50,7 @@ static int read_set(struct json_object *set, const int maps[NEEDED])
 	struct json_object *cgroups = json_object_new_array(), *interfaces;
 	struct json_object *ports, *proxies, *senders;
 	struct live_list live;
-	int unseen;
+	int unseen, here;
 
 	json_object_object_add(set, "cgroups", cgroups);
 	json_object_object_add(set, "missing", configured_missing());
@@ -64,9 +64,10 @@ static int read_set(struct json_object *set, const int maps[NEEDED])
 	json_object_object_add(set, "proxies", proxies);
 	senders = proxy_cgroup_list.read(-1);
 	json_object_object_add(set, "proxy_cgroups", senders);
-	json_object_object_add(set, "listeners", listeners_read(maps[PORTS], cgroups, &unseen));
+	json_object_object_add(set, "listeners",
+			       listeners_read(maps[PORTS], cgroups, &unseen, &here));
 	add_boolean(set, "unseen_namespaces", unseen);
-	interfaces = interfaces_read();
+	interfaces = interfaces_read(here || unseen);
 	if (!interfaces || live_read(&live))
 		return -1;
 	json_object_object_add(set, "interfaces", interfaces);
