@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ppmta without memory: it turns new clients away, and goes on with those that it has.
+ *
+ * check: all
  */
 #define _GNU_SOURCE
 #include <poll.h>

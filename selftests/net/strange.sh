@@ -50,8 +50,8 @@ on_the_command_line() {
 		says_plainly 0 up --cgroup "$side/$name" && says "$said" '^already up' || return 1
 		says_plainly 0 --json port add 26 || return 1
 		$ppctl --json status >"$said"
-		iconv -f utf-8 "$said" >/dev/null || return 1
-		$ppctl metrics | iconv -f utf-8 >/dev/null || return 1
+		iconv -f utf-8 -t utf-16 "$said" >/dev/null || return 1
+		$ppctl metrics | iconv -f utf-8 -t utf-16 >/dev/null || return 1
 		says_plainly 0 down && rmdir "$side/$name" || return 1
 	done <"$tap_work/works"
 }

@@ -3,7 +3,7 @@
 # What the kernel does not say is not taken for "it is not there": where a pin, a directory of pins or a cgroup
 # cannot be seen or changed, for whatever reason, each command of ppctl says so with the kernel's words, exits with an error, and
 # changes nothing.
-# check: guests
+# check: all
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 pin=$LAB_BPFFS/pp
