@@ -66,5 +66,5 @@ check the_project_builds_without_a_warning without_warning
 versions | sed 's/^/# /'
 check unit_tests_pass in_root 'make check T=unit K=none'
 check the_demo_runs in_root 'make demo'
-check the_packages_are_built in_root 'apt-get -qq install -y --no-install-recommends debhelper dpkg-dev && make deb'
+check the_packages_are_built in_root 'apt-get -qq build-dep -y ./ && make deb'
 tap_end
