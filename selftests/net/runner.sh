@@ -177,4 +177,18 @@ on_a_terminal() {
 		says "$out" '^status 130' && nothing_left
 }
 check ctrl_c_on_a_terminal_leaves_nothing on_a_terminal
+# what a test has mounted in its own folder is not the test's, and is not cleared with it
+mounts() {
+	mkdir "$tap_work/kept" && echo kept >"$tap_work/kept/file" || return 1
+	sh -c '. selftests/lib/tap.sh
+		mkdir "$tap_work/one" "$tap_work/one of them"
+		for place in one "one of them" one; do
+			mount --bind "$0" "$tap_work/$place"
+		done
+		echo "$tap_work"' "$tap_work/kept" >"$out"
+	cleared=$(cat "$out")
+	[ -n "$cleared" ] && [ ! -e "$cleared" ] && says "$tap_work/kept/file" kept
+}
+check clearing_goes_through_no_mount mounts
+
 tap_end
