@@ -32,6 +32,12 @@ struct results {
 	int rounds, number;
 };
 
+enum role first_is_plain(const struct group *group, size_t row)
+{
+	(void)group;
+	return row ? ROLE_NONE : ROLE_PLAIN;
+}
+
 static int order(const void *left, const void *right)
 {
 	double l = *(const double *)left, r = *(const double *)right;

@@ -61,4 +61,7 @@ struct setting {
 /* Measures, prints a table, and writes a JSON object to @json where that is not NULL. */
 void group_run(const struct group *group, const struct setting *setting, void *json);
 
+/* For the role of a group's rows: the first is the plain one, and none is a reader. */
+enum role first_is_plain(const struct group *group, size_t row);
+
 #endif

@@ -39,12 +39,6 @@ static const char *row_name(const struct group *group, size_t row)
 	return row < sizeof(kinds) / sizeof(kinds[0]) ? kinds[row].name : NULL;
 }
 
-static enum role row_role(const struct group *group, size_t row)
-{
-	(void)group;
-	return row ? ROLE_NONE : ROLE_PLAIN;
-}
-
 /* One byte each way: two segments that each acknowledge the other. */
 static void trip(int client, int server)
 {
@@ -151,6 +145,6 @@ const struct group calls_group = {
 	.guest_count = 1000,
 	.guest_rounds = 3,
 	.row = row_name,
-	.role = row_role,
+	.role = first_is_plain,
 	.measure = measure,
 };

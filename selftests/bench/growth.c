@@ -51,12 +51,6 @@ static const char *row_name(const struct group *group, size_t row)
 	return name;
 }
 
-static enum role row_role(const struct group *group, size_t row)
-{
-	(void)group;
-	return row ? ROLE_NONE : ROLE_PLAIN;
-}
-
 static int open_map(const char *name)
 {
 	char path[128];
@@ -138,6 +132,15 @@ static void hold_one(int listener, int port)
  */
 #define HELD_BY_ONE 2000
 
+/* Says that it is ready, and holds what it has until it is ended. */
+static void stay(int ready)
+{
+	if (write(ready, "x", 1) != 1)
+		fail("pipe");
+	for (;;)
+		pause();
+}
+
 static void hold_part(const int listeners[2], int from, int to, int ready)
 {
 	int i;
@@ -149,10 +152,7 @@ static void hold_part(const int listeners[2], int from, int to, int ready)
 		hold_one(listeners[i % 2], i % 2 ? TRANSPARENT_PORT : PEEK_PORT);
 	close(listeners[0]);
 	close(listeners[1]);
-	if (write(ready, "x", 1) != 1)
-		fail("pipe");
-	for (;;)
-		pause();
+	stay(ready);
 }
 
 static void hold(int size, int ready)
@@ -176,10 +176,7 @@ static void hold(int size, int ready)
 	/* they would take what is measured */
 	close(listeners[0]);
 	close(listeners[1]);
-	if (write(ready, "x", 1) != 1)
-		fail("pipe");
-	for (;;)
-		pause();
+	stay(ready);
 }
 
 static void grow_live(int size)
@@ -231,12 +228,12 @@ static int measure(const struct group *group, size_t row, int count, double *val
 static const struct column columns[] = {
 	{.key = "peek_ns", .head = "peek ns"}, {.key = "split_ns", .head = "split ns"}, {}};
 
-#define GROWTH(key, text, ...)                                                              \
-	{                                                                                   \
-		.name = key, .title = text, .columns = columns, .count = 2000, .rounds = 3, \
-		.guest_count = 500, .guest_rounds = 1, .row = row_name, .role = row_role,   \
-		.before = before, .after = after, .measure = measure,                       \
-		.context = &(const struct growth)__VA_ARGS__                                \
+#define GROWTH(key, text, ...)                                                                  \
+	{                                                                                       \
+		.name = key, .title = text, .columns = columns, .count = 2000, .rounds = 3,     \
+		.guest_count = 500, .guest_rounds = 1, .row = row_name, .role = first_is_plain, \
+		.before = before, .after = after, .measure = measure,                           \
+		.context = &(const struct growth)__VA_ARGS__                                    \
 	}
 
 const struct group growth_proxies_group =

@@ -39,12 +39,6 @@ static const char *row_name(const struct group *group, size_t row)
 	return row < sizeof(ways) / sizeof(ways[0]) ? ways[row].name : NULL;
 }
 
-static enum role row_role(const struct group *group, size_t row)
-{
-	(void)group;
-	return row ? ROLE_NONE : ROLE_PLAIN;
-}
-
 static void server(int listener)
 {
 	int fd = accept(listener, NULL, NULL);
@@ -123,7 +117,7 @@ const struct group sender_group = {
 	.guest_count = 10000,
 	.guest_rounds = 3,
 	.row = row_name,
-	.role = row_role,
+	.role = first_is_plain,
 	.before = before,
 	.after = after,
 	.measure = measure,

@@ -40,12 +40,6 @@ static const char *idle_row(const struct group *group, size_t row)
 	return row < sizeof(ways) / sizeof(ways[0]) ? ways[row].name : NULL;
 }
 
-static enum role first_is_plain(const struct group *group, size_t row)
-{
-	(void)group;
-	return row ? ROLE_NONE : ROLE_PLAIN;
-}
-
 /* Bytes of a process that are in memory. */
 static double resident(void)
 {

@@ -41,12 +41,6 @@ static const char *row_name(const struct group *group, size_t row)
 	return row < sizeof(ways) / sizeof(ways[0]) ? ways[row].name : NULL;
 }
 
-static enum role row_role(const struct group *group, size_t row)
-{
-	(void)group;
-	return row ? ROLE_NONE : ROLE_PLAIN;
-}
-
 static void client(const struct way *way, int trips, size_t bulk)
 {
 	int fd = place_connect(AF_INET, way->port, 0), i;
@@ -159,7 +153,7 @@ const struct group stream_group = {
 	.guest_rounds = 3,
 	.context = &(const struct task){128 << 20, 0},
 	.row = row_name,
-	.role = row_role,
+	.role = first_is_plain,
 	.measure = measure,
 };
 
@@ -173,6 +167,6 @@ const struct group loss_group = {
 	.guest_rounds = 9,
 	.context = &(const struct task){16 << 20, 1},
 	.row = row_name,
-	.role = row_role,
+	.role = first_is_plain,
 	.measure = measure,
 };
