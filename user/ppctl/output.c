@@ -35,17 +35,22 @@ static char *format_text(const char *format, va_list arguments)
 	return vasprintf(&text, format, arguments) < 0 ? NULL : text;
 }
 
-void print_line(FILE *to, const char *before, const char *format, ...)
+static void print_formatted(FILE *to, const char *before, const char *format, va_list arguments)
 {
-	va_list arguments;
-	char *text;
+	char *text = format_text(format, arguments);
 
-	va_start(arguments, format);
-	text = format_text(format, arguments);
-	va_end(arguments);
 	if (text)
 		print_text(to, before, text);
 	free(text);
+}
+
+void print_line(FILE *to, const char *before, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_formatted(to, before, format, arguments);
+	va_end(arguments);
 }
 
 /* errno stays: callers go on with it. */
@@ -100,29 +105,21 @@ void give_up(const char *format, ...)
 void warn(const char *format, ...)
 {
 	va_list arguments;
-	char *text;
 
 	va_start(arguments, format);
-	text = format_text(format, arguments);
+	print_formatted(stderr, "ppctl: warning: ", format, arguments);
 	va_end(arguments);
-	if (text)
-		print_text(stderr, "ppctl: warning: ", text);
-	free(text);
 }
 
 void say(const char *format, ...)
 {
 	va_list arguments;
-	char *text;
 
 	if (options.json)
 		return;
 	va_start(arguments, format);
-	text = format_text(format, arguments);
+	print_formatted(stdout, "", format, arguments);
 	va_end(arguments);
-	if (text)
-		print_text(stdout, "", text);
-	free(text);
 }
 
 static void clean_string(struct json_object *string)
