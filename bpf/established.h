@@ -139,13 +139,15 @@ lost:
 /* The sending side may have decoded what this segment, of a socket without a header, begins with.
  * Return: 1 when that settles the socket's record. */
 static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
-		      const struct segment *segment, struct pp_connection_key *key)
+		      const struct segment *segment)
 {
+	struct pp_connection_key key = {};
 	struct pp_outgoing *outgoing;
 	struct pp_work *work;
 	int len;
 
-	outgoing = outgoing_find(key, socket->record.netns_cookie, socket->first_seq);
+	connection_of_segment(segment, &key);
+	outgoing = outgoing_find(&key, socket->record.netns_cookie, socket->first_seq);
 	if (!outgoing)
 		return 0;
 	if (!outgoing_covers(outgoing, segment->payload_len)) {
@@ -160,7 +162,7 @@ static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_sock
 	}
 	outgoing_adopt(socket, outgoing);
 	record_count(&socket->record);
-	outgoing_forget(key, socket);
+	outgoing_forget(&key, socket);
 	return 1;
 }
 
@@ -288,23 +290,17 @@ static __s64 segment_in_header(const struct pp_socket *socket, struct segment *s
 	return start;
 }
 
-/* gate_decode(), unless the sending side has decoded the header. */
-static int gate_decode_announced(struct __sk_buff *skb, struct bpf_sock *sk,
-				 struct pp_socket *socket, const struct segment *segment,
-				 __u32 start)
+/* After gate_decode(): what the sending side has announced is of no use any more. */
+static __noinline int gate_forget(struct pp_socket *socket, const struct segment *segment)
 {
 	struct pp_connection_key key = {};
-	int verdict;
 
+	if (!record_is_decided(&socket->record))
+		return 0;
 	connection_of_segment(segment, &key);
-	if (!start && gate_adopt(skb, sk, socket, segment, &key))
-		return PASS;
-	verdict = gate_decode(skb, sk, socket, segment, start);
-	if (record_is_decided(&socket->record)) {
-		outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
-		outgoing_forget(&key, socket);
-	}
-	return verdict;
+	outgoing_key(&key, socket->record.netns_cookie, socket->first_seq);
+	outgoing_forget(&key, socket);
+	return 0;
 }
 
 #endif

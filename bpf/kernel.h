@@ -5,6 +5,13 @@
 #ifndef PP_KERNEL_H
 #define PP_KERNEL_H
 
+/*
+ * As bpf_helpers.h has it, and the value that it returns stays. Where no caller looks at the value
+ * clang makes the function void and leaves anything in r0, and the verifier refuses a pointer to
+ * the stack there.
+ */
+#define __noinline __attribute__((noinline, used))
+
 #include "vmlinux.h"
 #include <linux/bpf.h>
 #include <linux/errno.h>

@@ -222,8 +222,13 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 		count(PP_STAT_DROPPED_HOLE);
 		return DROP;
 	}
-	verdict = socket->announced ? gate_decode_announced(skb, sk, socket, segment, start)
-				    : gate_decode(skb, sk, socket, segment, start);
+	if (socket->announced && !start && gate_adopt(skb, sk, socket, segment)) {
+		verdict = PASS;
+	} else {
+		verdict = gate_decode(skb, sk, socket, segment, start);
+		if (socket->announced)
+			gate_forget(socket, segment);
+	}
 	if (verdict == PASS && record_is_decided(&socket->record))
 		event_of_decoded(skb, segment, &socket->record);
 	return verdict;

@@ -129,8 +129,8 @@ static int record_take(struct pp_record *record, struct pp_socket *socket,
 }
 
 /* What the programs have written, and what TCP says of it. Return: 0, or a negative errno. */
-static int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_socket *socket,
-		     struct pp_record *now)
+static __noinline int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk,
+				struct pp_socket *socket, struct pp_record *now)
 {
 	/* the gate, on another CPU, writes the state last: see record_write() */
 	__u8 state = *(volatile __u8 *)&socket->record.state;
@@ -159,7 +159,8 @@ static int record_of(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_soc
 	return 0;
 }
 
-static int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk, struct pp_socket *socket)
+static __noinline int answer_record(struct bpf_sockopt *ctx, struct bpf_sock *sk,
+				    struct pp_socket *socket)
 {
 	struct pp_record *room = ctx->optval;
 	struct pp_answer answer = {};

@@ -83,8 +83,8 @@ static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 	return answer_length(ctx, copy.len);
 }
 
-static int answer_header(struct bpf_sockopt *ctx, struct bpf_sock *sk,
-			 const struct pp_socket *socket, int tlvs, __u32 page)
+static __noinline int answer_header(struct bpf_sockopt *ctx, struct bpf_sock *sk,
+				    const struct pp_socket *socket, int tlvs, __u32 page)
 {
 	const struct pp_record *record;
 
