@@ -53,14 +53,15 @@ enum pp_on_bad {
 	PP_ON_BAD_DROP = 1, /* it does not reach the MTA; with a split the proxy gets a RST */
 };
 
-#define PP_PORT_V1_MIXED    0x01 /* a v1 line with addresses of two families is taken (nginx) */
-#define PP_PORT_TRANSPARENT 0x02 /* accept() and getpeername() answer with the origin */
-#define PP_PORT_LOCAL	    0x04 /* getsockname() answers with the header's destination */
-#define PP_PORT_DRAINING    0x08 /* takes no new connections; those that are split go on */
-#define PP_PORT_WAS_SPLIT   0x10 /* served without a split, but such connections are left */
-#define PP_PORT_DOWN	    0x20 /* draining since 'ppctl down': 'up' serves the port again */
-#define PP_PORT_ADDRESSES   0x40 /* pp_addresses has policies for some of its local addresses */
-#define PP_PORT_NO_OTHERS   0x80 /* with that: it is not served on any other address */
+#define PP_PORT_V1_MIXED    0x01  /* a v1 line with addresses of two families is taken (nginx) */
+#define PP_PORT_TRANSPARENT 0x02  /* accept() and getpeername() answer with the origin */
+#define PP_PORT_LOCAL	    0x04  /* getsockname() answers with the header's destination */
+#define PP_PORT_DRAINING    0x08  /* takes no new connections; those that are split go on */
+#define PP_PORT_WAS_SPLIT   0x10  /* served without a split, but such connections are left */
+#define PP_PORT_DOWN	    0x20  /* draining since 'ppctl down': 'up' serves the port again */
+#define PP_PORT_ADDRESSES   0x40  /* pp_addresses has policies for some of its local addresses */
+#define PP_PORT_NO_OTHERS   0x80  /* with that: it is not served on any other address */
+#define PP_PORT_NO_LOOKUP   0x100 /* nobody asks here: pp_getsockopt is not needed for it */
 
 struct pp_port {
 	__u8 split;    /* enum pp_split_way */

@@ -131,6 +131,24 @@ static void split_without_transparency_answers_pp_lookup_only(void **state)
 	close(here);
 }
 
+/* As where all ports have lookup = no. */
+static void the_names_need_no_pp_getsockopt(void **state)
+{
+	struct pp_origin origin;
+	int client, server;
+
+	(void)state;
+	run(0, "rm $LAB_BPFFS/pp/links/pp_getsockopt");
+	client = connect_to(PROXY, SERVER, TRANSPARENT);
+	send_text(client, LINE "EHLO x\r\n");
+	server = accept_from(listener, ORIGIN);
+	assert_peer(server, ORIGIN);
+	assert_reads_text(server, "EHLO x\r\n");
+	assert_int_equal(pp_lookup(server, &origin), -ENOPROTOOPT);
+	close_both(client, server);
+	run(0, "build/bin/ppctl up --cgroup $LAB_CGROUP");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +158,7 @@ int main(void)
 		cmocka_unit_test(a_connection_without_a_record_is_nobodys_either),
 		cmocka_unit_test(getsockname_answers_the_destination_where_it_is_asked_for),
 		cmocka_unit_test(split_without_transparency_answers_pp_lookup_only),
+		cmocka_unit_test(the_names_need_no_pp_getsockopt),
 	};
 
 	return cmocka_run_group_tests_name("transparent_names", tests, transparent_setup, NULL);

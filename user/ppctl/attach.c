@@ -17,6 +17,7 @@
 
 #include "../common/array.h"
 #include "../common/name.h"
+#include "port_map.h"
 #include "ppctl.h"
 
 #define MAX_PROGRAMS 64 /* BPF_CGROUP_MAX_PROGS, kernel/bpf/cgroup.c */
@@ -33,6 +34,8 @@ static const enum bpf_attach_type types[ARRAY_SIZE(programs)] = {
 	BPF_CGROUP_INET4_GETSOCKNAME, BPF_CGROUP_INET6_GETSOCKNAME, BPF_CGROUP_INET4_GETPEERNAME,
 	BPF_CGROUP_INET6_GETPEERNAME,
 };
+
+#define LOOKUP 2 /* the number of pp_getsockopt */
 
 const char *cgroup_program(size_t i)
 {
@@ -115,12 +118,23 @@ static const struct cgroup_link *find_link(const struct cgroup_links *links, int
 	return NULL;
 }
 
+/* Of the set at options.pin. */
+static int lookup_is_needed(void)
+{
+	int ports = pin_open("maps", MAP_PORTS), needed = ports < 0 || ports_have_lookup(ports);
+
+	if (ports >= 0)
+		close(ports);
+	return needed;
+}
+
 int cgroup_links_whole(const struct cgroup_links *links, uint64_t cgroup)
 {
+	int lookup = lookup_is_needed();
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(programs); i++) {
-		if (!find_link(links, i, cgroup))
+		if (!find_link(links, i, cgroup) && (i != LOOKUP || lookup))
 			return 0;
 	}
 	return 1;
@@ -182,7 +196,8 @@ static int attach_one(int number, const char *cgroup, const char *pin)
 	return result;
 }
 
-int cgroup_programs_attach(const char *cgroup)
+/* @lookup: also pp_getsockopt. */
+static int attach_programs(const char *cgroup, int lookup)
 {
 	uint64_t id = cgroup_id_of_path(cgroup);
 	int i, plain, result = 0;
@@ -200,10 +215,52 @@ int cgroup_programs_attach(const char *cgroup)
 	for (i = ARRAY_SIZE(programs) - 1; i >= 0 && !result; i--) {
 		link_name(name, i, id, plain);
 		link = find_link(&links, i, id);
-		if (!link)
+		if (!link && (i != LOOKUP || lookup))
 			result = attach_one(i, cgroup, name);
-		else if (strcmp(link->pin, name))
+		else if (link && strcmp(link->pin, name))
 			result = rename_link(link->pin, name);
+	}
+	cgroup_links_free(&links);
+	return result;
+}
+
+int cgroup_programs_attach(const char *cgroup)
+{
+	return attach_programs(cgroup, lookup_is_needed());
+}
+
+int cgroup_lookup_attach(void)
+{
+	struct cgroup_links links;
+	int result = cgroup_links_read(&links);
+	char cgroup[PATH_MAX];
+	size_t i;
+
+	for (i = 0; !result && i < links.count; i++) {
+		if (links.link[i].program == 0 && links.link[i].cgroup &&
+		    !find_link(&links, LOOKUP, links.link[i].cgroup) &&
+		    !cgroup_path_of_id(links.link[i].cgroup, cgroup))
+			result = attach_programs(cgroup, 1);
+	}
+	cgroup_links_free(&links);
+	return result;
+}
+
+int cgroup_lookup_detach_unneeded(int ports)
+{
+	struct cgroup_links links;
+	char path[PATH_MAX];
+	int result;
+	size_t i;
+
+	if (ports_have_lookup(ports))
+		return 0;
+	result = cgroup_links_read(&links);
+	for (i = 0; !result && i < links.count; i++) {
+		if (links.link[i].program != LOOKUP)
+			continue;
+		pin_path(path, "links", links.link[i].pin);
+		result = pin_remove_link(path);
 	}
 	cgroup_links_free(&links);
 	return result;

@@ -353,6 +353,7 @@ static const struct policy_name {
 	[POLICY_GATE] = {"gate", gate_parse},
 	[POLICY_ON_BAD] = {"on-bad", on_bad_parse},
 	[POLICY_V1_MIXED] = {"v1-mixed", yes_no_parse},
+	[POLICY_LOOKUP] = {"lookup", yes_no_parse},
 };
 
 int policy_give(struct policy *policy, enum policy_key key, const char *word, char why[WHY_MAX])
@@ -479,7 +480,7 @@ void section_add_ports(struct section *section, const char *value, unsigned int 
 int policy_make(const struct policy *given, const struct policy *defaults, struct pp_port *policy,
 		const char **why)
 {
-	uint32_t value[POLICY_COUNT] = {[POLICY_GATE] = DEFAULT_GATE_MS};
+	uint32_t value[POLICY_COUNT] = {[POLICY_GATE] = DEFAULT_GATE_MS, [POLICY_LOOKUP] = 1};
 	unsigned int known = given->given | (defaults ? defaults->given : 0);
 	int key;
 
@@ -499,6 +500,9 @@ int policy_make(const struct policy *given, const struct policy *defaults, struc
 		 value[POLICY_ON_BAD] == PP_ON_BAD_TELL)
 		*why = "transparent goes with on-bad drop: a server that is not told of the header "
 		       "has no use for a bad one";
+	else if (!value[POLICY_LOOKUP] && !value[POLICY_TRANSPARENT])
+		*why = "lookup no needs transparent: without pp_lookup() or the right names a "
+		       "server is told of no client";
 	memset(policy, 0, sizeof(*policy));
 	policy->gate_ms = value[POLICY_GATE];
 	policy->split =
@@ -506,7 +510,8 @@ int policy_make(const struct policy *given, const struct policy *defaults, struc
 	policy->on_bad = value[POLICY_TRANSPARENT] ? PP_ON_BAD_DROP : value[POLICY_ON_BAD];
 	policy->flags = (value[POLICY_TRANSPARENT] ? PP_PORT_TRANSPARENT : 0) |
 			(value[POLICY_LOCAL] ? PP_PORT_LOCAL : 0) |
-			(value[POLICY_V1_MIXED] ? PP_PORT_V1_MIXED : 0);
+			(value[POLICY_V1_MIXED] ? PP_PORT_V1_MIXED : 0) |
+			(value[POLICY_LOOKUP] ? 0 : PP_PORT_NO_LOOKUP);
 	return *why ? -1 : 0;
 }
 
@@ -570,6 +575,7 @@ static const struct key {
 	{"gate", NULL, POLICY_GATE},
 	{"on-bad", NULL, POLICY_ON_BAD},
 	{"v1-mixed", NULL, POLICY_V1_MIXED},
+	{"lookup", NULL, POLICY_LOOKUP},
 };
 
 /* [serve NAME] */

@@ -60,6 +60,7 @@ enum policy_key {
 	POLICY_GATE,
 	POLICY_ON_BAD,
 	POLICY_V1_MIXED,
+	POLICY_LOOKUP,
 	POLICY_COUNT,
 };
 

@@ -130,10 +130,13 @@ int drain_begin(int ports, struct translated_list *list)
 	return translated_read(list);
 }
 
-/* Without a port with a split there is nothing for pp_in and pp_out to do. */
+/* Without a port with a split there is nothing for pp_in and pp_out to do, and without one that is
+ * asked by pp_lookup() nothing for pp_getsockopt. */
 static int detach_unneeded(int map)
 {
-	return ports_have_split(map) ? 0 : interfaces_detach();
+	if (!ports_have_split(map) && interfaces_detach())
+		return -1;
+	return cgroup_lookup_detach_unneeded(map);
 }
 
 static int finish_ports(int map)
@@ -173,6 +176,8 @@ int drain_finish(void)
 	}
 	if (!result)
 		result = finish_ports(ports);
+	if (!result) /* of a change that was killed half-way */
+		result = cgroup_lookup_detach_unneeded(ports);
 	close(ports);
 	return result;
 }
@@ -215,6 +220,8 @@ int drain_port_add(int map, const struct pp_port_key *port, const struct pp_port
 		policy.flags |= PP_PORT_WAS_SPLIT;
 	if (!was_split && policy.split != PP_SPLIT_NO)
 		flows_forget_port(map, port);
+	if (!(policy.flags & PP_PORT_NO_LOOKUP) && cgroup_lookup_attach())
+		return -1;
 	if (port_put(map, port, &policy))
 		return -2;
 	if (policy.flags & PP_PORT_WAS_SPLIT) {
@@ -259,7 +266,7 @@ int drain_port_del(int map, const struct pp_port_key *port, size_t *waits_for)
 	if (port_get(map, port, &policy))
 		return error("port %s is not served (ppctl port list)", text);
 	if (!policy_translates(&policy))
-		return port_delete(map, port) ? port_error(port) : 0;
+		return port_delete(map, port) ? port_error(port) : detach_unneeded(map);
 	handed_over = hand_over(map, port, &policy);
 	if (handed_over)
 		return handed_over < 0 ? -1 : 0;

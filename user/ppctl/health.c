@@ -104,6 +104,20 @@ static int has_links(struct json_object *set)
 	return gone;
 }
 
+/* Where no port is asked for an origin, pp_getsockopt is not attached. */
+static int is_needed(struct json_object *set, const char *program)
+{
+	size_t i, count = length_of(set, "ports");
+
+	if (strcmp(program, "pp_getsockopt") || !count)
+		return 1;
+	for (i = 0; i < count; i++) {
+		if (is_true(entry_of(set, "ports", i), "lookup"))
+			return 1;
+	}
+	return 0;
+}
+
 /* Without the gate, or pp_sockops, there is no record at all. */
 static void judge_programs(struct json_object *set)
 {
@@ -122,7 +136,7 @@ static void judge_programs(struct json_object *set)
 		attached = count_attached(set, served_programs[i], &gone);
 		any_gone |= gone != 0;
 		all_gone |= gone && !attached;
-		if (attached || gone)
+		if (attached || gone || !is_needed(set, served_programs[i]))
 			continue;
 		level = i < 2 ? HEALTH_DOWN : HEALTH_DEGRADED;
 		add_finding(set, level, "program-missing",

@@ -147,6 +147,11 @@ static int set_v1_mixed(const char *value)
 	return set_policy(POLICY_V1_MIXED, "--v1-mixed", "yes");
 }
 
+static int set_lookup(const char *value)
+{
+	return set_policy(POLICY_LOOKUP, "--lookup", value);
+}
+
 static int set_allow_root_cgroup(const char *value)
 {
 	(void)value;
@@ -242,6 +247,8 @@ const struct option_entry option_entries[] = {
 	 "bad header: tell the server, or drop it (tell)"},
 	{"v1-mixed", 0, NULL, NULL, set_v1_mixed,
 	 "accept a v1 line with addresses of two families (nginx)"},
+	{"lookup", 0, "yes|no", "yes no", set_lookup,
+	 "whether a program calls pp_lookup(); no: nothing is attached to getsockopt() for it"},
 	{"connections", 0, "N", NULL, set_connections,
 	 "make the maps of a new set for so many connections at once (16384)"},
 	{"dry-run", 'n', NULL, NULL, set_dry_run, "only print what would be changed"},
@@ -261,7 +268,7 @@ const struct option_entry option_entries[] = {
 const size_t option_count = ARRAY_SIZE(option_entries);
 
 #define OF_A_SET "set pin json"
-#define OF_PORTS "transparent local split gate on-bad v1-mixed interface"
+#define OF_PORTS "transparent local split gate on-bad v1-mixed lookup interface"
 
 const struct command commands[] = {
 	{"up", command_up, "", 0, 0, NULL, "cgroup",

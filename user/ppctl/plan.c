@@ -75,12 +75,13 @@ static int set_path(struct change *change, const char *path)
 
 static void policy_text(const struct pp_port *policy, char text[128])
 {
-	snprintf(text, 128, "%s%s%s, gate %u ms, on-bad %s%s",
+	snprintf(text, 128, "%s%s%s%s, gate %u ms, on-bad %s%s",
 		 policy->flags & PP_PORT_TRANSPARENT ? "transparent"
 		 : policy->split != PP_SPLIT_NO	     ? "split yes"
 						     : "split no",
 		 policy->flags & PP_PORT_LOCAL ? ", local" : "",
-		 policy->flags & PP_PORT_V1_MIXED ? ", v1-mixed" : "", policy->gate_ms,
+		 policy->flags & PP_PORT_V1_MIXED ? ", v1-mixed" : "",
+		 policy->flags & PP_PORT_NO_LOOKUP ? ", lookup no" : "", policy->gate_ms,
 		 policy->on_bad == PP_ON_BAD_DROP ? "drop" : "tell",
 		 policy->flags & PP_PORT_DRAINING ? ", draining" : "");
 }

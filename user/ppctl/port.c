@@ -99,6 +99,8 @@ static struct json_object *port_object(const struct pp_port_key *key, const stru
 			       json_object_new_string(policy->on_bad == PP_ON_BAD_DROP ? "drop"
 										       : "tell"));
 	add_flag(object, "v1_mixed", policy, PP_PORT_V1_MIXED);
+	json_object_object_add(object, "lookup",
+			       json_object_new_boolean(!(policy->flags & PP_PORT_NO_LOOKUP)));
 	add_flag(object, "draining", policy, PP_PORT_DRAINING);
 	return object;
 }
@@ -149,6 +151,8 @@ static void port_print(struct json_object *port)
 	       json_object_get_int(json_object_object_get(port, "gate_ms")),
 	       json_object_get_string(json_object_object_get(port, "on_bad")));
 	print_flag(port, "v1_mixed", "v1 mixed");
+	if (!json_object_get_boolean(json_object_object_get(port, "lookup")))
+		printf(", lookup no");
 	print_flag(port, "draining", "draining: new connections have no split");
 	if (json_object_object_get(port, "left"))
 		printf(", %d with a split left",

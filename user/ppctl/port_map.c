@@ -310,6 +310,19 @@ int ports_have_split(int map)
 	return 0;
 }
 
+int ports_have_lookup(int map)
+{
+	struct pp_port_key keys[PORTS_MAX];
+	size_t count = ports_list(map, keys), i;
+	struct pp_port policy;
+
+	for (i = 0; i < count; i++) {
+		if (port_get(map, &keys[i], &policy) || !(policy.flags & PP_PORT_NO_LOOKUP))
+			return 1;
+	}
+	return !count;
+}
+
 static int follow_port_of(const struct pp_port_key *key, void *context)
 {
 	const int *map = context;

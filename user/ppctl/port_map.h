@@ -34,6 +34,8 @@ const struct pp_port_key *port_match(const struct pp_port_key *keys, size_t coun
 				     const __u8 address[16], __u16 port);
 /* Is there one with a split, or with what is left of one? */
 int ports_have_split(int map);
+/* May somebody ask for an origin with pp_lookup(), on any of them, or when there is none yet? */
+int ports_have_lookup(int map);
 /* What a ppctl that was killed has left: a port without any policy. */
 void ports_sweep(int map);
 

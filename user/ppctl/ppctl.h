@@ -247,13 +247,17 @@ struct cgroup_links {
 const char *cgroup_program(size_t i); /* their names, up to NULL, in the order in which they go */
 int cgroup_links_read(struct cgroup_links *links);
 void cgroup_links_free(struct cgroup_links *links);
-/* Are all of the programs on this cgroup, or any? */
+/* Are all of the programs that the ports need on this cgroup, or any? */
 int cgroup_links_whole(const struct cgroup_links *links, uint64_t cgroup);
 int cgroup_links_any(const struct cgroup_links *links, uint64_t cgroup);
 /* Attaches those that are not yet; and takes them off a cgroup, from those that are gone, or all.
  */
 int cgroup_programs_attach(const char *cgroup);
 int cgroup_programs_detach(uint64_t cgroup);
+/* The one that answers pp_lookup(), on all cgroups of the set: attaches it before a port is served
+ * that needs it, and takes it off when none does any more. @ports: of pp_ports. */
+int cgroup_lookup_attach(void);
+int cgroup_lookup_detach_unneeded(int ports);
 /* Is another set on the cgroup @cgroup, on one above it, or one below? Return: the id of its gate,
  * or 0. @where: receives one of the cgroups that the gate works for. */
 uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX]);
