@@ -371,10 +371,10 @@ void sysctl_set(const char *name, const char *value)
 
 size_t make_v2(uint8_t *bytes, size_t len)
 {
-	static const uint8_t start[28] = "\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11"
-					 "\x00\x00\xc0\x00\x02\x07\xc6\x33\x64\x01\x12\x67\x00\x19";
+	static const char start[] = "\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11"
+				    "\x00\x00\xc0\x00\x02\x07\xc6\x33\x64\x01\x12\x67\x00\x19";
 
-	memcpy(bytes, start, sizeof(start));
+	memcpy(bytes, start, sizeof(start) - 1);
 	bytes[14] = (len - 16) >> 8;
 	bytes[15] = len - 16;
 	if (len > sizeof(start)) {

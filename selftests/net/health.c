@@ -513,7 +513,7 @@ static pid_t serve_as(const char *name, int netns, void (*join)(void))
 	return child;
 }
 
-static void stop(pid_t child)
+static void stop_process(pid_t child)
 {
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
@@ -532,16 +532,16 @@ static void listeners_of_container_engines_are_told_from_servers(void **state)
 		child = serve_as(relays[i], here, become_server);
 		assert_says(run(1, PLAIN "status"), "the listener 127.0.0.1:2525 is ");
 		assert_says(run(1, PLAIN "status"), ", a relay: it eats the header");
-		stop(child);
+		stop_process(child);
 		child = serve_as(relays[i], here, become_bystander);
 		assert_says(run(1, PLAIN "status"), "pp: degraded: nothing listens on port 2525\n");
 		assert_null(strstr(run(1, PLAIN "status"), "NOT SERVED"));
-		stop(child);
+		stop_process(child);
 	}
 	child = serve_as("conmon", here, become_server);
 	assert_says(run(1, PLAIN "status"), "pp: degraded: nothing listens on port 2525\n");
 	assert_says(run(1, PLAIN "status"), "127.0.0.1:2525  conmon's, of a published port\n");
-	stop(child);
+	stop_process(child);
 	close(here);
 }
 
@@ -558,10 +558,10 @@ static void another_server_of_a_namespace_without_the_set(void **state)
 	become_bystander();
 	server = serve_as("master", other, become_server);
 	assert_says(run(0, PLAIN "status"), "127.0.0.1:2525  another server's\n");
-	stop(server);
+	stop_process(server);
 	become_server();
 	assert_says(run(1, PLAIN "status"), "NOT SERVED");
-	stop(proxy);
+	stop_process(proxy);
 	close_both(here, other);
 }
 

@@ -82,7 +82,7 @@ static void await_said(const char *wanted)
 	fail_msg("no '%s' in: %s", wanted, text);
 }
 
-static void stop(pid_t child)
+static void stop_process(pid_t child)
 {
 	int status;
 
@@ -124,7 +124,7 @@ static void what_becomes_of_a_connection_is_told(void **state)
 	tells(PROXY, SPLIT, NULL, "held", "the handshake waits for a header\n");
 	tells(PROXY, QUICK, NULL, "expired", "no header came in the gate's time\n");
 	tells(PROXY, SPLIT, NULL, "expired", "no header came in the gate's time\n");
-	stop(child);
+	stop_process(child);
 }
 
 /* With a proxy cgroup each stranger has a record. */
@@ -140,7 +140,7 @@ static void outsiders_and_strangers_are_told_where_there_is_a_proxy_cgroup(void 
 	      "sent by a process of this host outside of the proxies' cgroups\n");
 	tells(PROXY, DROPPING, LINE, "refused",
 	      "sent by a process of this host outside of the proxies' cgroups\n");
-	stop(child);
+	stop_process(child);
 	run(0, PPCTL "proxy-cgroup del $LAB_OUTSIDE");
 }
 
@@ -165,7 +165,7 @@ static void a_marked_proxy_is_not_called_unmarked(void **state)
 	run(0, PPCTL "proxy add 127.0.0.4");
 	child = monitor(NULL);
 	tells_nothing_of("127.0.0.4", client, listener);
-	stop(child);
+	stop_process(child);
 	run(0, PPCTL "proxy del 127.0.0.4");
 
 	/* a port that drains */
@@ -176,7 +176,7 @@ static void a_marked_proxy_is_not_called_unmarked(void **state)
 	child = monitor(NULL);
 	client = connect_to(PROXY, SERVER, SPLIT);
 	tells_nothing_of(PROXY, client, listener);
-	stop(child);
+	stop_process(child);
 	close_link(&link);
 	run(0, PPCTL "port add %d --split yes --on-bad drop --gate 900", SPLIT);
 }
@@ -193,7 +193,7 @@ static void json_is_one_object_a_line(void **state)
 	await_said("\"event\":\"accepted\"");
 	run(0, "! grep -v '^{\"schema\":1,.*}$' " SAID);
 	close_both(client, listener);
-	stop(child);
+	stop_process(child);
 }
 
 static void two_at_once_are_refused_by_name(void **state)
@@ -202,8 +202,8 @@ static void two_at_once_are_refused_by_name(void **state)
 
 	(void)state;
 	assert_says(run(1, PPCTL "monitor"), "another 'ppctl monitor' listens to the set at ");
-	stop(child);
-	stop(monitor(NULL));
+	stop_process(child);
+	stop_process(monitor(NULL));
 }
 
 static void a_killed_monitor_costs_nothing_after_two_seconds(void **state)
@@ -225,7 +225,7 @@ static void a_killed_monitor_costs_nothing_after_two_seconds(void **state)
 	child = monitor(NULL);
 	usleep(300000);
 	assert_string_equal(run(0, "cat " SAID), "");
-	stop(child);
+	stop_process(child);
 	close(listener);
 }
 
@@ -256,7 +256,7 @@ static void what_finds_no_room_is_counted(void **state)
 	await_said(": more came than could be shown\n");
 	assert_true(i > 1000); /* so many are kept */
 	close(listener);
-	stop(child);
+	stop_process(child);
 }
 
 static void it_ends_with_its_set(void **state)
