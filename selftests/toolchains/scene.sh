@@ -18,7 +18,7 @@ make_root() {
 	[ ! -e "$root.complete" ] || return 0
 	rm -rf --one-file-system "$root"
 	mmdebstrap --variant=minbase --mode=root --include=make,git,ca-certificates --skip=cleanup/apt/lists \
-		--aptopt='Acquire::Languages "none"' "$suite" "$root" ${SOURCES+"$SOURCES"} && touch "$root.complete"
+		--aptopt='Acquire::Languages "none"' --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" ${SOURCES+"$SOURCES"} && touch "$root.complete"
 }
 
 # files: of the project, as they are here
