@@ -56,9 +56,6 @@ $(OCI_HOOK): user/oci/ppsplit.json.in FORCE
 	$(Q)sed 's|@SBINDIR@|$(PREFIX)/sbin|' $< >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-# what c-ares 1.28 and newer call deprecated is what the 1.18 of Debian 12 has
-$(PPMTA_OBJECTS): private CPPFLAGS += -DCARES_NO_DEPRECATED
-
 $(PPMTA): $(PPMTA_OBJECTS) $(COMMON) $(BUILD)/lib/libpp.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) $^ -o $@ $(PPMTA_LIBS)
