@@ -6,7 +6,7 @@
 #define PP_KERNEL_H
 
 /*
- * As bpf_helpers.h has it, and the value that it returns stays. Where no caller looks at the value
+ * As libbpf has it, and the value that it returns stays. Where no caller looks at the value
  * clang makes the function void and leaves anything in r0, and the verifier refuses a pointer to
  * the stack there.
  */
