@@ -12,7 +12,7 @@ up="$ppctl up --cgroup $side/a --port 2525 --proxy 127.0.0.2"
 
 # attached N: on so many cgroups, by the pins and by the kernel; and the set is whole
 attached() {
-	pinned=$(ls "$pin/links" | grep -c '^pp_getsockopt')
+	pinned=$(find "$pin/links" -name 'pp_getsockopt*' | wc -l)
 	there=$(for cgroup in "$side/a" "$side/b"; do bpftool cgroup show "$cgroup"; done | grep -c pp_getsockopt)
 	[ "$pinned" = "$1" ] && [ "$there" = "$1" ] || {
 		echo "pp_getsockopt: pinned $pinned times, attached $there times"
@@ -78,7 +78,7 @@ left_over() {
 		while read -r command; do
 			build/selftests/tools/kill-at "$call" $command >/dev/null 2>&1
 			if $ppctl port list | grep -q '^2526'; then
-				ls "$pin/links" | grep -q '^pp_getsockopt' || {
+				[ "$(find "$pin/links" -name 'pp_getsockopt*' | wc -l)" = 1 ] || {
 					echo "killed at change $call of: $command: a port without it"
 					return 1
 				}
