@@ -20,7 +20,9 @@
 #define LISTED	  "\x7f\0\0\2"
 #define LONG_TEXT 60000
 
-enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_TXT = 16 };
+#define OTHERS "\x7f\0\0\3" /* OTHER, the client */
+
+enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_PTR = 12, TYPE_TXT = 16 };
 
 /* An answer as it is made. */
 struct answer {
@@ -30,6 +32,11 @@ struct answer {
 };
 
 static int sockets[2]; /* UDP, and a listener of TCP */
+
+/* The client's name, as labels; and whether each name leads back to the client. */
+static const char *client_labels;
+static size_t client_labels_len;
+static bool leads_back;
 
 static void put(struct answer *answer, const void *bytes, size_t len)
 {
@@ -95,6 +102,10 @@ static bool fill(struct answer *answer, const char *name, int type, bool by_tcp)
 		record(answer, type, "", 0, 0);
 	else if (!strcmp(name, "too-far"))
 		record(answer, type, LISTED, 4, 60000);
+	else if (type == TYPE_PTR)
+		record(answer, type, client_labels, client_labels_len, client_labels_len);
+	else if (type == TYPE_A && leads_back && strcmp(name, "unlisted"))
+		record(answer, type, OTHERS, 4, 4);
 	else if (type == TYPE_A && strcmp(name, "nobody") && strcmp(name, "failing") &&
 		 strcmp(name, "unlisted"))
 		record(answer, type, LISTED, 4, 4);
@@ -189,7 +200,8 @@ static int setup(void **state)
 	sockets[1] = listen_on(SERVER, DNS_PORT);
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
 	mta_start("delivery = maildir:/tmp/ppmta-dns\ndns_servers = 127.0.0.1:5399\n"
-		  "dns_timeout = 3s\nacl_smtp_mail = m\nbegin acl\nm:\n"
+		  "dns_timeout = 3s\nacl_smtp_mail = m\nacl_smtp_rcpt = r\nbegin acl\nr:\n"
+		  " deny message = <$sender_host_name>\nm:\n"
 		  " deny dnslists = +defer_unknown : $sender_address_domain\n"
 		  "      message = $dnslist_value <$dnslist_text>\n"
 		  " warn spf = pass : fail : softfail : none : neutral : permerror : temperror\n"
@@ -243,10 +255,67 @@ static void each_answer_has_one_outcome(void **state)
 	}
 }
 
+#define TEN   "xxxxxxxxxx"
+#define SIXTY "\74" TEN TEN TEN TEN TEN TEN
+
+/* What the DNS calls a name and is none is not the client's, though it leads back to it: it could
+ * be read as an address, or as several words of the log. */
+static void a_name_that_is_no_domain_is_none(void **state)
+{
+#define LABELS(text) text, sizeof(text)
+	static const struct {
+		const char *labels;
+		size_t len;
+		const char *reply;
+	} cases[] = {
+		{LABELS("\4mail\7example"), "550 <mail.example>\r\n"},
+		{LABELS("\5_mail\4xn-0\7xn--p-5"), "550 <_mail.xn-0.xn--p-5>\r\n"},
+		{LABELS(SIXTY SIXTY SIXTY SIXTY), "550 <xxx"},
+		{LABELS("\2[1\1"
+			"2\1"
+			"3\2"
+			"4]"),
+		 "550 <>\r\n"},
+		{LABELS("\7[1 2 3]\7example"), "550 <>\r\n"},
+		{LABELS("\4a b \7example"), "550 <>\r\n"},
+		{LABELS("\6PRX=me\7example"), "550 <>\r\n"},
+		{LABELS("\3a\"b\7example"), "550 <>\r\n"},
+		{LABELS("\3a.b\7example"), "550 <>\r\n"},
+		{LABELS("\3a\nb\7example"), "550 <>\r\n"},
+		{LABELS("\3a\0b\7example"), "550 <>\r\n"},
+		{LABELS("\3a\\b\7example"), "550 <>\r\n"},
+		{LABELS("\2\xc3\xbc\7example"), "550 <>\r\n"},
+		{LABELS("\2-a\7example"), "550 <>\r\n"},
+		{LABELS("\2a-\7example"), "550 <>\r\n"},
+		{LABELS(""), "550 <>\r\n"},
+	};
+	size_t i;
+	int fd;
+
+	(void)state;
+	leads_back = true;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		client_labels = cases[i].labels;
+		client_labels_len = cases[i].len;
+		fd = connect_to(OTHER, SERVER, MAIL_PORT);
+		expect(fd, BANNER);
+		ask(fd, "EHLO client.example", "250-");
+		ask(fd, "MAIL FROM:<a@unlisted.test>", "250 ");
+		ask(fd, "RCPT TO:<b@example.org>", cases[i].reply);
+		quit(fd);
+	}
+	leads_back = false;
+	run(1,
+	    "grep H= %s/log | grep -vE 'H=([-_.0-9a-z]+ )?[(]client[.]example[)] "
+	    "[[]127[.]0[.]0[.]3[]] '",
+	    work);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_one_outcome),
+		cmocka_unit_test(a_name_that_is_no_domain_is_none),
 	};
 
 	return cmocka_run_group_tests_name("ppmta_dns", tests, setup, teardown);

@@ -306,7 +306,9 @@ text_of_tlvs() {
 		tlvs_are 'seven: .* alpn=<>' "020005736576656e0100041b5b324a" &&
 		tlvs_are 'eight: .* alpn=<>' "02000565696768740100036100""62" &&
 		tlvs_are 'nine: .* alpn=<[$][{]if>' "0200046e696e65010004247b6966" &&
-		tlvs_are 'ten: .* alpn=<>$' "02000374656e010002ff9b" && tlvs_are 'ten: .* alpn=<>$' "02000374656e010002c29b" || return 1
+		tlvs_are 'ten: .* alpn=<>$' "02000374656e010002ff9b" && tlvs_are 'ten: .* alpn=<>$' "02000374656e010002c29b" &&
+		tlvs_are ' : cn=<> verify=<> alpn=<q1>' "0200056120623d63""0100027131" &&
+		tlvs_are ' : cn=<> verify=<> alpn=<q2>' "0200095b312e322e332e345d""0100027132" || return 1
 	says_not "$log" "$(printf '\033')"
 }
 # After 6,000 bytes of another TLV, which is more than the programs look at in a packet.

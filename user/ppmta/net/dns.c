@@ -284,7 +284,7 @@ static void add_name(void *context, const char *bytes, size_t len)
 {
 	struct names *names = context;
 
-	if (names->count < NAMES_MAX)
+	if (names->count < NAMES_MAX && domain_is_plain(bytes, len))
 		names->names[names->count++] = pool_copy(names->pool, bytes, len);
 }
 

@@ -80,7 +80,7 @@ enum dns_status dns_records(struct dns *dns, const char *domain, int type,
 enum dns_status dns_addresses(struct dns *dns, const char *name,
 			      bool (*each)(void *context, const struct sockaddr_storage *address),
 			      void *context);
-/* The first name of @address that leads back to it, in @pool; "" without one. */
+/* The first name of @address that is one and leads back to it, in @pool; "" without one. */
 char *dns_name_of(struct dns *dns, const char *address, struct pool *pool);
 /* "7.2.0.192." for 192.0.2.7, nibbles for IPv6; "" for what is no address. In @pool. */
 char *dns_reversed(const char *address, struct pool *pool);

@@ -43,7 +43,7 @@ static int parse(struct evaluation *eval, char *item, struct dnslist *list)
 			      "domain with , or / are not",
 			      item);
 	item = string_trim(item);
-	if (!address_is_domain(item, strlen(item)) || *item == '[')
+	if (!domain_is_plain(item, strlen(item)))
 		return failed(eval, "'%s' is not a domain", item);
 	for (value = strtok_r(at, ", ", &next); value; value = strtok_r(NULL, ", ", &next)) {
 		if (list->count == VALUES_MAX ||

@@ -64,6 +64,14 @@ static char *tlv_text(struct session *session, int type, size_t skip)
 	return "";
 }
 
+/* The client's SNI, maybe: a domain, or nothing. */
+static char *get_authority(struct session *session)
+{
+	char *name = tlv_text(session, PP_TLV_AUTHORITY, 0);
+
+	return address_is_domain(name, strlen(name)) && *name != '[' ? name : "";
+}
+
 static char *get_ssl_verify(struct session *session)
 {
 	size_t len;
@@ -115,7 +123,7 @@ static const struct variable {
 	{"message_exim_id", TEXT, AT(mail.id)},
 	{"message_size", SIZE, AT(mail.size)},
 	{"pp_tlv_alpn", TLV, PP_TLV_ALPN, NULL},
-	{"pp_tlv_authority", TLV, PP_TLV_AUTHORITY, NULL},
+	{"pp_tlv_authority", GOT, 0, get_authority},
 	{"pp_tlv_aws_vpce_id", GOT, 0, get_aws_vpce_id},
 	{"pp_tlv_ssl_cipher", TLV, PP_TLV_SSL_CIPHER, NULL},
 	{"pp_tlv_ssl_cn", GOT, 0, get_ssl_cn},

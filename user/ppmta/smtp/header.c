@@ -17,8 +17,6 @@ static void add_received(struct session *session, struct text *head)
 	struct tm tm;
 
 	text_clean(helo, strlen(helo), !session->mail.is_utf8);
-	if (!address_is_domain(name, strlen(name))) /* its owner says in the DNS what it is */
-		name = "";
 	localtime_r(&now, &tm);
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S %z", &tm);
 	text_add_string(

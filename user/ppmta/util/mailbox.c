@@ -55,30 +55,39 @@ static int is_literal(const char *text, size_t len)
 	return address_parse(address, family, binary) != 0;
 }
 
-int address_is_domain(const char *text, size_t len)
+/* Letters, digits, hyphens inside, and underscores, which are in no host name, but in many a HELO.
+ */
+static bool has_labels(const char *text, size_t len, bool ascii_only)
 {
 	size_t i, label = 0;
 
-	if (len == 0 || len > DOMAIN_MAX)
-		return 0;
-	if (text[0] == '[')
-		return is_literal(text, len);
 	for (i = 0; i < len; i++) {
 		unsigned char c = text[i];
 
 		if (c == '.') {
 			if (!label || text[i - 1] == '-')
-				return 0;
+				return false;
 			label = 0;
 			continue;
 		}
-		/* an underscore is in no host name, but in many a HELO */
-		if (!isalnum(c) && c != '_' && c < 0x80 && (c != '-' || !label))
-			return 0;
+		if (!isalnum(c) && c != '_' && (c < 0x80 || ascii_only) && (c != '-' || !label))
+			return false;
 		if (++label > 63)
-			return 0;
+			return false;
 	}
 	return label && text[len - 1] != '-';
+}
+
+bool domain_is_plain(const char *text, size_t len)
+{
+	return len <= PLAIN_DOMAIN_MAX && has_labels(text, len, true);
+}
+
+bool address_is_domain(const char *text, size_t len)
+{
+	if (len == 0 || len > DOMAIN_MAX)
+		return false;
+	return text[0] == '[' ? is_literal(text, len) : has_labels(text, len, false);
 }
 
 static const char *skip_source_route(const char *text)

@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 /* RFC 5321, section 4.5.3.1: octets, with CR LF where it is a line. */
-#define LOCAL_PART_MAX 64
-#define DOMAIN_MAX     255
-#define PATH_LINE_MAX  256
+#define LOCAL_PART_MAX	 64
+#define DOMAIN_MAX	 255
+#define PLAIN_DOMAIN_MAX 253 /* RFC 1035: 255 octets, with those of lengths */
+#define PATH_LINE_MAX	 256
 
 /* ---- pool.c: memory that is freed together, a configuration's, or what one command needs ---- */
 
@@ -66,7 +67,9 @@ size_t header_name(const char *line);
 /* Reads "<...>" at @text into @address, source route left out; "<>" gives "" where @empty allows.
  * Return: what follows the ">", or NULL. */
 const char *address_parse_path(const char *text, int empty, char address[PATH_LINE_MAX]);
-int address_is_domain(const char *text, size_t len);
+bool address_is_domain(const char *text, size_t len);
+/* Is @text a domain in ASCII, and no address? What the DNS calls a name is one, or is not used. */
+bool domain_is_plain(const char *text, size_t len);
 /* The domain of @address, or "". */
 const char *address_domain(const char *address);
 /* Its local part without quotes, and with each quoted character as it is. */
