@@ -9,7 +9,7 @@ COMMON := $(BUILD)/user/common.a
 PPCTL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/ppctl/*.c))
 PPMTA_SOURCES := $(wildcard user/ppmta/*.c user/ppmta/*/*.c)
 PPMTA_OBJECTS := $(PPMTA_SOURCES:%.c=$(BUILD)/%.o)
-PPMTA_LIBS := -lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lresolv -lm -lpthread
+PPMTA_LIBS := -lssl -lcrypto -lcares -lspf2 -lpcre2-8 -lidn2 -lresolv -lm -lpthread
 
 LIBPP_SO := $(BUILD)/lib/libpp.so.$(VERSION)
 LIBS := $(BUILD)/lib/libpp.a $(LIBPP_SO) $(BUILD)/lib/pp.pc

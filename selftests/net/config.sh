@@ -252,6 +252,84 @@ check an_address_with_a_hash hashes a#b@example.org 550
 check what_is_before_the_hash_is_another hashes a@example.org 250
 check a_hash_at_the_beginning_is_a_comment hashes '#c@example.org' 250
 check a_hash_after_a_blank_is_a_comment hashes x@example.org 550
+# One domain that is written in several ways is one. bücher and its others, in UTF-8 by their octets.
+large=$(printf 'B\303\234CHER') small=$(printf 'b\303\274cher') apart=$(printf 'bu\314\210cher') ascii=xn--bcher-kva
+wide=$(printf '\357\275\202\303\274cher') stop=$(printf '\343\200\202') # a wide b, an ideographic full stop
+denied() { # CONDITION SENDER... of which each is denied
+	condition=$1
+	shift
+	case $condition in
+	domains* | recipients*) when=rcpt path='MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<%s>\r\n' ;;
+	*) when=mail path='MAIL FROM:<%s> SMTPUTF8\r\n' ;;
+	esac
+	printf 'primary_hostname = mail.example.net\nacl_smtp_%s = a\nbegin acl\na:\n deny %s\n accept\n' $when "$condition" >"$conf"
+	for one; do
+		printf "EHLO x.example\r\n${path}QUIT\r\n" "$one" | $program -C "$conf" -bh 192.0.2.66 >"$say" 2>"$tap_work/err"
+		says "$say" '^550 ' || {
+			echo "$condition: $one"
+			cat "$tap_work/err"
+			return 1
+		}
+	done
+}
+each_form() { # PATTERN, where % stands for the domain
+	for form in "$small" "$large" "$apart" "$ascii" XN--BCHER-KVA "$wide"; do
+		item=$(echo "$1" | sed "s/%/$form/")
+		for condition in domains senders recipients "condition = \${if match_domain{\$sender_address_domain}{LIST}}"; do
+			case $condition in *LIST*) line=$(echo "$condition" | sed "s/LIST/$item/") ;; *) line="$condition = $item" ;; esac
+			denied "$line" "a@$small.example" "a@$large.example" "a@$apart.example" "a@$ascii.example" "a@XN--BCHER-KVA.example" "a@$wide.example" "a@$small${stop}example" || return 1
+		done
+	done
+}
+check a_domain_is_one_in_each_form each_form '%.example'
+check and_in_a_pattern each_form '*%.example'
+subdomains() {
+	denied "domains = *.$small.example" "a@b.$large.example" "a@b.$ascii.example" && denied "domains = *CHER.example" "a@$small.example" "a@$ascii.example" &&
+		denied "senders = *@$large.example" "a@$ascii.example" && denied "senders = A@$ascii.example" "a@$large.example"
+}
+check and_as_the_end_of_one subdomains
+patterns() { # a regular expression sees it as it is written, in ASCII, and in small letters
+	for form in "$small" "$ascii"; do
+		denied "domains = ^${form}[.]example\\\$" "a@$small.example" "a@$large.example" "a@$ascii.example" "a@$wide.example" &&
+			denied "senders = ^a@${form}[.]example\\\$" "a@$small.example" "a@$large.example" "a@$ascii.example" || return 1
+	done
+}
+check a_regular_expression_sees_each_form patterns
+in_a_file() {
+	printf '%s.example\n' "$large" >"$tap_work/idn"
+	denied "domains = $tap_work/idn" "a@$small.example" "a@$ascii.example" && denied "!senders = ! $tap_work/idn" "a@$ascii.example"
+}
+check a_file_of_a_list_has_them_as_well in_a_file
+others_pass() {
+	denied "domains = bucher.example : $small.example.org : $small" "a@$small.example"
+	says "$say" '^250 Accepted'
+}
+check another_domain_is_another others_pass
+no_domain() { # two that cannot be one of the DNS
+	printf 'primary_hostname = mail.example.net\n' >"$conf"
+	printf "EHLO x.example\r\nMAIL FROM:<a@$(printf '\342\200\256')b.example> SMTPUTF8\r\nMAIL FROM:<a@$(printf '\314\210')b.example> SMTPUTF8\r\nQUIT\r\n" |
+		$program -C "$conf" -bh 192.0.2.66 >"$say" 2>"$tap_work/err"
+	[ "$(grep -c '^553 The domain' "$say")" -eq 2 ]
+}
+check what_is_no_domain_is_refused no_domain
+check an_item_that_is_no_domain_is_refused refuses "$conf:4: domains: .* is not a domain" <<CONF
+acl_smtp_rcpt = a
+begin acl
+a:
+  deny domains = example.org : $(printf '\342\200\256')b.example
+CONF
+check a_local_part_that_cannot_be_compared_is_refused refuses "$conf:4: senders: '$small': what is not ASCII before an @ is compared by \^REGEX only" <<CONF
+acl_smtp_mail = a
+begin acl
+a:
+  deny senders = $small@example.org
+CONF
+check as_are_those_of_local_parts refuses "$conf:4: local_parts: .*by \^REGEX only" <<CONF
+acl_smtp_rcpt = a
+begin acl
+a:
+  deny local_parts = $small
+CONF
 printf 'primary_hostname = mail.example.net\n' >"$conf"
 printf '192.0.2.1 192.0.2.2\n' >"$tap_work/two"
 fails() { # STRING PATTERN

@@ -100,3 +100,10 @@ size_t utf8_printable(const char *text, size_t len, char *to)
 	}
 	return used;
 }
+
+int utf8_is_ascii(const char *text)
+{
+	while (*text && !(*text & 0x80))
+		text++;
+	return !*text;
+}

@@ -20,6 +20,7 @@ txt-record=softfail.example,"v=spf1 ~all"
 txt-record=neutral.example,"v=spf1 ?all"
 txt-record=permerror.example,"v=spf1 nonsense:x -all"
 txt-record=mx.example,"v=spf1 mx -all"
+txt-record=xn--bcher-kva.example,"v=spf1 ip4:192.0.2.8 -all"
 mx-host=mx.example,mail.client.example,10
 txt-record=included.example,"v=spf1 include:pass.example -all"
 txt-record=long.example,"v=spf1 ip4:198.51.100.1 ip4:198.51.100.2 ip4:198.51.100.3 ip4:198.51.100.4 ip4:198.51.100.5 ip4:198.51.100.6 ip4:198.51.100.7 ip4:198.51.100.8 ip4:198.51.100.9 ip4:198.51.100.10 ip4:198.51.100.11 ip4:198.51.10","0.12 ip4:192.0.2.7 -all"
@@ -111,6 +112,12 @@ negated() {
 	! grep -q 'not pass: pass' "$log" && grep -q 'result is fail: fail' "$log" && ! grep -q 'result is fail: [^f]' "$log"
 }
 check a_result_matches_itself_only negated
+in_utf8() { # RFC 8616
+	talk --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.7 198.51.100.1 4711 25' 127.0.0.1 2525 'EHLO x.example' \
+		"MAIL FROM:<a@$(printf 'B\303\234CHER').example> SMTPUTF8" QUIT
+	says "$say" '^550 ' && wait_log 'spf=fail from=B.*CHER\.example address=192\.0\.2\.7'
+}
+check the_record_of_a_domain_that_is_not_ascii in_utf8
 check received_spf wait_log 'received=<Received-SPF: pass .*192\.0\.2\.7'
 bounce() {
 	talk --from 127.0.0.2 --header 'PROXY TCP4 192.0.2.7 198.51.100.1 4711 25' 127.0.0.1 2525 'EHLO pass.example' 'MAIL FROM:<>' QUIT

@@ -17,6 +17,7 @@
 #include "../../common/endpoint.h"
 #include "../../common/name.h"
 #include "../../common/prefix.h"
+#include "../../common/utf8.h"
 #include "policy.h"
 
 #define NESTING_MAX  10
@@ -70,15 +71,55 @@ static int match_network(struct search *search, const char *text)
 	return prefix_matches(&network, search->subject);
 }
 
-/* A text, or *END. */
-static bool same_text(const char *text, const char *subject)
+/* A text, or *END. Return: 1, 0, or -1. */
+static int same_text(struct search *search, const char *item, const char *subject)
 {
-	size_t len = strlen(subject), tail;
+	size_t len = strlen(subject), tail = strlen(item) - 1;
 
-	if (*text != '*')
-		return !strcasecmp(text, subject);
-	tail = strlen(++text);
-	return len >= tail && !strcasecmp(text, subject + len - tail);
+	if (!utf8_is_ascii(item) && search->kind != LIST_DOMAINS)
+		return failed(search->eval,
+			      "'%s': what is not ASCII before an @ is compared by ^REGEX only",
+			      item);
+	if (*item != '*')
+		return !strcasecmp(item, subject);
+	return len >= tail && !strcasecmp(item + 1, subject + len - tail);
+}
+
+/* A domain, or *END: compared as it is read, however it is written. */
+static int same_domain(struct search *search, const char *item, const char *subject)
+{
+	struct search domain = *search;
+	size_t before = strspn(item, "*.");
+	const char *end = domain_unicode(item + before, search->eval->pool);
+	const char *read = domain_unicode(subject, search->eval->pool);
+
+	domain.kind = LIST_DOMAINS;
+	if (!end || !read)
+		return failed(search->eval, "'%s' is not a domain", end ? subject : item);
+	return same_text(&domain, pool_printf(search->eval->pool, "%.*s%s", (int)before, item, end),
+			 read);
+}
+
+/* ^REGEX: a domain is looked at as it is written, as the DNS has it, and as it is read. */
+static int match_regex(struct search *search, const char *pattern)
+{
+	struct pool *pool = search->eval->pool;
+	const char *subject = search->subject, *domain = address_domain(subject), *form;
+	int result = regex_match(search->eval, subject, pattern, true), i;
+
+	if (search->kind == LIST_DOMAINS)
+		domain = subject;
+	for (i = 0; i < 2 && *domain && search->kind != LIST_LOCAL_PARTS && !result; i++) {
+		form = (i ? domain_ascii : domain_unicode)(domain, pool);
+		if (!form)
+			return failed(search->eval, "'%s' is not a domain", domain);
+		if (strcmp(form, domain))
+			result = regex_match(search->eval,
+					     pool_printf(pool, "%.*s%s", (int)(domain - subject),
+							 subject, form),
+					     pattern, true);
+	}
+	return result;
 }
 
 static int match_item(struct search *search, const char *item);
@@ -88,12 +129,12 @@ static int match_address(struct search *search, const char *text)
 {
 	const char *at = strrchr(text, '@'), *own = strrchr(search->subject, '@');
 	struct search domain = *search;
+	int result = same_text(
+		search, pool_copy(search->eval->pool, text, at - text),
+		own ? pool_copy(search->eval->pool, search->subject, own - search->subject) : "");
 
-	if (search->eval->session &&
-	    (!own ||
-	     !same_text(pool_copy(search->eval->pool, text, at - text),
-			pool_copy(search->eval->pool, search->subject, own - search->subject))))
-		return 0;
+	if (result < 0 || (search->eval->session && (!own || !result)))
+		return result < 0 ? -1 : 0;
 	domain.kind = LIST_DOMAINS;
 	domain.subject = own ? own + 1 : "";
 	return match_item(&domain, at + 1);
@@ -152,13 +193,14 @@ static int match_item(struct search *search, const char *item)
 {
 	bool is_bounce = search->kind == LIST_ADDRESSES && !*search->subject;
 	const char *subject = search->subject;
+	int result;
 
 	if (*item == '+')
 		return match_named(search, item + 1);
 	if (*item == '/')
 		return match_file(search, item);
 	if (*item == '^' && search->kind != LIST_HOSTS)
-		return regex_match(search->eval, subject, item, true);
+		return match_regex(search, item);
 	if (!strcmp(item, "*"))
 		return !is_bounce;
 	if (!*item) /* no host, or the sender of bounces */
@@ -174,9 +216,12 @@ static int match_item(struct search *search, const char *item)
 			      item);
 	if (search->kind == LIST_HOSTS)
 		return match_network(search, item);
+	if (search->kind == LIST_LOCAL_PARTS)
+		return same_text(search, item, subject);
 	if (search->kind == LIST_ADDRESSES)
 		subject = address_domain(subject);
-	return !is_bounce && same_text(item, subject);
+	result = same_domain(search, item, subject);
+	return is_bounce && result > 0 ? 0 : result;
 }
 
 static int match_list(struct search *search, const char *list)

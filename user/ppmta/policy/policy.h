@@ -191,6 +191,13 @@ struct acl_variable {
 
 void variable_set(struct session *session, const char *name, const char *value);
 
+/* ---- domain.c: in @pool ---- */
+
+/* @domain as the DNS has it, with xn--; NULL: it is none. */
+char *domain_ascii(const char *domain, struct pool *pool);
+/* @domain as it is read, in one way: in small letters where it is not ASCII; NULL: it is none. */
+char *domain_unicode(const char *domain, struct pool *pool);
+
 /* ---- list.c ---- */
 
 /* Does the list have @subject? @list is expanded already. Return: 1, 0, or -1: an item is not

@@ -67,9 +67,10 @@ static const char *result_name(SPF_response_t *response, SPF_errcode_t error)
 static void check(struct session *session)
 {
 	SPF_dns_server_t dns = {.lookup = lookup, .name = "c-ares", .hook = &session->dns};
-	const char *address = session->sender_host_address;
-	SPF_server_t *server = SPF_server_new_dns(&dns, 0);
 	struct transaction *mail = &session->mail;
+	const char *address = session->sender_host_address, *domain = address_domain(mail->sender);
+	const char *helo = domain_ascii(session->helo, &mail->pool); /* RFC 8616 */
+	SPF_server_t *server = SPF_server_new_dns(&dns, 0);
 	SPF_response_t *response = NULL;
 	SPF_request_t *request;
 	SPF_errcode_t error;
@@ -86,13 +87,14 @@ static void check(struct session *session)
 		SPF_request_set_ipv6_str(request, address);
 	else
 		SPF_request_set_ipv4_str(request, address);
-	if (session->helo[0])
-		SPF_request_set_helo_dom(request, session->helo);
+	if (helo && *helo)
+		SPF_request_set_helo_dom(request, helo);
 	/* RFC 7208, section 2.4: of a bounce, the HELO name is checked */
-	SPF_request_set_env_from(request, mail->sender[0]
-						  ? mail->sender
-						  : pool_printf(&mail->pool, "postmaster@%s",
-								session->helo));
+	SPF_request_set_env_from(
+		request, mail->sender[0]
+				 ? pool_printf(&mail->pool, "%.*s%s", (int)(domain - mail->sender),
+					       mail->sender, domain_ascii(domain, &mail->pool))
+				 : pool_printf(&mail->pool, "postmaster@%s", helo ? helo : ""));
 	error = SPF_request_query_mailfrom(request, &response);
 	if (response) {
 		mail->spf_result = copy(session, result_name(response, error));

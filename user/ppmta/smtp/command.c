@@ -201,16 +201,17 @@ static int parse_path(struct session *session, const char *arguments, const char
 	return -1;
 }
 
-/* An address that is not ASCII needs SMTPUTF8, and has to be text. Return: 0, or -1 after a reply.
- */
+/* An address that is not ASCII needs SMTPUTF8, and has to be text, with a domain that can be one of
+ * the DNS. Return: 0, or -1 after a reply. */
 static int check_utf8(struct session *session, const char *address)
 {
 	char *clean = pool_string(&session->pool, address);
 
 	text_clean(clean, strlen(clean), !session->mail.is_utf8);
-	if (!strcmp(clean, address))
+	if (!strcmp(clean, address) && domain_ascii(address_domain(address), &session->pool))
 		return 0;
-	reply(session, "553 An address that is not ASCII needs SMTPUTF8");
+	reply(session, strcmp(clean, address) ? "553 An address that is not ASCII needs SMTPUTF8"
+					      : "553 The domain of this address is none");
 	return -1;
 }
 
