@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <unistd.h>
 
+#include "../../user/common/array.h"
 #include "../lib/hop.h"
 #include "../lib/mta.h"
 
@@ -136,6 +137,50 @@ static void a_transaction_that_ends_early_is_reset_at_the_hop(void **state)
 	assert_heard("MAIL FROM:<a@b.example>\r\nRCPT TO:<one@example.org>\r\nRSET\r\n"
 		     "MAIL FROM:<bad@b.example>\r\nRCPT TO:<two@example.org>\r\nRSET\r\n"
 		     "MAIL FROM:<a@b.example>\r\nRCPT TO:<three@example.org>\r\nDATA\r\n");
+	stop();
+}
+
+/* Whatever a hop answers to RSET but 250, the recipients before it get no other message. */
+static void a_hop_that_does_not_reset_is_left(void **state)
+{
+	static const char *const answers[] = {"500 what\r\n", "421 bye\r\n", "451 later\r\n",
+					      "220 hop\r\n",  "251 ok\r\n",  "354 go\r\n"};
+	const char *heard, *last;
+	size_t i;
+	int fd;
+
+	(void)state;
+	start("", "delivery = smtp:127.0.0.1:2600\n");
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		fd = connect_client();
+		ask(fd, "EHLO client.example", "250-");
+		ask(fd, "MAIL FROM:<a@b.example>", "250 ");
+		ask(fd, "RCPT TO:<cancelled@example.org>", "250 ");
+		ask(fd, "RSET", "250 ");
+		hop_forget();
+		hop_fault(AT_RSET, answers[i], GO_ON, 1);
+		ask(fd, "MAIL FROM:<c@b.example>", "250 2.1.0 ");
+		ask(fd, "RCPT TO:<two@example.org>", "250 ");
+		ask(fd, "DATA", "354 ");
+		ask(fd, "x\r\n.", "250 ");
+		heard = hop_heard();
+		if (strncmp(heard, "RSET\r\nEHLO ", 11) || !strstr(heard, "MAIL FROM:<c@"))
+			fail_msg("RSET is answered with %s: %s", answers[i], heard);
+		quit(fd);
+	}
+	/* a message that was refused may have been kept as well */
+	fd = connect_client();
+	ask(fd, "EHLO client.example", "250-");
+	ask(fd, "MAIL FROM:<a@b.example>", "250 ");
+	ask(fd, "RCPT TO:<refused@example.org>", "250 ");
+	ask(fd, "DATA", "354 ");
+	hop_fault(AT_DOT, "451 4.3.0 later\r\n", GO_ON, 1);
+	ask(fd, "x\r\n.", "451 4.3.0 later");
+	hop_forget();
+	ask(fd, "MAIL FROM:<c@b.example>", "250 2.1.0 ");
+	last = hop_heard();
+	assert_int_equal(strncmp(last, "RSET\r\nMAIL ", 11), 0);
+	quit(fd);
 	stop();
 }
 
@@ -306,6 +351,7 @@ int main(void)
 		cmocka_unit_test(what_is_offered_is_what_the_hop_has),
 		cmocka_unit_test(a_hop_without_extensions_gets_nothing_that_needs_them),
 		cmocka_unit_test(a_transaction_that_ends_early_is_reset_at_the_hop),
+		cmocka_unit_test(a_hop_that_does_not_reset_is_left),
 		cmocka_unit_test(pipelined_commands_are_passed_on_in_order),
 		cmocka_unit_test(a_recipient_of_lmtp_gets_a_message_of_its_own),
 		cmocka_unit_test(the_true_client_goes_on_by_xclient),

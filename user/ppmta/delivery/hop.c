@@ -45,6 +45,8 @@ static void hang_up(struct hop *hop)
 	hop->channel.start = hop->channel.end = hop->channel.queued = 0;
 	hop->channel.failed = 0;
 	hop->is_open = hop->has_transaction = false;
+	hop->extensions = 0;
+	hop->size_max = 0;
 }
 
 void hop_release(struct hop *hop)
@@ -174,16 +176,15 @@ static int command(struct hop *hop, const char *format, ...)
 	return command_each(hop, NULL, line);
 }
 
-/* A reply for the client: 2xx, 4xx or 5xx. */
-static int for_client(struct hop *hop, int code)
+/* The code for the client: @right, which is the command's own, or a refusal. One who says anything
+ * else does not speak of this command (RFC 5321, section 4.3.2). */
+static int for_client(struct hop *hop, int code, int right)
 {
-	if (code == LOST)
-		return 451;
-	if (code >= 300 && code < 400) {
+	if (code >= 400 || code == right)
+		return code;
+	if (code != LOST)
 		lose(hop, "a reply of another command's");
-		return 451;
-	}
-	return code;
+	return 451;
 }
 
 /* ---- the connection ---- */
@@ -364,11 +365,11 @@ static int start_tls(struct hop *hop)
 	int code;
 
 	pthread_once(&once, make_tls);
-	code = tls ? command(hop, "STARTTLS") : 250;
+	code = tls ? command(hop, "STARTTLS") : 500;
 	if (code == LOST || code == 421)
 		return LOST;
 	if (code != 220)
-		return 250;
+		return code >= 400 ? 250 : lose(hop, "a reply of another command's");
 	if (channel_start_tls(&hop->channel, tls, 1))
 		return lose(hop, "TLS handshake failed");
 	return say_hello(hop);
@@ -387,8 +388,9 @@ static int open_hop(struct hop *hop, const void *address, socklen_t len, int fam
 	if (config->delivery_origin == ORIGIN_PROXY)
 		send_header(hop);
 	code = read_reply(hop, NULL);
-	if (code == 220)
-		code = say_hello(hop);
+	if (code != 220) /* 250 would be EHLO's, which was not said */
+		return code == LOST ? LOST : lose(hop, hop->reply);
+	code = say_hello(hop);
 	if (code == 250 && config->target->kind == DELIVER_SMTP && hop->extensions & HOP_STARTTLS)
 		code = start_tls(hop);
 	if (code == 250 && config->delivery_origin == ORIGIN_XCLIENT)
@@ -488,8 +490,8 @@ static int send_mail(struct hop *hop)
 	const struct transaction *mail = &hop->session->mail;
 	char size[32] = "";
 
-	if (hop->has_transaction && command(hop, "RSET") == LOST)
-		return LOST;
+	if (hop->has_transaction && command(hop, "RSET") != 250)
+		return lose(hop, "does not reset: its recipients would get the next message");
 	hop->has_transaction = hop->is_open;
 	if (mail->size && hop->extensions & HOP_SIZE)
 		snprintf(size, sizeof(size), " SIZE=%llu", (unsigned long long)mail->size);
@@ -511,12 +513,14 @@ int hop_mail(struct hop *hop)
 			return code;
 		code = send_mail(hop);
 	}
-	return for_client(hop, code);
+	return for_client(hop, code, 250);
 }
 
 int hop_rcpt(struct hop *hop, const char *recipient)
 {
-	return for_client(hop, command(hop, "RCPT TO:<%s>", recipient));
+	int code = command(hop, "RCPT TO:<%s>", recipient);
+
+	return for_client(hop, code, code == 251 ? 251 : 250);
 }
 
 struct sending {
@@ -586,8 +590,8 @@ int hop_data(struct hop *hop, const char *head, struct message *message)
 
 	if (code == LOST && say_again(hop))
 		code = command(hop, "DATA");
-	if (code != 354) /* neither another 3xx nor a 2xx is an answer to DATA */
-		return for_client(hop, code >= 200 && code < 300 ? 300 : code);
+	if (code != 354)
+		return for_client(hop, code, 354);
 	hop->channel.deadline = clock_ms() + hop->session->config->delivery_timeout +
 				(int64_t)(message->size / BYTES_PER_MS);
 	failed = send_lines(&sending, head, strlen(head));
@@ -604,10 +608,10 @@ int hop_data(struct hop *hop, const char *head, struct message *message)
 		strcpy(hop->reply, "451 4.3.0 Message could not be read, try again later");
 		return 451;
 	}
-	hop->has_transaction = false;
 	if (!channel_flush(&hop->channel) && !channel_is_idle(&hop->channel))
 		return answered_early(hop);
 	channel_line(&hop->channel, ".");
-	code = read_reply(hop, NULL);
-	return for_client(hop, code);
+	code = for_client(hop, read_reply(hop, NULL), 250);
+	hop->has_transaction &= code != 250; /* or whoever refuses may have kept it */
+	return code;
 }
