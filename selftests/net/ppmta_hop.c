@@ -108,6 +108,66 @@ static void a_hop_without_extensions_gets_nothing_that_needs_them(void **state)
 	stop();
 }
 
+/* HELO asks for nothing, and so nothing was promised. The hop is lost before DATA, and the one
+ * after it has no extensions. */
+static void what_needs_an_extension_goes_to_no_other_hop(void **state)
+{
+	static const struct {
+		const char *hello, *body, *told;
+	} cases[] = {
+		{"HELO client.example", "\xc3\xbc\r\n.", "554 Message is not 7-bit"},
+		{"HELO client.example", "plain\r\n.", "250 2.0.0 taken by the hop"},
+		{"EHLO client.example", "\xc3\xbc\r\n.", "451 4.4."},
+		{"EHLO client.example", "plain\r\n.", "451 4.4."},
+	};
+	size_t i;
+	int fd, before;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		start("250-8BITMIME\r\n250-SMTPUTF8\r\n", "delivery = smtp:127.0.0.1:2600\n");
+		before = hop_taken();
+		fd = connect_client();
+		ask(fd, cases[i].hello, "250");
+		ask(fd, "MAIL FROM:<a@b.example>", "250 ");
+		ask(fd, "RCPT TO:<you@example.org>", "250 ");
+		ask(fd, "DATA", "354 ");
+		hop_stop();
+		hop_start("");
+		hop_fault(AT_DATA, "", HANG_UP, 1);
+		ask(fd, cases[i].body, cases[i].told);
+		assert_int_equal(hop_taken(), before + (cases[i].told[0] == '2'));
+		quit(fd);
+		stop();
+	}
+}
+
+static void a_header_of_an_acl_needs_8bitmime_as_well(void **state)
+{
+	static const char acl[] =
+		"delivery = smtp:127.0.0.1:2600\nacl_smtp_rcpt = r\nbegin acl\nr:\n"
+		" accept add_header = X-Note: gr\xc3\xbcn\n";
+	static const char *const extensions[] = {"", "250-8BITMIME\r\n"};
+	static const char *const told[] = {"554 Message is not 7-bit", "250 2.0.0 "};
+	size_t i;
+	int fd;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(told); i++) {
+		start(extensions[i], acl);
+		fd = connect_client();
+		ask(fd, "EHLO client.example", "250-");
+		ask(fd, "MAIL FROM:<a@b.example> BODY=7BIT", "250 ");
+		assert_heard(i ? "MAIL FROM:<a@b.example> BODY=8BITMIME\r\n"
+			       : "MAIL FROM:<a@b.example>\r\n");
+		ask(fd, "RCPT TO:<you@example.org>", "250 ");
+		ask(fd, "DATA", "354 ");
+		ask(fd, "plain\r\n.", told[i]);
+		quit(fd);
+		stop();
+	}
+}
+
 static void a_transaction_that_ends_early_is_reset_at_the_hop(void **state)
 {
 	int fd, before;
@@ -350,6 +410,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_offered_is_what_the_hop_has),
 		cmocka_unit_test(a_hop_without_extensions_gets_nothing_that_needs_them),
+		cmocka_unit_test(what_needs_an_extension_goes_to_no_other_hop),
+		cmocka_unit_test(a_header_of_an_acl_needs_8bitmime_as_well),
 		cmocka_unit_test(a_transaction_that_ends_early_is_reset_at_the_hop),
 		cmocka_unit_test(a_hop_that_does_not_reset_is_left),
 		cmocka_unit_test(pipelined_commands_are_passed_on_in_order),

@@ -18,6 +18,7 @@
 #include "../../common/clock.h"
 #include "../../common/endpoint.h"
 #include "../../common/number.h"
+#include "../../common/utf8.h"
 #include "delivery.h"
 
 #define OPENING_MS_MAX	(30 * 1000) /* or a dead address would keep the next from its turn */
@@ -496,7 +497,7 @@ static int send_mail(struct hop *hop)
 	if (mail->size && hop->extensions & HOP_SIZE)
 		snprintf(size, sizeof(size), " SIZE=%llu", (unsigned long long)mail->size);
 	return command(hop, "MAIL FROM:<%s>%s%s%s", mail->sender, size,
-		       hop->extensions & HOP_8BITMIME && !mail->is_7bit ? " BODY=8BITMIME" : "",
+		       hop->extensions & HOP_8BITMIME ? " BODY=8BITMIME" : "",
 		       mail->is_utf8 ? " SMTPUTF8" : "");
 }
 
@@ -583,13 +584,28 @@ static int answered_early(struct hop *hop)
 	return code >= 400 ? code : 451;
 }
 
+/* DATA, but what @needs more than this hop has is not sent: it may be another one than EHLO was
+ * about, and what is no ASCII may come from an ACL. */
+static int start_data(struct hop *hop, unsigned int needs)
+{
+	if (!hop->is_open || !(needs & ~hop->extensions))
+		return command(hop, "DATA");
+	snprintf(hop->reply, sizeof(hop->reply),
+		 "554 Message is not %s, and the next hop has no %s",
+		 needs & HOP_SMTPUTF8 ? "ASCII" : "7-bit",
+		 needs & HOP_SMTPUTF8 ? "SMTPUTF8" : "8BITMIME");
+	return 554;
+}
+
 int hop_data(struct hop *hop, const char *head, struct message *message)
 {
 	struct sending sending = {.channel = &hop->channel, .at_line_start = true};
-	int code = command(hop, "DATA"), failed;
+	unsigned int needs = (hop->session->mail.is_utf8 ? HOP_SMTPUTF8 : 0) |
+			     (message->has_8bit || !utf8_is_ascii(head) ? HOP_8BITMIME : 0);
+	int code = start_data(hop, needs), failed;
 
 	if (code == LOST && say_again(hop))
-		code = command(hop, "DATA");
+		code = start_data(hop, needs);
 	if (code != 354)
 		return for_client(hop, code, 354);
 	hop->channel.deadline = clock_ms() + hop->session->config->delivery_timeout +

@@ -35,7 +35,6 @@ struct transaction {
 	char recipient[PATH_LINE_MAX];	    /* the one that an ACL is asked about */
 	struct text added_headers;	    /* by ACLs: whole lines that end with a line feed */
 	bool is_utf8;			    /* SMTPUTF8 */
-	bool is_7bit;			    /* BODY=7BIT */
 	bool is_spoilt;			    /* not all of it is known here */
 	struct counted_rate *counted_rates; /* ratelimit: per_mail */
 	char *spf_result, *spf_header_comment, *spf_smtp_comment,

@@ -158,10 +158,8 @@ static int mail_parameter(struct session *session, const char *parameter)
 			reply(session, "552 Message size exceeds maximum permitted");
 		return wrong ? -1 : 0;
 	}
-	if (!strcasecmp(parameter, "BODY=7BIT")) {
-		mail->is_7bit = true;
+	if (!strcasecmp(parameter, "BODY=7BIT"))
 		return 0;
-	}
 	/* one that was not offered is often used all the same, and does no harm to a Maildir */
 	if (!strcasecmp(parameter, "BODY=8BITMIME") &&
 	    (session->extensions & HOP_8BITMIME || !session->extended))

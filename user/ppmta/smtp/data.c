@@ -163,8 +163,6 @@ static int hand_over(struct session *session, struct message *message)
 	}
 	if (!has_next_hop(session))
 		return pass_to_maildir(session, message, said);
-	if (message->has_8bit && !(session->hop->extensions & HOP_8BITMIME))
-		return reply(session, "554 Message is not 7-bit, and the next hop has no 8BITMIME");
 	return pass_to_hop(session, message, said);
 }
 
