@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../common/array.h"
 #include "daemon.h"
 
 #define LISTENERS_MAX  64
@@ -32,6 +33,7 @@ static int listener_count;
 static struct config *current;
 static unsigned int sessions;
 static int stop_fd;
+static sigset_t handled;
 static volatile sig_atomic_t stopping, reloading;
 
 static char *listen_at(const struct interface *interface, struct pool *pool)
@@ -245,29 +247,31 @@ static void on_reload(int signal)
 	reloading = 1;
 }
 
-static void handle_signals(sigset_t *while_waiting)
+/* Before anything else is done, so that one which comes early has to wait. */
+void daemon_signals(void)
 {
+	static const int stops[] = {SIGTERM, SIGINT, SIGXCPU};
 	struct sigaction stop_action = {.sa_handler = on_stop};
 	struct sigaction reload_action = {.sa_handler = on_reload};
-	sigset_t mask;
+	size_t i;
 
 	/* all but the wait itself is not to be interrupted; threads inherit it */
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGHUP);
-	sigprocmask(SIG_BLOCK, &mask, while_waiting);
-	sigaction(SIGTERM, &stop_action, NULL);
-	sigaction(SIGINT, &stop_action, NULL);
+	for (i = 0; i < ARRAY_SIZE(stops); i++) {
+		sigaddset(&handled, stops[i]);
+		sigaction(stops[i], &stop_action, NULL);
+	}
+	sigaddset(&handled, SIGHUP);
 	sigaction(SIGHUP, &reload_action, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &handled, NULL);
 }
 
-static void serve(const sigset_t *while_waiting)
+static void serve(void)
 {
+	sigset_t while_waiting;
 	pthread_attr_t attr;
 	int i;
 
+	sigemptyset(&while_waiting);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, SESSION_STACK);
@@ -280,7 +284,7 @@ static void serve(const sigset_t *while_waiting)
 			reload(&pool);
 			pool_free(&pool);
 		}
-		if (ppoll(listeners, listener_count, NULL, while_waiting) < 0)
+		if (ppoll(listeners, listener_count, NULL, &while_waiting) < 0)
 			continue;
 		for (i = 0; i < listener_count; i++) {
 			if (listeners[i].revents)
@@ -292,7 +296,6 @@ static void serve(const sigset_t *while_waiting)
 
 char *daemon_run(struct config *config, struct pool *pool)
 {
-	sigset_t while_waiting;
 	char *error = listen_everywhere(config, pool);
 
 	current = config;
@@ -305,8 +308,7 @@ char *daemon_run(struct config *config, struct pool *pool)
 	if (error)
 		return error;
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	handle_signals(&while_waiting);
 	log_line("ppmta %s daemon started: pid=%d", PP_VERSION, getpid());
-	serve(&while_waiting);
+	serve();
 	return NULL;
 }

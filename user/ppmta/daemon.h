@@ -7,7 +7,10 @@
 
 #include "smtp/smtp.h"
 
-/* daemon.c: listens, gives up its privileges, and starts a thread for each connection, until
+/* daemon.c */
+/* Once, first: how signals are handled. */
+void daemon_signals(void);
+/* Listens, gives up its privileges, and starts a thread for each connection, until
  * SIGTERM. Return: an error, in @pool; does not return if it could start. */
 char *daemon_run(struct config *config, struct pool *pool);
 

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,6 +199,10 @@ int main(int argc, char **argv)
 	struct config *config;
 	int status = 0;
 
+	if (mode == 'd')
+		daemon_signals();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG says it */
 	if (mode == 'V')
 		print_version();
 	if (mode == 'V' && !setup_file)

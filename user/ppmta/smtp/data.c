@@ -109,7 +109,7 @@ static void log_reception(struct session *session)
 static int reply_failure(struct session *session, int failed)
 {
 	log_line("%s Failed to store message: %s", session->mail.id, strerror(failed));
-	if (failed == ENOSPC || failed == EDQUOT)
+	if (failed == ENOSPC || failed == EDQUOT || failed == EFBIG)
 		return reply(session, "452 Insufficient system storage, try again later");
 	return reply(session, "451 Message could not be stored, try again later");
 }
