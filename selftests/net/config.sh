@@ -341,9 +341,81 @@ check a_list_that_cannot_be_read_is_not_empty fails "\${if match_ip{192.0.2.2}{$
 mkfifo "$tap_work/fifo"
 check a_list_in_a_fifo_is_an_error fails "\${if match_ip{192.0.2.2}{$tap_work/fifo}{in}{out}}" 'fifo: not a file'
 no_configuration() {
-	! $program -C "$tap_work" -bV >"$say" 2>&1 && says "$say" 'the rest cannot be read'
+	! $program -C "$tap_work" -bV >"$say" 2>&1 && says "$say" 'not a file'
 }
 check a_configuration_that_cannot_be_read_is_not_empty no_configuration
+# A NUL ends no line: what comes after it would count for nothing.
+with_nul() { # LINE: the configuration, with a NUL in this line
+	sed "$1s/x/\\x00/" "$conf" >"$tap_work/nul" && ! $program -C "$tap_work/nul" -bV >"$say" 2>&1 && says "$say" "^ppmta: $tap_work/nul:$1: a NUL"
+}
+nul_anywhere() {
+	printf 'primary_hostname = mx.example.net\nacl_smtp_rcpt = xa\nbegin acl\nxa:\n deny domains = a.example : x.example\n accept hosts = *\\\n # x\n' >"$conf"
+	with_nul 1 && with_nul 2 && with_nul 4 && with_nul 5 && with_nul 7
+}
+check a_nul_anywhere_in_it_is_refused nul_anywhere
+printf 'a.example\nb.example\000\nblocked.example\n' >"$tap_work/nuls"
+check a_nul_in_a_list_is_refused refuses "$conf:4: domains: $tap_work/nuls:2: a NUL" <<CONF
+acl_smtp_rcpt = a
+begin acl
+a:
+  deny domains = $tap_work/nuls
+CONF
+nul_later() { # in a file whose name is known at run time only, before the item that matches
+	printf 'primary_hostname = mail.example.net\nacl_smtp_rcpt = a\nbegin acl\na:\n deny domains = %s/$sender_address_local_part\n accept\n' "$tap_work" >"$conf"
+	printf 'EHLO x.example\r\nMAIL FROM:<nuls@b.example>\r\nRCPT TO:<a@blocked.example>\r\nQUIT\r\n' | $program -C "$conf" -bh 192.0.2.66 >"$say" 2>"$tap_work/err"
+	says "$say" '^451 ' && says "$tap_work/err" 'nuls:2: a NUL'
+}
+check a_nul_in_a_list_that_is_looked_up_later_is_a_451 nul_later
+no_regular_file() {
+	mkfifo "$tap_work/conf.fifo"
+	truncate -s 100M "$tap_work/large"
+	for one in "$tap_work/conf.fifo:not a file" '/dev/zero:not a file' "$tap_work/large:more than 67108864 bytes"; do
+		timeout 60 $program -C "${one%:*}" -bV >"$say" 2>&1
+		[ $? -eq 1 ] && says "$say" "^ppmta: ${one%:*}: ${one#*:}" || return 1
+	done
+}
+check a_configuration_is_a_regular_file_of_some_size no_regular_file
+# Whatever is in one another has a bound, and is none of the stack's.
+repeat() { # TEXT COUNT
+	awk -v text="$1" -v count="$2" 'BEGIN { while (count--) printf "%s", text }'
+}
+too_deep() { # BEFORE, MIDDLE, AFTER
+	printf 'primary_hostname = mail.example.net\n' >"$conf"
+	for count in 60 3000; do
+		$program -C "$conf" -be "$(repeat "$1" $count)$2$(repeat "$3" $count)" >"$say" 2>&1
+		[ $? -eq 1 ] && says "$say" 'nested too deeply' >/dev/null || {
+			echo "$count: $1"
+			return 1
+		}
+	done
+	$program -C "$conf" -be "$(repeat "$1" 12)$2$(repeat "$3" 12)" >"$say" 2>&1 && says "$say" '^[^F]'
+}
+deep() {
+	too_deep '${lc:' a '}' && too_deep '${if eq{' a '}{a}{x}{a}}' && too_deep '${if bool{1}{' a '}{}}' && too_deep '${if match_domain{a}{' a '}{a}{a}}' || return 1
+	for operator in and or '!and'; do
+		printf '${if %s{yes}{no}}' "$(repeat "$operator{{" 20000)eq{a}{a}$(repeat '}}' 20000)" >"$tap_work/deep"
+		{
+			printf 'primary_hostname = mail.example.net\nsmtp_banner = ' && cat "$tap_work/deep" && echo
+		} >"$conf"
+		! $program -C "$conf" -bV >"$say" 2>&1 && says "$say" 'nested too deeply' || return 1
+	done
+	printf 'primary_hostname = mail.example.net\n' >"$conf"
+	expands "\${if $(repeat 'and{{' 12)eq{a}{a}$(repeat '}}' 12){yes}{no}}" yes
+}
+check what_is_nested_has_a_bound deep
+names_itself() { # LIST...
+	printf 'primary_hostname = mail.example.net\n%s\n' "$1" >"$conf"
+	! $program -C "$conf" -be "$2" >"$say" 2>&1 && says "$say" 'nested too deeply'
+}
+circles() {
+	printf '%s/circle\n' "$tap_work" >"$tap_work/circle"
+	names_itself 'domainlist a = +a' '' && names_itself 'domainlist a = +b
+domainlist b = +a' '' && names_itself "domainlist a = $tap_work/circle" '' &&
+		names_itself 'domainlist a = ${if match_domain{x}{+a}{x}{y}}' '' &&
+		names_itself 'domainlist a = ${if and{{match_domain{$primary_hostname}{+a}}}{x}{y}}' '${if match_domain{x}{+a}}'
+}
+check a_list_that_names_itself_has_a_bound circles
+printf 'primary_hostname = mail.example.net\n' >"$conf"
 check escapes expands '\$x \x41\t\N$y\N' '$x A	$y'
 session_here() {
 	printf 'acl_smtp_rcpt = a\nprimary_hostname = mail.example.net\nbegin acl\na:\n deny hosts = 192.0.2.66\n message = go away $sender_host_address\n accept\n' >"$conf"

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../common/file.h"
 #include "ppctl.h"
 
 #define CONFIG_LEN_MAX (1 << 20)
@@ -38,22 +39,6 @@ static const char *kind_of(mode_t mode)
 static int is_null_device(const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
-}
-
-/* Return: 0; or -1 with errno. A file may grow meanwhile. */
-static int read_all(int fd, char *text, size_t *len)
-{
-	ssize_t got = 1;
-
-	*len = 0;
-	while (got > 0 && *len <= CONFIG_LEN_MAX) {
-		got = read(fd, text + *len, CONFIG_LEN_MAX + 1 - *len);
-		if (got > 0)
-			*len += got;
-	}
-	if (got >= 0 && *len > CONFIG_LEN_MAX)
-		errno = EFBIG;
-	return got < 0 || *len > CONFIG_LEN_MAX ? -1 : 0;
 }
 
 /* Who, but root and the user that ppctl runs as, may write there? Return: words, or NULL. */
@@ -123,15 +108,12 @@ static char *read_file(int fd, const char *file, const struct stat *st, size_t *
 		error("%s is %s: a configuration is a regular file", file, kind_of(st->st_mode));
 		return NULL;
 	}
-	text = malloc(CONFIG_LEN_MAX + 1);
-	if (text && !read_all(fd, text, len))
-		return text;
-	if (text && errno == EFBIG)
+	text = file_read(fd, CONFIG_LEN_MAX, len);
+	if (!text && errno == EFBIG)
 		error("%s: more than %d bytes: is this a configuration?", file, CONFIG_LEN_MAX);
-	else
-		error("%s: %s", file, strerror(text ? errno : ENOMEM));
-	free(text);
-	return NULL;
+	else if (!text)
+		error("%s: %s", file, strerror(errno));
+	return text;
 }
 
 char *config_file_read(const char *file, size_t *len, int warning, struct problems *problems)

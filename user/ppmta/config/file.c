@@ -4,19 +4,19 @@
  * access control lists. A line that ends in a backslash continues on the next one; a line that
  * begins with # is a comment, also between such lines.
  */
+#define _GNU_SOURCE
 #include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../common/file.h"
 #include "../../common/name.h"
 #include "config.h"
 
 struct reader {
 	struct config *config;
 	struct pool *pool;
-	FILE *stream;
+	char *rest;	/* of the text */
 	int line;	/* last line read */
 	int first_line; /* of the logical line */
 	bool in_acl;
@@ -29,13 +29,13 @@ const char *const list_kind_names[LIST_KINDS] = {"hostlist", "domainlist", "loca
 static char *read_line(struct reader *reader)
 {
 	struct text text = {.pool = reader->pool};
-	char *physical = NULL, *line;
-	size_t room = 0, len;
 	bool goes_on = false;
+	char *line;
+	size_t len;
 
-	while (getline(&physical, &room, reader->stream) >= 0) {
+	while ((line = strsep(&reader->rest, "\n"))) {
 		reader->line++;
-		line = string_trim(physical);
+		line = string_trim(line);
 		if (*line == '#' || (!*line && !goes_on))
 			continue;
 		if (!goes_on)
@@ -46,7 +46,6 @@ static char *read_line(struct reader *reader)
 		if (!goes_on)
 			break;
 	}
-	free(physical);
 	return text.bytes ? string_trim(text.bytes) : NULL;
 }
 
@@ -128,22 +127,20 @@ struct config *config_read(const char *file, acl_parser *parse_acl, struct pool 
 {
 	struct config *config = config_new();
 	struct reader reader = {.config = config, .pool = pool};
-	char *line, *wrong = NULL;
+	char *line, *wrong = NULL, *text, why[FILE_ERROR_MAX];
 
 	if (!file)
 		return config;
 	config->file = pool_string(&config->pool, file);
-	reader.stream = fopen(file, "re");
-	if (!reader.stream) {
-		*error = pool_printf(pool, "%s: %s", file, strerror(errno));
+	reader.rest = text = file_text(file, TEXT_FILE_MAX, why);
+	if (!text) {
+		*error = pool_string(pool, why);
 		config_put(config);
 		return NULL;
 	}
 	while (!wrong && (line = read_line(&reader)))
 		wrong = parse_line(&reader, line, parse_acl);
-	if (!wrong && ferror(reader.stream))
-		wrong = "the rest cannot be read";
-	fclose(reader.stream);
+	free(text);
 	if (!wrong)
 		return config;
 	*error = pool_printf(pool, "%s:%d: %s", file, reader.first_line, wrong);

@@ -135,6 +135,9 @@ int condition_test(struct expansion *expansion)
 		return failed(eval, "%s",
 			      unknown_name(eval->pool, "condition", "", name,
 					   NAME_NEAREST(name, conditions)));
-	result = conditions[condition].test(expansion, conditions[condition].argument);
+	result = -1;
+	if (evaluation_deeper(eval))
+		result = conditions[condition].test(expansion, conditions[condition].argument);
+	eval->depth--;
 	return eval->error || result < 0 ? -1 : result ^ negated;
 }

@@ -28,6 +28,13 @@ int failed(struct evaluation *eval, const char *format, ...)
 	return -1;
 }
 
+bool evaluation_deeper(struct evaluation *eval)
+{
+	if (++eval->depth > DEPTH_MAX)
+		failed(eval, "nested too deeply");
+	return eval->depth <= DEPTH_MAX;
+}
+
 int expand_fail(struct expansion *expansion, const char *what)
 {
 	return failed(expansion->eval, "%s before '%.20s'", what, expansion->at);
@@ -224,8 +231,7 @@ static void add_dollar(struct expansion *expansion, struct text *text)
 
 static void expand_into(struct expansion *expansion, struct text *text, int stop)
 {
-	if (++expansion->depth > DEPTH_MAX)
-		failed(expansion->eval, "nested too deeply");
+	evaluation_deeper(expansion->eval);
 	while (*expansion->at && *expansion->at != stop && !expansion->eval->error) {
 		char c = *expansion->at++;
 
@@ -236,7 +242,7 @@ static void expand_into(struct expansion *expansion, struct text *text, int stop
 		else
 			text_add(text, &c, 1);
 	}
-	expansion->depth--;
+	expansion->eval->depth--;
 }
 
 char *expand(struct evaluation *eval, const char *string)

@@ -5,22 +5,19 @@
  * is not understood is an error, when the configuration is read or, where a list was not known
  * then, when it is used: no list fails open.
  */
+#define _GNU_SOURCE
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "../../common/endpoint.h"
+#include "../../common/file.h"
 #include "../../common/name.h"
 #include "../../common/prefix.h"
 #include "../../common/utf8.h"
 #include "policy.h"
 
-#define NESTING_MAX  10
 #define ITEM_SAYS_NO 2 /* that of a file which matches begins with ! */
 
 /* The subject of a list, and the thing to look for in it. */
@@ -28,7 +25,6 @@ struct search {
 	struct evaluation *eval; /* without a session: is all of the list understood? */
 	enum list_kind kind;
 	const char *subject;
-	int depth;
 };
 
 static int match_list(struct search *search, const char *list);
@@ -156,35 +152,26 @@ static void cut_comment(const struct search *search, char *line)
 /* /FILE, with an item a line */
 static int match_file(struct search *search, const char *file)
 {
-	struct evaluation *eval = search->eval;
-	int fd = file_open(file, O_RDONLY);
-	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
-	char *line = NULL, *item;
+	char why[FILE_ERROR_MAX], *text = file_text(file, TEXT_FILE_MAX, why), *rest = text, *line;
 	bool negated = false;
-	size_t room = 0;
+	char *item;
 	int result = 0;
 
-	if (!stream && fd >= 0)
-		close(fd);
-	if (!stream)
-		return failed(eval, "%s: %s", file,
-			      errno == EINVAL ? "not a file" : strerror(errno));
-	if (++search->depth > NESTING_MAX) /* it names itself */
-		result = failed(eval, "%s is nested too deeply", file);
-	while (!result && getline(&line, &room, stream) >= 0) {
+	if (!text)
+		return failed(search->eval, "%s", why);
+	if (!evaluation_deeper(search->eval)) /* it names itself */
+		result = -1;
+	while (!result && (line = strsep(&rest, "\n"))) {
 		cut_comment(search, line);
 		item = string_trim(line);
 		negated = *item == '!';
 		item += negated;
 		item += strspn(item, " \t");
 		if (*item)
-			result = match_item(search, pool_string(eval->pool, item));
+			result = match_item(search, item);
 	}
-	if (!result && ferror(stream)) /* what was not read may have matched */
-		result = failed(eval, "%s: cannot be read", file);
-	search->depth--;
-	free(line);
-	fclose(stream);
+	search->eval->depth--;
+	free(text);
 	return result > 0 && negated ? ITEM_SAYS_NO : result;
 }
 
@@ -230,8 +217,8 @@ static int match_list(struct search *search, const char *list)
 	char separator = 0, *item;
 	int result = 0;
 
-	if (++search->depth > NESTING_MAX)
-		return failed(search->eval, "lists are nested too deeply");
+	if (!evaluation_deeper(search->eval))
+		result = -1;
 	while (!result && (item = list_next(search->eval->pool, &list, &separator))) {
 		negated = *item == '!';
 		if (negated)
@@ -240,7 +227,7 @@ static int match_list(struct search *search, const char *list)
 		if (!search->eval->session && result > 0)
 			result = 0;
 	}
-	search->depth--;
+	search->eval->depth--;
 	if (result < 0)
 		return -1;
 	return result ? (result == 1) != negated : negated;

@@ -95,15 +95,19 @@ struct evaluation {
 		*session; /* NULL: nothing is done, but for looking whether it is understood */
 	struct pool *pool;
 	char *error; /* the first one; NULL: none */
+	int depth;   /* of strings, conditions and lists that are in one another */
 };
 
 static inline struct evaluation evaluation_in(struct session *session)
 {
-	return (struct evaluation){session->config, session, &session->pool, NULL};
+	return (struct evaluation){session->config, session, &session->pool, NULL, 0};
 }
 
 /* Sets the error, unless there is one. Return: -1. */
 int failed(struct evaluation *eval, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* One level deeper, which who asks leaves by eval->depth--. Return: may there be one? */
+bool evaluation_deeper(struct evaluation *eval);
 
 /* ---- client_name.c ---- */
 
@@ -145,7 +149,6 @@ struct expansion {
 	const char *at; /* what is to be read next */
 	int skip;	/* read, and do nothing */
 	bool varies;	/* what was read depends on the session */
-	int depth;
 };
 
 static inline bool evaluates(const struct expansion *expansion)

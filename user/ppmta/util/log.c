@@ -8,27 +8,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../../common/file.h"
 #include "util.h"
 
 static int log_fd = STDERR_FILENO;
-
-int file_open(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-	struct stat stat;
-
-	if (fd < 0 && errno == ENXIO) /* a FIFO without a reader */
-		errno = EINVAL;
-	if (fd < 0 || (!fstat(fd, &stat) && S_ISREG(stat.st_mode)))
-		return fd;
-	close(fd);
-	errno = EINVAL;
-	return -1;
-}
 
 int log_open(const char *path)
 {

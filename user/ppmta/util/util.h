@@ -79,8 +79,9 @@ const char *mailbox_plain(const char *address, struct pool *pool);
 
 /* ---- log.c: lines as Exim writes them, "2013-11-04 09:25:06 TEXT", one write(2) each ---- */
 
-/* As open(), of a file alone: EINVAL for a FIFO or device, which could make who uses it wait. */
-int file_open(const char *path, int flags);
+/* Of a configuration, and of a file of a list. */
+#define TEXT_FILE_MAX (64 * 1024 * 1024)
+
 /* @path: a file, or NULL for standard error. Return: 0, or an errno. */
 int log_open(const char *path);
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
