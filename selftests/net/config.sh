@@ -416,6 +416,42 @@ domainlist b = +a' '' && names_itself "domainlist a = $tap_work/circle" '' &&
 }
 check a_list_that_names_itself_has_a_bound circles
 printf 'primary_hostname = mail.example.net\n' >"$conf"
+check a_limit_that_is_no_number_is_refused refuses "$conf:3: ratelimit: '1e400' is not a limit" <<CONF
+begin acl
+a:
+  deny ratelimit = 1e400 / 1h
+CONF
+no_limit() {
+	for limit in nan inf -1 -inf 0x 1e999 infinity; do
+		refuses "$conf:3: ratelimit: '$limit' is not a limit" <<-CONF || return 1
+			begin acl
+			a:
+			  deny ratelimit = $limit / 1h
+		CONF
+	done
+}
+check nor_is_what_has_no_end no_limit
+name_servers() {
+	for servers in 127.0.0.1:65536 127.0.0.1:99999999999 '192.0.2.53, 127.0.0.1:x' '[::1]:65536' ns.example.net 127.0.0.1:-1; do
+		refuses "$conf:1: dns_servers: .* is not an address" <<-CONF || return 1
+			dns_servers = $servers
+		CONF
+	done
+	printf 'primary_hostname = mail.example.net\ndns_servers = 192.0.2.53, 127.0.0.1:65535,[::1]:53, 2001:db8::1\n' >"$conf"
+	expands a a
+}
+check a_port_of_a_name_server_that_is_none_is_refused name_servers
+never_listed() {
+	for list in bl.example=1.2.3.4 bl.example=127.0.0.2,128.0.0.1 'bl.example&128.0.0.2' 'bl.example&255.255.255.255'; do
+		refuses "$conf:3: dnslists: '[0-9.]+' matches nothing" <<-CONF || return 1
+			begin acl
+			a:
+			  deny dnslists = $list
+		CONF
+	done
+}
+check a_value_that_no_list_has_is_refused never_listed
+printf 'primary_hostname = mail.example.net\n' >"$conf"
 check escapes expands '\$x \x41\t\N$y\N' '$x A	$y'
 session_here() {
 	printf 'acl_smtp_rcpt = a\nprimary_hostname = mail.example.net\nbegin acl\na:\n deny hosts = 192.0.2.66\n message = go away $sender_host_address\n accept\n' >"$conf"
@@ -424,4 +460,10 @@ session_here() {
 	says "$say" '^550 go away 192\.0\.2\.66' && says "$say" '^221 ' && says "$tap_work/err" 'SMTP testing session'
 }
 check a_session_on_the_terminal session_here
+line_ends() { # of a terminal; what is said has them as well, and the log has the first line of a text
+	printf 'acl_smtp_rcpt = a\nprimary_hostname = mail.example.net\nbegin acl\na:\n deny message = one\\r\\ntwo\n' >"$conf"
+	printf 'EHLO x.example\nMAIL FROM:<a@b.example>\nRCPT TO:<c@d.example>\nQUIT\n' | $program -C "$conf" -bh 192.0.2.66 >"$say" 2>"$tap_work/err"
+	says "$say" '^550-one$' && says "$say" '^550 two$' && says "$say" 'closing connection$' && says "$tap_work/err" 'rejected RCPT <c@d.example>: one$'
+}
+check and_its_line_ends line_ends
 tap_end

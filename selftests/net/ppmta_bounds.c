@@ -47,6 +47,38 @@ static void who_has_only_errors_is_dropped(void **state)
 	assert_dropped(fd, "dropped: too many errors");
 }
 
+#define REFUSED_MAX (1000 + 30) /* with recipients_max */
+
+/* Refused commands of any kind, but for a message between them. */
+static void who_is_refused_too_often_is_dropped(void **state)
+{
+	static const char *const commands[] = {"RCPT TO:<you@refused.example>",
+					       "MAIL FROM:<me@refused.example>"};
+	int which, fd, i;
+
+	(void)state;
+	for (which = 0; which < 2; which++) {
+		fd = connect_client();
+		ask(fd, "EHLO client.example", "250-");
+		for (i = 0; i < 5; i++) {
+			if (!which)
+				ask(fd, "MAIL FROM:<me@example.net>", "250 ");
+			ask(fd, commands[which], "550 ");
+			if (which)
+				ask(fd, "MAIL FROM:<me@example.net>", "250 ");
+			ask(fd, "RCPT TO:<you@example.org>", "250 ");
+			ask(fd, "DATA", "354 ");
+			ask(fd, ".", "250 ");
+		}
+		if (!which)
+			ask(fd, "MAIL FROM:<me@example.net>", "250 ");
+		for (i = 0; i <= REFUSED_MAX; i++)
+			ask(fd, commands[which], "550 ");
+		expect(fd, "421 mail.example.net: Too many errors");
+		assert_dropped(fd, "dropped: too many errors");
+	}
+}
+
 static void who_brings_no_mail_is_dropped(void **state)
 {
 	int fd = connect_client(), i;
@@ -137,7 +169,10 @@ static int setup(void **state)
 {
 	(void)state;
 	mta_start("delivery = maildir:/tmp/ppmta-bounds\nsmtp_max_synprot_errors = 10\n"
-		  "smtp_accept_max_nonmail = 20\nsmtp_session_timeout = 4s\n");
+		  "smtp_accept_max_nonmail = 20\nsmtp_session_timeout = 4s\n"
+		  "recipients_max = 30\nacl_smtp_mail = m\nacl_smtp_rcpt = r\nbegin acl\n"
+		  "m:\n deny senders = refused.example\n accept\n"
+		  "r:\n deny domains = refused.example\n accept\n");
 	return 0;
 }
 
@@ -153,6 +188,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_has_only_errors_is_dropped),
+		cmocka_unit_test(who_is_refused_too_often_is_dropped),
 		cmocka_unit_test(who_brings_no_mail_is_dropped),
 		cmocka_unit_test(who_brings_mail_is_not),
 		cmocka_unit_test(a_session_has_an_end),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Signals that a limit of resources causes, or that come early, do not end ppmta in the middle of something: a file that
 # may not grow is a 452, processor time that is used up is an orderly end, and SIGHUP is handled from the start on.
+# And a log that takes no more keeps nobody waiting.
 # check: all sanitized
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
@@ -38,4 +39,22 @@ early() { # one that waits since before the start, blocked by whoever started it
 }
 check a_sighup_before_the_start_is_handled early
 check sigterm_is_handled_though_it_was_blocked stops_by TERM
+
+# Standard error is a pipe that nobody reads, and full: clients are served all the same, and the log says what is missing.
+stalled() {
+	mkfifo "$tap_work/pipe"
+	exec 9<>"$tap_work/pipe"
+	head -c 65536 /dev/zero >&9
+	$program -C "$conf" 2>&9 9>&- &
+	ppmta=$!
+	soon talk 127.0.0.1 2525 'NONSENSE' 'EHLO x.example' QUIT && "$tools/smtp-send" --from 127.0.0.3 127.0.0.1 2525 >"$say" 2>&1
+}
+check a_log_that_nobody_reads_keeps_nobody_waiting stalled
+said_then() {
+	head -c 65536 <&9 >"$tap_work/zeros"
+	"$tools/smtp-send" --from 127.0.0.3 127.0.0.1 2525 >"$say" 2>&1
+	timeout 60 grep -m 1 -a 'lines of the log are missing' <&9
+}
+check what_is_missing_is_said_then said_then
+check and_it_stops stops_by TERM
 tap_end

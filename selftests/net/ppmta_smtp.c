@@ -131,6 +131,24 @@ static void a_line_end_that_is_none_ends_no_message(void **state)
 	run(0, "test -z \"$(ls %s/Maildir/tmp)\"", work);
 }
 
+static void a_nul_in_a_message_is_refused(void **state)
+{
+	static const char tricks[][8] = {"\0\r\n", "a\0b\r\n", ".\0\r\n", "a\r\0\r\n",
+					 "\r\n\0\r\n"};
+	static const size_t lens[] = {3, 5, 4, 5, 5};
+	int fd = open_session();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		start_message(fd);
+		send_all(fd, tricks[i], lens[i]);
+		ask(fd, ".", "550 Message has ");
+	}
+	quit(fd);
+	assert_int_equal(stored_count(), 0);
+}
+
 static void a_message_over_the_size_limit_is_refused_and_the_next_taken(void **state)
 {
 	static char part[1000001];
@@ -193,6 +211,7 @@ int main(void)
 		cmocka_unit_test(syntax_is_that_of_rfc_5321),
 		cmocka_unit_test(limits_are_those_of_rfc_5321),
 		cmocka_unit_test(a_line_end_that_is_none_ends_no_message),
+		cmocka_unit_test(a_nul_in_a_message_is_refused),
 		cmocka_unit_test(a_message_over_the_size_limit_is_refused_and_the_next_taken),
 		cmocka_unit_test(pipelined_commands_are_answered_in_order),
 		cmocka_unit_test(a_client_that_leaves_in_the_middle_leaves_nothing),

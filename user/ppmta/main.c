@@ -149,13 +149,20 @@ static void *run_session(void *session)
 	return NULL;
 }
 
-/* Passes bytes on. Return: 0 at the end of @from. */
-static int pump(int from, int to)
+/* Passes lines on: here they end with LF, those of SMTP with CR LF. Return: 0 at the end of @from.
+ */
+static int pump(int from, int to, bool adds_cr)
 {
-	char bytes[PUMP_BYTES];
-	ssize_t len = read(from, bytes, sizeof(bytes));
+	char bytes[PUMP_BYTES], passed[2 * PUMP_BYTES];
+	ssize_t len = read(from, bytes, sizeof(bytes)), i, count = 0;
 
-	return len > 0 && write(to, bytes, len) == len;
+	for (i = 0; i < len; i++) {
+		if (bytes[i] == '\n' && adds_cr)
+			passed[count++] = '\r';
+		if (bytes[i] != '\r')
+			passed[count++] = bytes[i];
+	}
+	return len > 0 && write(to, passed, count) == count;
 }
 
 /* A session on the terminal, as if from @address. Nothing is delivered. */
@@ -181,9 +188,9 @@ static int talk_here(struct config *config, const char *address)
 		fail("%s", strerror(errno));
 	input[1].fd = pair[1];
 	while (poll(input, 2, -1) >= 0 || errno == EINTR) {
-		if (input[1].revents && !pump(pair[1], STDOUT_FILENO))
+		if (input[1].revents && !pump(pair[1], STDOUT_FILENO, false))
 			break;
-		if (input[0].revents && !pump(STDIN_FILENO, pair[1])) {
+		if (input[0].revents && !pump(STDIN_FILENO, pair[1], true)) {
 			shutdown(pair[1], SHUT_WR);
 			input[0].fd = -1;
 		}

@@ -117,7 +117,7 @@ static char *check(struct config *config, const struct config *before, struct po
 	if (!wrong)
 		wrong = acl_check(config, pool);
 	if (!wrong && config->dns_servers)
-		wrong = dns_check_servers(config->dns_servers, pool);
+		wrong = dns_check_servers(config, pool);
 	if (!wrong)
 		wrong = check_interfaces(config, pool);
 	if (!wrong)

@@ -48,19 +48,26 @@ static ares_channel channel_new(const struct dns *dns)
 	return channel;
 }
 
-char *dns_check_servers(const char *servers, struct pool *pool)
+char *dns_check_servers(struct config *config, struct pool *pool)
 {
-	struct config config = {.dns_servers = (char *)servers, .dns_timeout = 1000};
-	struct dns dns = {.config = &config};
-	ares_channel channel = channel_new(&dns);
+	char *list = pool_string(pool, config->dns_servers), *one, *next, text[ENDPOINT_TEXT_MAX];
+	struct text csv = {
+		.pool = &config->pool}; /* as c-ares wants it: with ports, without blanks */
+	struct sockaddr_storage endpoint;
+	socklen_t len;
 
-	if (!channel)
-		return pool_printf(pool,
-				   "dns_servers: '%s' is not a list of addresses: 192.0.2.53, "
-				   "127.0.0.1:5353",
-				   servers);
-	ares_destroy(channel);
-	return NULL;
+	for (one = strtok_r(list, ", ", &next); one; one = strtok_r(NULL, ", ", &next)) {
+		if (endpoint_parse(one, NS_DEFAULTPORT, &endpoint, &len))
+			return pool_printf(pool,
+					   "dns_servers: '%s' is not an address, as 192.0.2.53, "
+					   "127.0.0.1:5353 or [::1]:5353",
+					   one);
+		endpoint_text(&endpoint, text);
+		text_add_string(&csv, csv.len ? "," : "");
+		text_add_string(&csv, text);
+	}
+	config->dns_servers = text_get(&csv);
+	return csv.len ? NULL : "dns_servers: is empty";
 }
 
 /* Waits for input, for as long as c-ares wants, and passes it on. */

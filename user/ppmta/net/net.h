@@ -69,7 +69,8 @@ struct dns {
 };
 
 int dns_init(void);
-char *dns_check_servers(const char *servers, struct pool *pool);
+/* Reads config->dns_servers. Return: NULL, or what is wrong, in @pool. */
+char *dns_check_servers(struct config *config, struct pool *pool);
 /* These block. */
 /* Gives @each the records of @type, a number of DNS: addresses as bytes, text as it is put
  * together, and names, those of MX without the preference. DNS_NONE: there is none. */

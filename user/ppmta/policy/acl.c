@@ -263,7 +263,7 @@ static void log_refusal(struct run *run, bool for_now, const char *text)
 
 	log_line("%s%sH=%s%s %srejected %s%s%.*s", mail->id, mail->id[0] ? " " : "",
 		 session_host(session), sender, for_now ? "temporarily " : "", about[run->point],
-		 text ? ": " : "", text ? (int)strcspn(text, "\n") : 0, text ? text : "");
+		 text ? ": " : "", text ? (int)strcspn(text, "\r\n") : 0, text ? text : "");
 }
 
 static enum acl_result refuse(struct run *run, enum acl_result result, char **message)

@@ -12,6 +12,7 @@
 #include "acl.h"
 
 #define VALUES_MAX 16
+#define LISTED_NET 127 /* /8: an answer out of it is none */
 
 struct dnslist {
 	struct evaluation *eval;
@@ -32,6 +33,7 @@ enum unknown { EXCLUDE, INCLUDE, DEFER_IT };
 static int parse(struct evaluation *eval, char *item, struct dnslist *list)
 {
 	char *at = item + strcspn(item, "=&"), *value, *next;
+	unsigned int net;
 
 	list->relation = *at;
 	if (*at)
@@ -49,6 +51,10 @@ static int parse(struct evaluation *eval, char *item, struct dnslist *list)
 		if (list->count == VALUES_MAX ||
 		    inet_pton(AF_INET, value, &list->values[list->count++]) != 1)
 			return failed(eval, "'%s' is not an IPv4 address", value);
+		net = ntohl(list->values[list->count - 1]) >> 24;
+		if (list->relation == '&' ? net & ~LISTED_NET : net != LISTED_NET)
+			return failed(eval, "'%s' matches nothing: lists answer with 127.x.x.x",
+				      value);
 	}
 	if (list->relation && (!list->count || (list->relation == '&' && list->count > 1)))
 		return failed(eval, "%s%c: needs %s", item, list->relation,
@@ -66,7 +72,7 @@ static void add_address(void *context, const char *bytes, size_t len)
 
 	memcpy(&address, bytes, len);
 	inet_ntop(AF_INET, &address, text, sizeof(text));
-	if (ntohl(address) >> 24 != 127) {
+	if (ntohl(address) >> 24 != LISTED_NET) {
 		log_line("DNS list lookup for %s returned %s; not in 127.0/8 and discarded",
 			 list->name, text);
 		return;

@@ -75,6 +75,7 @@ struct session {
 
 	int errors;		 /* commands that were none */
 	int others;		 /* commands that bring no mail */
+	int refused;		 /* since the last message */
 	struct hop *hop;	 /* the next one; NULL: not asked yet */
 	unsigned int extensions; /* that EHLO has offered, enum hop_extension */
 	struct transaction mail;

@@ -3,6 +3,7 @@
  * The condition ratelimit: LIMIT / PERIOD / OPTIONS / KEY. It is taken apart before it is expanded,
  * so that nothing that a client says is an option.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,7 +104,7 @@ static int read_numbers(struct evaluation *eval, const struct rate *rate, double
 
 	if (rate->limit) {
 		*limit = strtod(rate->limit, &end);
-		if (end == rate->limit || *end || !(*limit >= 0))
+		if (end == rate->limit || *end || !isfinite(*limit) || *limit < 0)
 			return failed(eval, "'%s' is not a limit", rate->limit);
 	}
 	if (rate->period) {

@@ -11,6 +11,9 @@
 #include "../../common/number.h"
 #include "smtp.h"
 
+/* Commands since the last message, besides those that recipients_max refuses. */
+#define REFUSED_MAX 1000
+
 #define REFUSED "503 Command refused, required Proxy negotiation failed"
 
 bool has_next_hop(const struct session *session)
@@ -423,7 +426,8 @@ int command_run(struct session *session, char *line, int len)
 {
 	int closing = find_and_run(session, line, len);
 
-	if (closing || session->errors <= session->config->smtp_max_synprot_errors)
+	if (closing || (session->errors <= session->config->smtp_max_synprot_errors &&
+			session->refused <= session->config->recipients_max + REFUSED_MAX))
 		return closing;
 	log_line("H=%s dropped: too many errors", session_host(session));
 	return reply(session, "421 %s: Too many errors", session->config->primary_hostname);

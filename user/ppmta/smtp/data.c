@@ -52,7 +52,8 @@ static void add_byte(struct reader *reader, char byte)
 /*
  * The lines up to CR LF "." CR LF, and nothing else that looks like it: a CR or LF alone ends no
  * line here, and a message that has one is refused, since the next hop may see an end in it that
- * was not meant ("SMTP smuggling").
+ * was not meant ("SMTP smuggling"). So is one with a NUL, which RFC 5321, section 2.3.8, leaves
+ * open.
  */
 static enum data_end read_message(struct session *session, struct reader *reader)
 {
@@ -79,7 +80,7 @@ static enum data_end read_message(struct session *session, struct reader *reader
 		if (c == '\n' && state == TEXT_CR) {
 			state = LINE_START;
 		} else {
-			if (c == '\n' || state == TEXT_CR || state == DOT_CR)
+			if (!c || c == '\n' || state == TEXT_CR || state == DOT_CR)
 				end = DATA_BARE;
 			state = TEXT;
 		}
@@ -156,7 +157,7 @@ static int hand_over(struct session *session, struct message *message)
 	result = acl_run(session, ACL_DATA, &said);
 	if (result != ACL_ACCEPT)
 		return reply_text(session, said) == CLOSE || result == ACL_DROP ? CLOSE : 0;
-	session->others = 0;
+	session->others = session->refused = 0;
 	if (session->testing) {
 		log_reception(session);
 		return reply(session, "250 OK id=%s", mail->id);
@@ -183,7 +184,7 @@ static int receive(struct session *session, struct message *message)
 			 session_host(session), session->mail.sender, reader.received);
 		return reply(session, "550 Too many \"Received\" headers - suspected mail loop");
 	case DATA_BARE:
-		return reply(session, "550 Message has a CR or LF that ends no line");
+		return reply(session, "550 Message has a CR or LF that ends no line, or a NUL");
 	case DATA_TOO_BIG:
 		return reply(session, "552 Message size exceeds maximum permitted");
 	case DATA_TIMEOUT:

@@ -69,6 +69,7 @@ int reply_text(struct session *session, const char *text)
 			rest = NULL;
 		reply_line(session, !rest, text, line);
 	}
+	session->refused += *text == '4' || *text == '5';
 	return strncmp(text, "421", CODE_LEN) ? 0 : CLOSE;
 }
 

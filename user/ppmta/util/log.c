@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +16,11 @@
 #include "../../common/file.h"
 #include "util.h"
 
+#define PATIENCE_MS 1000
+
 static int log_fd = STDERR_FILENO;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int missing;
 
 int log_open(const char *path)
 {
@@ -30,6 +36,30 @@ int log_open(const char *path)
 		__atomic_store_n(&log_fd, fd, __ATOMIC_RELAXED);
 	}
 	return 0;
+}
+
+static bool has_room(int fd, int ms)
+{
+	struct pollfd out = {.fd = fd, .events = POLLOUT};
+
+	return poll(&out, 1, ms) == 1;
+}
+
+/* A pipe or terminal that nobody reads holds up who writes for a moment, and only the first one:
+ * lines that have no room are counted. */
+static void write_line(const char *line, int len)
+{
+	int fd = __atomic_load_n(&log_fd, __ATOMIC_RELAXED), ms = missing ? 0 : PATIENCE_MS;
+
+	if (missing && has_room(fd, 0)) {
+		dprintf(fd, "%d lines of the log are missing here: nobody read it\n", missing);
+		missing = 0;
+	}
+	if (missing || !has_room(fd, ms))
+		missing++;
+	else if (write(fd, line, len) < 0 && fd != STDERR_FILENO && has_room(STDERR_FILENO, 0) &&
+		 write(STDERR_FILENO, line, len) < 0)
+		return; /* a full disk must not hide what happens, but no more can be done */
 }
 
 void log_line(const char *format, ...)
@@ -52,7 +82,7 @@ void log_line(const char *format, ...)
 	text_clean(line + len, text, false);
 	len += text;
 	line[len++] = '\n';
-	if (write(__atomic_load_n(&log_fd, __ATOMIC_RELAXED), line, len) < 0 &&
-	    write(STDERR_FILENO, line, len) < 0)
-		return; /* a full disk must not hide what happens, but no more can be done */
+	pthread_mutex_lock(&lock);
+	write_line(line, len);
+	pthread_mutex_unlock(&lock);
 }
