@@ -69,6 +69,22 @@ char *file_read(int fd, size_t max, size_t *len)
 	return NULL;
 }
 
+int file_write(int fd, const char *bytes, size_t len)
+{
+	ssize_t now;
+
+	while (len) {
+		now = write(fd, bytes, len);
+		if (now < 0 && errno == EINTR)
+			continue;
+		if (now <= 0)
+			return now < 0 ? errno : EIO;
+		bytes += now;
+		len -= now;
+	}
+	return 0;
+}
+
 /* The line that has the byte at @end. */
 static int line_of(const char *text, const char *end)
 {

@@ -107,3 +107,11 @@ int utf8_is_ascii(const char *text)
 		text++;
 	return !*text;
 }
+
+void ascii_printable(char *text, size_t len)
+{
+	for (; len; text++, len--) {
+		if (*text < 0x20 || *text > 0x7e)
+			*text = '?';
+	}
+}

@@ -14,6 +14,8 @@ size_t utf8_character(const char *text, size_t len);
 /* Are the @len bytes of @text UTF-8? */
 int utf8_is_valid(const char *text, size_t len);
 int utf8_is_ascii(const char *text);
+/* Puts a '?' in the place of each byte that is no printable character of ASCII. */
+void ascii_printable(char *text, size_t len);
 /* Copies @text with UTF8_REPLACEMENT for each byte that is of no character; to: room for 3 * @len
  * bytes, which are not ended by 0. Return: how many are used. */
 size_t utf8_clean(const char *text, size_t len, char *to);

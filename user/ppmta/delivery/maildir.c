@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../common/array.h"
+#include "../../common/file.h"
 #include "delivery.h"
 
 int maildir_make(const char *path)
@@ -27,22 +28,9 @@ int maildir_make(const char *path)
 	return 0;
 }
 
-/* Return: 0, or an errno. */
-static int write_all(void *context, const char *bytes, size_t len)
+static int write_part(void *context, const char *bytes, size_t len)
 {
-	const int *fd = context;
-	ssize_t now;
-
-	while (len) {
-		now = write(*fd, bytes, len);
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now <= 0)
-			return now < 0 ? errno : EIO;
-		bytes += now;
-		len -= now;
-	}
-	return 0;
+	return file_write(*(const int *)context, bytes, len);
 }
 
 static int write_file(const char *path, const char *head, struct message *message)
@@ -51,9 +39,9 @@ static int write_file(const char *path, const char *head, struct message *messag
 
 	if (fd < 0)
 		return errno;
-	failed = write_all(&fd, head, strlen(head));
+	failed = file_write(fd, head, strlen(head));
 	if (!failed)
-		failed = message_read(message, write_all, &fd);
+		failed = message_read(message, write_part, &fd);
 	if (!failed && fsync(fd))
 		failed = errno;
 	if (close(fd) && !failed)

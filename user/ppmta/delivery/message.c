@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../common/file.h"
 #include "delivery.h"
 
 static void base62(uint64_t number, char *to, int digits)
@@ -49,18 +50,8 @@ int message_open(const struct config *config, struct message *message)
 
 static void write_out(struct message *message)
 {
-	size_t done = 0;
-	ssize_t now;
-
-	while (done < message->buffered && !message->failed) {
-		now = write(message->fd, message->buf + done, message->buffered - done);
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now <= 0)
-			message->failed = now < 0 ? errno : EIO;
-		else
-			done += now;
-	}
+	if (!message->failed)
+		message->failed = file_write(message->fd, message->buf, message->buffered);
 	message->buffered = 0;
 }
 

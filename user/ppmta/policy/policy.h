@@ -117,15 +117,6 @@ char *session_host(struct session *session);
 /* The client's name, looked up once, or "". */
 char *sender_host_name(struct session *session);
 
-/* ---- tlv.c ---- */
-
-/* TLV @type's value, or NULL; sub-TLVs of PP_TLV_SSL by their type. */
-const uint8_t *origin_tlv(const struct session *session, int type, size_t *len);
-/* Has the header TLVs that could not be had? */
-bool origin_tlvs_lost(const struct session *session);
-/* Did the client show the proxy a certificate, and was it verified? */
-bool origin_is_verified(const struct session *session);
-
 /* ---- limit.c: how many connections an origin has, and how fast it sends ---- */
 
 /* Whom @address stands for: itself, or for IPv6 its /64. In @pool. */
@@ -193,13 +184,6 @@ struct acl_variable {
 };
 
 void variable_set(struct session *session, const char *name, const char *value);
-
-/* ---- domain.c: in @pool ---- */
-
-/* @domain as the DNS has it, with xn--; NULL: it is none. */
-char *domain_ascii(const char *domain, struct pool *pool);
-/* @domain as it is read, in one way: in small letters where it is not ASCII; NULL: it is none. */
-char *domain_unicode(const char *domain, struct pool *pool);
 
 /* ---- list.c ---- */
 

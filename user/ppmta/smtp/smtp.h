@@ -32,11 +32,6 @@ int command_data(struct session *session, const char *arguments);
 /* Is what @session takes for a next hop? */
 bool has_next_hop(const struct session *session);
 
-/* ---- header.c ---- */
-
-/* Those that ppmta writes above the message, in the transaction's pool. */
-char *header_lines(struct session *session);
-
 /* ---- reply.c ---- */
 
 /* A reply of ppmta's own: "550 Text". Return: CLOSE after a 421. */

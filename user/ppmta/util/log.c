@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../../common/file.h"
+#include "../../common/utf8.h"
 #include "util.h"
 
 #define PATIENCE_MS 1000
@@ -79,8 +80,7 @@ void log_line(const char *format, ...)
 		return;
 	if (text > (int)sizeof(line) - len - 2)
 		text = sizeof(line) - len - 2;
-	text_clean(line + len, text, false);
-	len += text;
+	len += (int)utf8_printable(line + len, text, line + len);
 	line[len++] = '\n';
 	pthread_mutex_lock(&lock);
 	write_line(line, len);

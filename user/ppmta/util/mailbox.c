@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Mailbox syntax of RFC 5321, section 4.1.2; addresses of sockets.
+ * Mailboxes (RFC 5321, section 4.1.2) and their domains.
  */
+#define _GNU_SOURCE
 #include <ctype.h>
+#include <idn2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../common/endpoint.h"
+#include "../../common/utf8.h"
 #include "util.h"
 
 static int is_atom(unsigned char c)
@@ -157,4 +160,31 @@ const char *address_domain(const char *address)
 	const char *at = strrchr(address, '@');
 
 	return at ? at + 1 : "";
+}
+
+/* By libidn2: a domain that is written in several ways (in capitals, with wide letters, as xn--...)
+ * is one. */
+char *domain_ascii(const char *domain, struct pool *pool)
+{
+	char *made, *kept;
+
+	if (utf8_is_ascii(domain))
+		return pool_string(pool, domain);
+	if (idn2_to_ascii_8z(domain, &made, IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return NULL;
+	kept = pool_string(pool, made);
+	idn2_free(made);
+	return kept;
+}
+
+char *domain_unicode(const char *domain, struct pool *pool)
+{
+	char *ascii = domain_ascii(domain, pool), *made, *kept;
+
+	if (!ascii || !strcasestr(ascii, "xn--") ||
+	    idn2_to_unicode_8z8z(ascii, &made, 0) != IDN2_OK)
+		return ascii; /* or it only looks like one */
+	kept = pool_string(pool, made);
+	idn2_free(made);
+	return kept;
 }

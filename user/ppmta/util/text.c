@@ -72,24 +72,12 @@ char *list_next(struct pool *pool, const char **list, char *separator)
 	return string_trim(text_get(&text));
 }
 
-static bool is_control(const unsigned char *character, size_t len)
-{
-	if (len == 1)
-		return *character < 0x20 || *character == 0x7f;
-	return len == 2 && character[0] == 0xc2 && character[1] < 0xa0; /* C1 */
-}
-
 void text_clean(char *text, size_t len, bool ascii_only)
 {
-	size_t one;
-
-	for (; len; text += one, len -= one) {
-		one = utf8_character(text, len);
-		if (one && (one == 1 || !ascii_only) && !is_control((unsigned char *)text, one))
-			continue;
-		one = 1; /* each byte for itself */
-		*text = '?';
-	}
+	if (ascii_only)
+		ascii_printable(text, len);
+	else
+		text[utf8_printable(text, len, text)] = 0;
 }
 
 char text_escape(const char **at)

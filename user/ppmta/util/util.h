@@ -49,9 +49,9 @@ char *text_get(struct text *text);
 char *string_trim(char *string);
 /* The next item of *@list, in @pool; NULL at its end. *@separator is 0 at first. */
 char *list_next(struct pool *pool, const char **list, char *separator);
-/* Puts '?' in the place of what is no text, in @len bytes: control characters (C0, DEL, C1) and
- * bytes that are no UTF-8; with @ascii_only of all that is not ASCII. What comes from others goes
- * through here, and then into replies, header lines and the log. */
+/* Puts '?' in the place of what is no text, in @len bytes before a 0: see utf8_printable(), with
+ * @ascii_only ascii_printable(). What comes from others goes through here, and then into replies,
+ * header lines and the log. */
 void text_clean(char *text, size_t len, bool ascii_only);
 /* The character that an escape stands for, as \\n, \\x41 and \\101 do, whose backslash is before
  * *@at, which moves on; 0: the one that no string may hold. */
@@ -76,6 +76,11 @@ const char *address_domain(const char *address);
 char *mailbox_local_part(const char *address, struct pool *pool);
 /* The same mailbox without quotes, where it needs none. */
 const char *mailbox_plain(const char *address, struct pool *pool);
+
+/* @domain as the DNS has it, with xn--, in @pool; NULL: it is none. */
+char *domain_ascii(const char *domain, struct pool *pool);
+/* @domain as it is read, in one way: in small letters where it is not ASCII; NULL: it is none. */
+char *domain_unicode(const char *domain, struct pool *pool);
 
 /* ---- log.c: lines as Exim writes them, "2013-11-04 09:25:06 TEXT", one write(2) each ---- */
 
