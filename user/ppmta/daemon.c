@@ -33,37 +33,28 @@ static int listener_count;
 static struct config *current;
 static unsigned int sessions;
 static int stop_fd;
-static sigset_t handled;
 static volatile sig_atomic_t stopping, reloading;
 
 static char *listen_at(const struct interface *interface, struct pool *pool)
 {
-	int fd, one = 1;
+	int one = 1, fd;
 
-	if (listener_count == LISTENERS_MAX)
-		return pool_printf(pool, "local_interfaces: more than %d", LISTENERS_MAX);
-	fd = socket(interface->endpoint.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return pool_printf(pool, "socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (interface->endpoint.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)&interface->endpoint, interface->len) ||
-	    listen(fd, LISTEN_BACKLOG))
-		return pool_printf(pool, "listen on %s: %s", interface->text, strerror(errno));
-	listeners[listener_count].fd = fd;
-	listeners[listener_count++].events = POLLIN;
+	for (; interface; interface = interface->next) {
+		if (listener_count == LISTENERS_MAX)
+			return pool_printf(pool, "local_interfaces: more than %d", LISTENERS_MAX);
+		fd = socket(interface->endpoint.ss_family,
+			    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+		    (interface->endpoint.ss_family == AF_INET6 &&
+		     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))) ||
+		    bind(fd, (const struct sockaddr *)&interface->endpoint, interface->len) ||
+		    listen(fd, LISTEN_BACKLOG))
+			return pool_printf(pool, "listen on %s: %s", interface->text,
+					   strerror(errno));
+		listeners[listener_count].fd = fd;
+		listeners[listener_count++].events = POLLIN;
+	}
 	return NULL;
-}
-
-static char *listen_everywhere(const struct config *config, struct pool *pool)
-{
-	const struct interface *interface;
-	char *error = NULL;
-
-	for (interface = config->interfaces; interface && !error; interface = interface->next)
-		error = listen_at(interface, pool);
-	return error;
 }
 
 static char *raise_fd_limit(const struct config *config, struct pool *pool)
@@ -235,33 +226,24 @@ static void stop(void)
 	_exit(0);
 }
 
-static void on_stop(int signal)
+static void on_signal(int number)
 {
-	(void)signal;
-	stopping = 1;
-}
-
-static void on_reload(int signal)
-{
-	(void)signal;
-	reloading = 1;
+	*(number == SIGHUP ? &reloading : &stopping) = 1;
 }
 
 /* Before anything else is done, so that one which comes early has to wait. */
 void daemon_signals(void)
 {
-	static const int stops[] = {SIGTERM, SIGINT, SIGXCPU};
-	struct sigaction stop_action = {.sa_handler = on_stop};
-	struct sigaction reload_action = {.sa_handler = on_reload};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGXCPU, SIGHUP};
+	sigset_t handled;
 	size_t i;
 
-	/* all but the wait itself is not to be interrupted; threads inherit it */
-	for (i = 0; i < ARRAY_SIZE(stops); i++) {
-		sigaddset(&handled, stops[i]);
-		sigaction(stops[i], &stop_action, NULL);
+	sigemptyset(&handled);
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		sigaddset(&handled, numbers[i]);
+		signal(numbers[i], on_signal);
 	}
-	sigaddset(&handled, SIGHUP);
-	sigaction(SIGHUP, &reload_action, NULL);
+	/* all but the wait itself is not to be interrupted; threads inherit it */
 	sigprocmask(SIG_BLOCK, &handled, NULL);
 }
 
@@ -296,7 +278,7 @@ static void serve(void)
 
 char *daemon_run(struct config *config, struct pool *pool)
 {
-	char *error = listen_everywhere(config, pool);
+	char *error = listen_at(config->interfaces, pool);
 
 	current = config;
 	if (!error)

@@ -5,12 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <ares.h>
+#include <err.h>
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,20 +25,6 @@
 #define PUMP_BYTES 4096
 
 static struct pool pool;
-
-static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void fail(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	fprintf(stderr, "ppmta: ");
-	vfprintf(stderr, format, arguments);
-	fprintf(stderr, "\n");
-	va_end(arguments);
-	exit(1);
-}
 
 /* Options of the command line that stand for one of the configuration's. */
 static const struct shorthand {
@@ -75,7 +61,7 @@ static void set_named(const char *text)
 	const char *equals = strchr(text, '=');
 
 	if (!equals)
-		fail("--set %s: not NAME=VALUE", text);
+		errx(1, "--set %s: not NAME=VALUE", text);
 	setup_set(pool_copy(&pool, text, equals - text), equals + 1);
 }
 
@@ -98,7 +84,7 @@ static char parse_command_line(int argc, char **argv)
 		else if (option == 'b' && strlen(optarg) == 1 && strchr("Veh", *optarg))
 			mode = *optarg;
 		else if (option == 'b')
-			fail("-b%s: no such mode (ppmta --help)", optarg);
+			errx(1, "-b%s: no such mode (ppmta --help)", optarg);
 		else if (option == 's')
 			set_named(optarg);
 		else if (option == 'h')
@@ -175,9 +161,9 @@ static int talk_here(struct config *config, const char *address)
 	pthread_t thread;
 
 	if (!address || !address_parse(address, AF_UNSPEC, binary))
-		fail("-bh: '%s' is not an address", address ? address : "");
+		errx(1, "-bh: '%s' is not an address", address ? address : "");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		fail("%s", strerror(errno));
+		errx(1, "%s", strerror(errno));
 	fprintf(stderr,
 		"**** SMTP testing session as if from host %s\n**** This is not for real!\n",
 		address);
@@ -185,7 +171,7 @@ static int talk_here(struct config *config, const char *address)
 	session->testing = true;
 	snprintf(session->sender_host_address, sizeof(session->sender_host_address), "%s", address);
 	if (pthread_create(&thread, NULL, run_session, session))
-		fail("%s", strerror(errno));
+		errx(1, "%s", strerror(errno));
 	input[1].fd = pair[1];
 	while (poll(input, 2, -1) >= 0 || errno == EINTR) {
 		if (input[1].revents && !pump(pair[1], STDOUT_FILENO, false))
@@ -202,10 +188,12 @@ static int talk_here(struct config *config, const char *address)
 
 int main(int argc, char **argv)
 {
-	char mode = parse_command_line(argc, argv), *error = NULL;
 	struct config *config;
+	char mode, *error = NULL;
 	int status = 0;
 
+	program_invocation_short_name = "ppmta";
+	mode = parse_command_line(argc, argv);
 	if (mode == 'd')
 		daemon_signals();
 	signal(SIGPIPE, SIG_IGN);
@@ -215,18 +203,18 @@ int main(int argc, char **argv)
 	if (mode == 'V' && !setup_file)
 		return 0;
 	if (dns_init() || limit_init())
-		fail("c-ares or OpenSSL does not start");
+		errx(1, "c-ares or OpenSSL does not start");
 	config = setup_load(NULL, mode == 'V' || mode == 'd', &pool, &error);
 	if (!config)
-		fail("%s", error);
+		errx(1, "%s", error);
 	if (mode == 'e')
 		status = expand_strings(config, argv + optind);
 	else if (mode == 'h')
 		status = talk_here(config, argv[optind]);
 	else if (optind < argc)
-		fail("%s: not an option (ppmta --help)", argv[optind]);
+		errx(1, "%s: not an option (ppmta --help)", argv[optind]);
 	if (mode == 'd')
-		fail("%s", daemon_run(config, &pool));
+		errx(1, "%s", daemon_run(config, &pool));
 	config_put(config);
 	pool_free(&pool);
 	return status;

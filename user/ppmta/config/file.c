@@ -133,19 +133,18 @@ struct config *config_read(const char *file, acl_parser *parse_acl, struct pool 
 		return config;
 	config->file = pool_string(&config->pool, file);
 	reader.rest = text = file_text(file, TEXT_FILE_MAX, why);
-	if (!text) {
+	if (!text)
 		*error = pool_string(pool, why);
-		config_put(config);
-		return NULL;
-	}
-	while (!wrong && (line = read_line(&reader)))
+	while (text && !wrong && (line = read_line(&reader)))
 		wrong = parse_line(&reader, line, parse_acl);
+	if (wrong)
+		*error = pool_printf(pool, "%s:%d: %s", file, reader.first_line, wrong);
+	if (!text || wrong) {
+		config_put(config);
+		config = NULL;
+	}
 	free(text);
-	if (!wrong)
-		return config;
-	*error = pool_printf(pool, "%s:%d: %s", file, reader.first_line, wrong);
-	config_put(config);
-	return NULL;
+	return config;
 }
 
 struct config *config_get(struct config *config)

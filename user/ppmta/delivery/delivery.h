@@ -48,7 +48,7 @@ struct message {
 
 /* Return: 0, or an errno. */
 int message_open(const struct config *config, struct message *message);
-void message_add(struct message *message, const char *bytes, size_t len);
+void message_add(struct message *message, char byte);
 /* The last byte was added. Return: 0, or an errno: something is missing. */
 int message_end(struct message *message);
 /* Gives all of it to @each, in parts; its lines end with a line feed. Return: 0, or an errno: the

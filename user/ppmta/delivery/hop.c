@@ -212,16 +212,13 @@ static int open_socket(struct hop *hop, const void *address, socklen_t len, int 
 	return failed ? lose(hop, strerror(failed)) : 0;
 }
 
-static const char *external_address(const struct session *session)
+/* What the client connected to. */
+static const char *external(const struct session *session, unsigned int *port)
 {
-	return session->proxy_external_address[0] ? session->proxy_external_address
-						  : session->received_ip_address;
-}
+	bool proxied = session->proxy_external_address[0];
 
-static unsigned int external_port(const struct session *session)
-{
-	return session->proxy_external_address[0] ? session->proxy_external_port
-						  : session->received_port;
+	*port = proxied ? session->proxy_external_port : session->received_port;
+	return proxied ? session->proxy_external_address : session->received_ip_address;
 }
 
 /* A PROXY v2 header with the client's address, and the one that it connected to. */
@@ -232,22 +229,22 @@ static void send_header(struct hop *hop)
 	unsigned char header[16 + 36], address[16];
 	int family = address_parse(session->sender_host_address, AF_UNSPEC, address);
 	size_t len = family == AF_INET ? 4 : 16;
-	unsigned int port = session->sender_host_port;
+	unsigned int port = session->sender_host_port, to_port;
+	const char *to = external(session, &to_port);
 
 	memcpy(header, start, 13);
 	header[13] = family == AF_INET ? 0x11 : 0x21;
 	header[14] = 0;
 	header[15] = 2 * len + 4;
 	memcpy(header + 16, address, len);
-	if (address_parse(external_address(session), family, address))
+	if (address_parse(to, family, address))
 		memcpy(header + 16 + len, address, len);
 	else
 		memset(header + 16 + len, 0, len);
 	header[16 + 2 * len] = port >> 8;
 	header[17 + 2 * len] = port;
-	port = external_port(session);
-	header[18 + 2 * len] = port >> 8;
-	header[19 + 2 * len] = port;
+	header[18 + 2 * len] = to_port >> 8;
+	header[19 + 2 * len] = to_port;
 	channel_write(&hop->channel, (const char *)header, 20 + 2 * len);
 }
 
@@ -308,32 +305,23 @@ static void add_attribute(struct hop *hop, struct text *line, const char *name, 
 	}
 }
 
-static void add_address(struct hop *hop, struct text *line, const char *name, const char *address)
-{
-	add_attribute(hop, line, name,
-		      pool_printf(line->pool, "%s%s", strchr(address, ':') ? "IPV6:" : "",
-				  address));
-}
-
-static void add_port(struct hop *hop, struct text *line, const char *name, unsigned int port)
-{
-	add_attribute(hop, line, name, pool_printf(line->pool, "%u", port));
-}
-
 /* In two commands: with two long names one would be longer than 512 bytes. */
 static int send_xclient(struct hop *hop)
 {
 	struct session *session = hop->session;
 	struct pool *pool = &session->pool;
 	struct text first = {.pool = pool}, second = {.pool = pool};
+	unsigned int to_port;
+	const char *own = session->sender_host_address, *to = external(session, &to_port);
+	const char *six = strchr(own, ':') ? "IPV6:" : ""; /* both are, or none */
 	int code = 220;
 
 	if (!(hop->extensions & HOP_XCLIENT))
 		return lose(hop, "does not take XCLIENT from this host (delivery_origin)");
-	add_address(hop, &first, "ADDR", session->sender_host_address);
-	add_port(hop, &first, "PORT", session->sender_host_port);
-	add_address(hop, &first, "DESTADDR", external_address(session));
-	add_port(hop, &first, "DESTPORT", external_port(session));
+	add_attribute(hop, &first, "ADDR", pool_printf(pool, "%s%s", six, own));
+	add_attribute(hop, &first, "PORT", pool_printf(pool, "%u", session->sender_host_port));
+	add_attribute(hop, &first, "DESTADDR", pool_printf(pool, "%s%s", six, to));
+	add_attribute(hop, &first, "DESTPORT", pool_printf(pool, "%u", to_port));
 	add_attribute(hop, &first, "NAME",
 		      session->sender_host_name ? session->sender_host_name : "");
 	add_attribute(hop, &second, "PROTO", session->extended ? "ESMTP" : "SMTP");
@@ -590,10 +578,9 @@ static int start_data(struct hop *hop, unsigned int needs)
 {
 	if (!hop->is_open || !(needs & ~hop->extensions))
 		return command(hop, "DATA");
-	snprintf(hop->reply, sizeof(hop->reply),
-		 "554 Message is not %s, and the next hop has no %s",
-		 needs & HOP_SMTPUTF8 ? "ASCII" : "7-bit",
-		 needs & HOP_SMTPUTF8 ? "SMTPUTF8" : "8BITMIME");
+	strcpy(hop->reply, needs & HOP_SMTPUTF8
+				   ? "554 The next hop has no SMTPUTF8"
+				   : "554 Message is not 7-bit, and the next hop has no 8BITMIME");
 	return 554;
 }
 

@@ -55,22 +55,12 @@ static void write_out(struct message *message)
 	message->buffered = 0;
 }
 
-void message_add(struct message *message, const char *bytes, size_t len)
+void message_add(struct message *message, char byte)
 {
-	size_t part;
-
-	message->size += len;
-	while (len) {
-		if (message->buffered == sizeof(message->buf))
-			write_out(message);
-		part = sizeof(message->buf) - message->buffered;
-		if (part > len)
-			part = len;
-		memcpy(message->buf + message->buffered, bytes, part);
-		message->buffered += part;
-		bytes += part;
-		len -= part;
-	}
+	if (message->buffered == sizeof(message->buf))
+		write_out(message);
+	message->buf[message->buffered++] = byte;
+	message->size++;
 }
 
 int message_end(struct message *message)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -135,37 +136,33 @@ static int fill(struct channel *channel)
 	return 0;
 }
 
-int channel_has_input(struct channel *channel, char *shown, size_t size)
+/* What is there already. Return: bytes that are unread, or CHANNEL_*. Never blocks. */
+static ssize_t peek(struct channel *channel)
 {
 	ssize_t len;
 
 	if (channel->start == channel->end) {
 		len = receive_some(channel, false);
 		if (len <= 0)
-			return 0;
+			return len;
 		channel->start = 0;
 		channel->end = len;
 	}
-	len = channel->end - channel->start;
-	if ((size_t)len >= size)
-		len = size - 1;
-	memcpy(shown, channel->buf + channel->start, len);
-	shown[len] = 0;
-	return 1;
+	return channel->end - channel->start;
+}
+
+int channel_has_input(struct channel *channel, char *shown, size_t size)
+{
+	ssize_t len = peek(channel);
+
+	if (len > 0)
+		snprintf(shown, size, "%.*s", (int)len, channel->buf + channel->start);
+	return len > 0;
 }
 
 bool channel_is_idle(struct channel *channel)
 {
-	ssize_t len;
-
-	if (channel->start != channel->end || channel->failed)
-		return false;
-	len = receive_some(channel, false);
-	if (len > 0) {
-		channel->start = 0;
-		channel->end = len;
-	}
-	return len == 0;
+	return !channel->failed && !peek(channel);
 }
 
 bool channel_wait(struct channel *channel, int ms)

@@ -57,6 +57,16 @@ static int do_message(struct run *run, const struct acl_condition *condition, ch
 	return 1;
 }
 
+/* The length of the field's name that a header @line begins with, or 0. */
+static size_t header_name(const char *line)
+{
+	size_t len = 0;
+
+	while (line[len] > ' ' && line[len] < 0x7f && line[len] != ':')
+		len++;
+	return line[len] == ':' ? len : 0;
+}
+
 /* A header line that a message has already is not added again. */
 static bool has_line(const struct text *headers, const char *line)
 {

@@ -40,9 +40,8 @@ static int parse(struct evaluation *eval, char *item, struct dnslist *list)
 		*at++ = 0;
 	if ((list->relation && (*at == '=' || *at == '&')) || strpbrk(item, "!,/"))
 		return failed(eval,
-			      "'%s': DOMAIN, DOMAIN=ADDRESS,... and DOMAIN&BITS are supported; !=, "
-			      "==, =&, and a "
-			      "domain with , or / are not",
+			      "'%s' is none of DOMAIN, DOMAIN=ADDRESS,... and DOMAIN&BITS, without "
+			      "!=, ==, =&, and a / or , in a domain",
 			      item);
 	item = string_trim(item);
 	if (!domain_is_plain(item, strlen(item)))

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <openssl/sha.h>
 
@@ -28,14 +29,15 @@ struct origin {
 struct rate {
 	unsigned char id[SHA256_DIGEST_LENGTH];
 	double time, value;
-	struct rate *next;	    /* in its bucket */
-	struct rate *older, *newer; /* by their last use */
+	struct rate *next;	/* in its bucket */
+	TAILQ_ENTRY(rate) used; /* those that were used before and after it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct origin *origins[BUCKETS];
 static struct rate *rates[BUCKETS];
-static struct rate all_rates[RATES_MAX], *oldest, *newest;
+static struct rate all_rates[RATES_MAX];
+static TAILQ_HEAD(, rate) by_use = TAILQ_HEAD_INITIALIZER(by_use); /* the oldest first */
 static unsigned int rate_count;
 
 const char *limit_origin(const char *address, struct pool *pool)
@@ -105,28 +107,14 @@ static struct rate **bucket_of(const unsigned char *id)
 	return &rates[id[0] << 8 | id[1]];
 }
 
-static void take_out(struct rate *rate)
-{
-	*(rate->newer ? &rate->newer->older : &newest) = rate->older;
-	*(rate->older ? &rate->older->newer : &oldest) = rate->newer;
-}
-
-static void put_first(struct rate *rate)
-{
-	rate->newer = NULL;
-	rate->older = newest;
-	*(newest ? &newest->newer : &oldest) = rate;
-	newest = rate;
-}
-
 /* An entry that nobody uses, or the one that was not used for the longest time. */
 static struct rate *free_rate(void)
 {
-	struct rate *rate = oldest, **at;
+	struct rate *rate = TAILQ_FIRST(&by_use), **at;
 
 	if (rate_count < RATES_MAX)
 		return &all_rates[rate_count++];
-	take_out(rate);
+	TAILQ_REMOVE(&by_use, rate, used);
 	for (at = bucket_of(rate->id); *at != rate; at = &(*at)->next)
 		;
 	*at = rate->next;
@@ -141,7 +129,7 @@ static struct rate *get_rate(const unsigned char *id)
 	for (rate = *bucket; rate && memcmp(rate->id, id, sizeof(rate->id)); rate = rate->next)
 		;
 	if (rate) {
-		take_out(rate);
+		TAILQ_REMOVE(&by_use, rate, used);
 	} else {
 		rate = free_rate();
 		memcpy(rate->id, id, sizeof(rate->id));
@@ -149,7 +137,7 @@ static struct rate *get_rate(const unsigned char *id)
 		rate->next = *bucket;
 		*bucket = rate;
 	}
-	put_first(rate);
+	TAILQ_INSERT_TAIL(&by_use, rate, used);
 	return rate;
 }
 

@@ -103,17 +103,16 @@ static int match_regex(struct search *search, const char *pattern)
 	const char *subject = search->subject, *domain = address_domain(subject), *form;
 	int result = regex_match(search->eval, subject, pattern, true), i;
 
-	if (search->kind == LIST_DOMAINS)
-		domain = subject;
-	for (i = 0; i < 2 && *domain && search->kind != LIST_LOCAL_PARTS && !result; i++) {
+	if (search->kind != LIST_ADDRESSES)
+		domain = search->kind == LIST_DOMAINS ? subject : "";
+	for (i = 0; i < 2 && !result; i++) {
 		form = (i ? domain_ascii : domain_unicode)(domain, pool);
 		if (!form)
 			return failed(search->eval, "'%s' is not a domain", domain);
-		if (strcmp(form, domain))
-			result = regex_match(search->eval,
-					     pool_printf(pool, "%.*s%s", (int)(domain - subject),
-							 subject, form),
-					     pattern, true);
+		form = pool_printf(pool, "%.*s%s", (int)(strlen(subject) - strlen(domain)), subject,
+				   form);
+		if (*domain && strcmp(form, subject))
+			result = regex_match(search->eval, form, pattern, true);
 	}
 	return result;
 }

@@ -2,9 +2,8 @@
 /*
  * What is allowed: ACLs (acl.c) and their conditions (acl_condition.c, ratelimit.c, dnslists.c, and
  * spf.c by libspf2), string expansion (expand.c) with its conditions (condition.c, and regex.c by
- * PCRE2) and variables (variable.c), lists (list.c), limits (limit.c), and names of clients
- * (client_name.c). condition.c, expand.c and list.c call one another, because the language is
- * recursive.
+ * PCRE2) and variables (variable.c), lists (list.c), and limits
+ * (limit.c). condition.c, expand.c and list.c call one another, because the language is recursive.
  */
 #ifndef PPMTA_POLICY_H
 #define PPMTA_POLICY_H
@@ -110,7 +109,7 @@ int failed(struct evaluation *eval, const char *format, ...) __attribute__((form
 /* One level deeper, which who asks leaves by eval->depth--. Return: may there be one? */
 bool evaluation_deeper(struct evaluation *eval);
 
-/* ---- client_name.c ---- */
+/* ---- variable.c ---- */
 
 /* H=name (helo) [address], as Exim logs it; in session->pool */
 char *session_host(struct session *session);
@@ -167,8 +166,6 @@ int truth(struct evaluation *eval, const char *text);
 /* What was captured goes to session->captured. Return: 1, 0, or -1. */
 int regex_match(struct evaluation *eval, const char *subject, const char *pattern,
 		bool is_caseless);
-
-/* ---- variable.c ---- */
 
 /* The value of variable @name, in session->pool; NULL: it cannot be known, see origin_tlvs_lost().
  */

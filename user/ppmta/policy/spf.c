@@ -92,7 +92,8 @@ static void check(struct session *session)
 	/* RFC 7208, section 2.4: of a bounce, the HELO name is checked */
 	SPF_request_set_env_from(
 		request, mail->sender[0]
-				 ? pool_printf(&mail->pool, "%.*s%s", (int)(domain - mail->sender),
+				 ? pool_printf(&mail->pool, "%.*s%s",
+					       (int)(strlen(mail->sender) - strlen(domain)),
 					       mail->sender, domain_ascii(domain, &mail->pool))
 				 : pool_printf(&mail->pool, "postmaster@%s", helo ? helo : ""));
 	error = SPF_request_query_mailfrom(request, &response);

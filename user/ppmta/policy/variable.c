@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../../common/name.h"
 #include "../../common/number.h"
@@ -64,6 +65,24 @@ static bool origin_is_verified(const struct session *session)
 }
 
 /* ---- what has to be made ---- */
+
+char *sender_host_name(struct session *session)
+{
+	if (!session->sender_host_name)
+		session->sender_host_name =
+			dns_name_of(&session->dns, session->sender_host_address, &session->kept);
+	return session->sender_host_name;
+}
+
+char *session_host(struct session *session)
+{
+	const char *name = session->sender_host_name ? session->sender_host_name : "";
+	bool has_helo = session->helo[0] && strcasecmp(name, session->helo) != 0;
+
+	return pool_printf(&session->pool, "%s%s%s%s%s[%s]", name, *name ? " " : "",
+			   has_helo ? "(" : "", has_helo ? session->helo : "", has_helo ? ") " : "",
+			   session->sender_host_address);
+}
 
 static char *get_domain(struct session *session)
 {

@@ -2,6 +2,7 @@
 /*
  * The commands of SMTP (RFC 5321), but for DATA.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,13 @@ static void log_hop(struct session *session, const char *command, const char *ad
 		 session->mail.sender, command, address, session->hop->name, session->hop->reply);
 }
 
+static struct hop *hop_of(struct session *session)
+{
+	if (!session->hop)
+		session->hop = hop_new(session);
+	return session->hop;
+}
+
 /* ---- EHLO ---- */
 
 /* Asks the next hop what it can. Return: 0 or CLOSE: a client that were offered less than usual
@@ -43,9 +51,7 @@ static int learn_extensions(struct session *session)
 	session->extensions = HOP_8BITMIME | HOP_SMTPUTF8;
 	if (!has_next_hop(session))
 		return 0;
-	if (!session->hop)
-		session->hop = hop_new(session);
-	if (!session->hop || hop_hello(session->hop) != 250) {
+	if (!hop_of(session) || hop_hello(session->hop) != 250) {
 		session->extensions = 0;
 		return reply(session, "421 %s: The next hop is not there, try again later",
 			     session->config->primary_hostname);
@@ -222,9 +228,7 @@ static int pass_mail(struct session *session, const char *message)
 	int code;
 
 	if (has_next_hop(session)) {
-		if (!session->hop)
-			session->hop = hop_new(session);
-		if (!session->hop) {
+		if (!hop_of(session)) {
 			transaction_reset(session);
 			return reply(session, "452 Out of memory, try again later");
 		}
@@ -380,17 +384,6 @@ static const struct command {
 	{"HELP", NULL, false, "214 HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"},
 };
 
-static bool has_control_characters(const char *line, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			return true;
-	}
-	return false;
-}
-
 static int run(struct session *session, const struct command *command, const char *arguments)
 {
 	if (command->brings_mail || ++session->others <= session->config->smtp_accept_max_nonmail)
@@ -404,6 +397,7 @@ static int run(struct session *session, const struct command *command, const cha
 static int find_and_run(struct session *session, char *line, int len)
 {
 	char *arguments;
+	int plain = 0;
 	size_t i;
 
 	if (session->proxy_failed)
@@ -412,8 +406,10 @@ static int find_and_run(struct session *session, char *line, int len)
 		return reply(session, "500 Line too long");
 	while (len && line[len - 1] == ' ')
 		line[--len] = 0;
+	while (plain < len && !iscntrl((unsigned char)line[plain]))
+		plain++;
 	arguments = line + strcspn(line, " ");
-	for (i = 0; i < ARRAY_SIZE(commands) && !has_control_characters(line, len); i++) {
+	for (i = 0; i < ARRAY_SIZE(commands) && plain == len; i++) {
 		size_t name = strlen(commands[i].name);
 
 		if (arguments == line + name && !strncasecmp(line, commands[i].name, name))

@@ -36,7 +36,7 @@ static void end_header_line(struct reader *reader)
 
 static void add_byte(struct reader *reader, char byte)
 {
-	message_add(reader->message, &byte, 1);
+	message_add(reader->message, byte);
 	if (byte & 0x80)
 		reader->message->has_8bit = true;
 	if (reader->in_body)

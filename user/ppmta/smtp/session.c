@@ -20,17 +20,17 @@
 
 struct session *session_new(struct config *config, int fd, const struct sockaddr_storage *peer)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct {
+		struct session session;
+		struct channel channel;
+	} *both = calloc(1, sizeof(*both));
+	struct session *session = &both->session;
 	struct sockaddr_storage own = {0};
 	socklen_t len = sizeof(own);
 
-	if (!session)
+	if (!both)
 		return NULL;
-	session->channel = calloc(1, sizeof(*session->channel));
-	if (!session->channel) {
-		free(session);
-		return NULL;
-	}
+	session->channel = &both->channel;
 	session->config = config_get(config);
 	session->dns.config = config;
 	session->mail.added_headers.pool = &session->mail.pool;
@@ -71,7 +71,6 @@ void session_free(struct session *session)
 {
 	hop_free(session->hop);
 	channel_close(session->channel);
-	free(session->channel);
 	if (session->counted)
 		limit_leave(session->counted);
 	transaction_reset(session);
@@ -132,10 +131,7 @@ static int too_many(struct session *session)
 	}
 	log_line("Connection from [%s] refused: too many connections from that IP address",
 		 session->sender_host_address);
-	return reply(
-		session,
-		"421 Too many concurrent SMTP connections from this IP address; please try again "
-		"later.");
+	return reply(session, "421 Too many concurrent SMTP connections from this IP address");
 }
 
 /* Without host_lookup, the names of those are looked up whom a proxy has named: "It also re-queries

@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <idn2.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../../common/endpoint.h"
@@ -36,26 +36,17 @@ static size_t local_part(const char *text)
 	return at > text && at[-1] != '.' ? at - text : 0;
 }
 
-static int is_literal(const char *text, size_t len)
+static bool is_literal(const char *text, size_t len)
 {
-	char address[INET6_ADDRSTRLEN];
+	char address[sizeof("IPv6:") + INET6_ADDRSTRLEN];
 	unsigned char binary[16];
-	int family = AF_INET;
+	bool is_6;
 
-	if (len < 4 || text[0] != '[' || text[len - 1] != ']')
-		return 0;
-	text++;
-	len -= 2;
-	if (len > 5 && !strncasecmp(text, "IPv6:", 5)) {
-		text += 5;
-		len -= 5;
-		family = AF_INET6;
-	}
-	if (len >= sizeof(address))
-		return 0;
-	memcpy(address, text, len);
-	address[len] = 0;
-	return address_parse(address, family, binary) != 0;
+	if (len < 4 || len - 2 >= sizeof(address) || text[0] != '[' || text[len - 1] != ']')
+		return false;
+	snprintf(address, sizeof(address), "%.*s", (int)len - 2, text + 1);
+	is_6 = !strncasecmp(address, "IPv6:", 5);
+	return address_parse(address + (is_6 ? 5 : 0), is_6 ? AF_INET6 : AF_INET, binary) != 0;
 }
 
 /* Letters, digits, hyphens inside, and underscores, which are in no host name, but in many a HELO.
@@ -93,16 +84,6 @@ bool address_is_domain(const char *text, size_t len)
 	return text[0] == '[' ? is_literal(text, len) : has_labels(text, len, false);
 }
 
-static const char *skip_source_route(const char *text)
-{
-	const char *colon;
-
-	if (*text != '@')
-		return text;
-	colon = strchr(text, ':');
-	return colon ? colon + 1 : text;
-}
-
 const char *address_parse_path(const char *text, int empty, char address[PATH_LINE_MAX])
 {
 	const char *start, *domain, *end;
@@ -114,7 +95,8 @@ const char *address_parse_path(const char *text, int empty, char address[PATH_LI
 		address[0] = 0;
 		return empty ? text + 2 : NULL;
 	}
-	start = skip_source_route(text + 1);
+	start = strchr(text, ':');
+	start = text[1] != '@' || !start ? text + 1 : start + 1; /* after a source route */
 	if (!strncasecmp(start, "postmaster>", 11)) {
 		strcpy(address, "postmaster");
 		return start + 11;

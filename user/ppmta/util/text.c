@@ -105,12 +105,3 @@ char *unknown_name(struct pool *pool, const char *what, const char *before, cons
 	return pool_printf(pool, "unknown %s '%s%s'%s", what, before, name,
 			   name_suggestion(hint, before, near));
 }
-
-size_t header_name(const char *line)
-{
-	size_t len = 0;
-
-	while (line[len] > ' ' && line[len] < 0x7f && line[len] != ':')
-		len++;
-	return line[len] == ':' ? len : 0;
-}

@@ -60,8 +60,6 @@ char text_escape(const char **at);
  */
 char *unknown_name(struct pool *pool, const char *what, const char *before, const char *name,
 		   const char *near);
-/* The length of the field's name that a header @line begins with, or 0. */
-size_t header_name(const char *line);
 
 /* mailbox.c: RFC 5321, section 4.1.2 */
 /* Reads "<...>" at @text into @address, source route left out; "<>" gives "" where @empty allows.
