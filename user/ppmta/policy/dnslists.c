@@ -40,8 +40,8 @@ static int parse(struct evaluation *eval, char *item, struct dnslist *list)
 		*at++ = 0;
 	if ((list->relation && (*at == '=' || *at == '&')) || strpbrk(item, "!,/"))
 		return failed(eval,
-			      "'%s' is none of DOMAIN, DOMAIN=ADDRESS,... and DOMAIN&BITS, without "
-			      "!=, ==, =&, and a / or , in a domain",
+			      "'%s': not DOMAIN, DOMAIN=ADDRESS,... or DOMAIN&BITS; !=, ==, =&, "
+			      "and a domain with , or / are not supported",
 			      item);
 	item = string_trim(item);
 	if (!domain_is_plain(item, strlen(item)))

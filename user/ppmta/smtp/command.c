@@ -217,8 +217,8 @@ static int check_utf8(struct session *session, const char *address)
 	text_clean(clean, strlen(clean), !session->mail.is_utf8);
 	if (!strcmp(clean, address) && domain_ascii(address_domain(address), &session->pool))
 		return 0;
-	reply(session, strcmp(clean, address) ? "553 An address that is not ASCII needs SMTPUTF8"
-					      : "553 The domain of this address is none");
+	reply(session, session->mail.is_utf8 ? "553 This address has what no text or no domain has"
+					     : "553 An address that is not ASCII needs SMTPUTF8");
 	return -1;
 }
 
