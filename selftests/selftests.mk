@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tests, their tools, benchmarks. Unit tests are built twice: plain, and with sanitizers.
 
-UNIT_NAMES := decode line tlv growth read_header array number endpoint prefix clock name utf8 config limit
+UNIT_NAMES := decode line tlv growth read_header array number endpoint file prefix clock name utf8 config limit
 NET_NAMES := $(patsubst selftests/net/%.c,%,$(wildcard selftests/net/*.c))
 TOOL_NAMES := $(patsubst selftests/tools/%.c,%,$(filter-out %/fault.c,$(wildcard selftests/tools/*.c)))
 

@@ -13,6 +13,18 @@
 #include "../../user/common/array.h"
 #include "../../user/common/utf8.h"
 
+static void what_is_ascii(void **state)
+{
+	char text[] = "a\t\x7f\x1f ~\xc3\xbc";
+
+	(void)state;
+	assert_true(utf8_is_ascii("a\x7f"));
+	assert_true(utf8_is_ascii(""));
+	assert_false(utf8_is_ascii("a\xc3\xbc"));
+	ascii_printable(text, sizeof(text) - 1);
+	assert_string_equal(text, "a??? ~??");
+}
+
 static void characters_of_each_length_are_valid(void **state)
 {
 	(void)state;
@@ -123,6 +135,7 @@ static void what_is_printed_has_no_control_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_ascii),
 		cmocka_unit_test(characters_of_each_length_are_valid),
 		cmocka_unit_test(what_is_no_character_is_refused),
 		cmocka_unit_test(a_character_that_is_cut_off_is_refused),
