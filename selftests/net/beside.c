@@ -18,10 +18,13 @@
 #define SECOND	 "build/bin/ppctl up --pin /sys/fs/bpf/second --cgroup $LAB_CGROUP/../second"
 #define UPLINK_2 "10.70.0.3"
 #define UPLINK_3 "10.70.0.4"
+#define UPLINK_4 "10.70.0.5" /* not forwarded */
 #define INSIDE_2 "10.71.0.3"
 #define INSIDE_3 "10.71.0.4"
 #define SERVER_2 "127.0.0.8"
 #define SERVER_3 "127.0.0.9"
+#define SERVER_4 "127.0.0.10"
+#define THIRD	 "build/bin/ppctl up --pin /sys/fs/bpf/third --cgroup $LAB_CGROUP/../third"
 
 static void enter(const char *name)
 {
@@ -42,7 +45,8 @@ static int setup(void **state)
 	forwarded_setup(state);
 	snprintf(path, sizeof(path), "%s/../second", getenv("LAB_CGROUP"));
 	assert_int_equal(mkdir(path, 0755), 0);
-	run(0, "ip addr add " UPLINK_2 "/24 dev up0 && ip addr add " UPLINK_3 "/24 dev up0");
+	run(0, "ip addr add " UPLINK_2 "/24 dev up0 && ip addr add " UPLINK_3
+	       "/24 dev up0 && ip addr add " UPLINK_4 "/24 dev up0");
 	run(0,
 	    "nft add rule inet nat pre iifname up0 ip daddr " UPLINK_2
 	    " tcp dport %d dnat ip to " INSIDE_2 " && "
@@ -193,6 +197,77 @@ static void a_service_of_neither_gets_no_proxy(void **state)
 	close_both(one, three);
 }
 
+/* What the server of a set without this port gets: the same as without ppsplit. */
+static void assert_untouched(int listener, int client)
+{
+	struct pp_origin origin;
+	int server;
+
+	send_text(client, LINE PAYLOAD);
+	server = accept_within(listener, SOON_MS);
+	assert_true(server >= 0);
+	assert_int_equal(pp_lookup(server, &origin), -ENOENT);
+	assert_peer_address(server, PROXY_HOST);
+	assert_reads_text(server, LINE PAYLOAD);
+	transfer(client, server, NULL);
+	transfer(server, client, NULL);
+	close_both(client, server);
+}
+
+/* In a cgroup of a set that serves another port alone, with each of its policies: no origin, and no
+ * reset. */
+static void a_port_that_the_listeners_own_set_does_not_serve(void **state)
+{
+	static const char *const policies[] = {"--split no", "--split yes", "--transparent"};
+	int contained, local, one = local_in("inside", SERVER);
+	char path[600];
+	size_t i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/../third", getenv("LAB_CGROUP"));
+	assert_int_equal(mkdir(path, 0755), 0);
+	for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		run(0, THIRD " --port 587 %s --proxy " PROXY_HOST, policies[i]);
+		contained = serve_in("third", INSIDE_3);
+		local = local_in("third", UPLINK_4);
+		assert_untouched(contained, call(PROXY_HOST, UPLINK_3, PUBLISHED));
+		assert_untouched(local, call(PROXY_HOST, UPLINK_4, PUBLISHED));
+		converse(one, connect_to(PROXY, SERVER, PUBLISHED), LINE_LEN);
+		close_both(contained, local);
+		run(0, "build/bin/ppctl down --now --pin /sys/fs/bpf/third");
+	}
+	close(one);
+}
+
+static void assert_status(const char *line, int finding)
+{
+	const char *text = run(1, "build/bin/ppctl status"); /* of other ports, at least */
+
+	if (!strstr(text, line))
+		fail_msg("no '%s' in: %s", line, text);
+	assert_int_equal(strstr(text, " is not served: ") != NULL, finding);
+}
+
+/* And says where a port is missing. */
+static void status_tells_another_sets_listeners_apart(void **state)
+{
+	int one = local_in("inside", SERVER), two = local_in("second", SERVER_2), three;
+
+	(void)state;
+	assert_status(SERVER_2 ":2540  served by the set /sys/fs/bpf/second\n", 0);
+	run(0, THIRD " --port 587 --proxy " PROXY_HOST);
+	three = local_in("third", SERVER_4);
+	assert_status("the listener " SERVER_4 ":2540 is not served: the set /sys/fs/bpf/third, "
+		      "which has its cgroup, has not this port",
+		      1);
+	assert_status(SERVER_4 ":2540  NOT SERVED: the set /sys/fs/bpf/third, ", 1);
+	run(0, "build/bin/ppctl port add --pin /sys/fs/bpf/third %d", PUBLISHED);
+	assert_status(SERVER_4 ":2540  served by the set /sys/fs/bpf/third\n", 0);
+	run(0, "build/bin/ppctl down --now --pin /sys/fs/bpf/third");
+	close_both(one, two);
+	close(three);
+}
+
 /* A late segment of a connection that both have forgotten is still reset. */
 static void a_listener_that_is_new(void **state)
 {
@@ -247,6 +322,8 @@ int main(void)
 		cmocka_unit_test(in_one_network_namespace),
 		cmocka_unit_test(under_syn_cookies),
 		cmocka_unit_test(a_service_of_neither_gets_no_proxy),
+		cmocka_unit_test(a_port_that_the_listeners_own_set_does_not_serve),
+		cmocka_unit_test(status_tells_another_sets_listeners_apart),
 		cmocka_unit_test(a_listener_that_is_new),
 		cmocka_unit_test(with_a_proxy_cgroup),
 		cmocka_unit_test(in_the_other_order),

@@ -378,6 +378,16 @@ static int look_at_cgroup(const char *path, void *context)
 	return 0;
 }
 
+uint32_t cgroup_gate_of_other(const char *cgroup)
+{
+	char where[PATH_MAX];
+	struct look look = {
+		.own_ports = pin_map_id(MAP_PORTS), .flags = BPF_F_QUERY_EFFECTIVE, .where = where};
+
+	look_at_cgroup(cgroup, &look);
+	return look.found;
+}
+
 uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX])
 {
 	struct look look = {.own_ports = pin_map_id(MAP_PORTS), .where = where};

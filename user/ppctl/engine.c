@@ -49,8 +49,7 @@ static int find_gate(const struct words *paths, uint32_t gate, char set[PATH_MAX
 	return found;
 }
 
-/* The set that has it; or "" where it is not one of this BPF file system. */
-static void set_of_gate(uint32_t gate, char set[PATH_MAX])
+void set_of_gate(uint32_t gate, char set[PATH_MAX])
 {
 	char root[PATH_MAX], dir[2 * PATH_MAX];
 	struct words paths = {};

@@ -21,6 +21,10 @@ enum set_state set_state(void);
 int set_make(uint32_t connections);
 /* Sets below @dir, @dir itself where one is pinned in it: a list of paths. */
 int sets_list(const char *dir, struct words *paths);
+/* The set that has the program @gate on a cgroup; or "" where it is not one of this BPF file
+ * system.
+ */
+void set_of_gate(uint32_t gate, char set[PATH_MAX]);
 
 struct job {
 	const struct section *wanted;

@@ -345,6 +345,28 @@ static void judge_reach(struct json_object *set, struct json_object *port)
 		    address, why == REACHES_LOOPBACK ? ", the loopback, alone" : " alone");
 }
 
+/* In another set's cgroup its connections are passed on, as those of what that one does not serve;
+ * else they are reset. */
+static void judge_outside(struct json_object *set, struct json_object *listener)
+{
+	const char *cgroup = string_of(listener, "cgroup"), *other = string_of(listener, "set");
+
+	if (*other)
+		add_finding(
+			set, HEALTH_DEGRADED, "listener-outside",
+			"'ppctl port add' for that set, or restart the server in this one's cgroup",
+			"the listener %s is not served: the set %s, which has its cgroup, has not "
+			"this port, and proxies' headers get to the server",
+			string_of(listener, "address"), other);
+	else
+		add_finding(
+			set, HEALTH_DEGRADED, "listener-outside",
+			"restart its server in the cgroup, or name the server's cgroup",
+			"the listener %s is not served: it was made outside of the cgroup, %s%s",
+			string_of(listener, "address"), *cgroup ? "in " : "in one that is gone",
+			cgroup);
+}
+
 static void judge_port(struct json_object *set, struct json_object *port)
 {
 	char name[ENDPOINT_TEXT_MAX];
@@ -359,13 +381,7 @@ static void judge_port(struct json_object *set, struct json_object *port)
 		return;
 	}
 	if (outside)
-		add_finding(
-			set, HEALTH_DEGRADED, "listener-outside",
-			"restart its server in the cgroup, or name the server's cgroup",
-			"the listener %s is not served: it was made outside of the cgroup, %s%s",
-			string_of(outside, "address"),
-			string_of(outside, "cgroup")[0] ? "in " : "in one that is gone",
-			string_of(outside, "cgroup"));
+		judge_outside(set, outside);
 	else if (!found)
 		add_finding(set, HEALTH_DEGRADED, "listener-missing",
 			    "start the server, or see on which port it listens",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <linux/inet_diag.h>
@@ -20,6 +21,7 @@
 #include "../common/array.h"
 #include "../common/endpoint.h"
 #include "../common/prefix.h"
+#include "engine.h"
 #include "json.h"
 #include "netlink.h"
 #include "port_map.h"
@@ -61,16 +63,95 @@ static int is_inside(const char *path, struct json_object *cgroups)
 	return 0;
 }
 
+/* A set's. */
+struct served {
+	struct pp_port_key ports[PORTS_MAX];
+	size_t count;
+};
+
 /* What listeners_read() is about. */
 struct listening {
 	struct json_object *list, *cgroups;
 	struct owner *owners; /* in the list's order */
 	size_t count;
-	struct pp_port_key ports[PORTS_MAX]; /* served */
-	size_t port_count;
+	struct served served;
 	uint64_t netns_cookie; /* the namespace that is looked at */
 	int elsewhere;	       /* it is another than ppctl's */
 };
+
+/* v4-mapped where it is IPv4, and all 0 where it is any. */
+static void own_address(const struct inet_diag_msg *socket, uint8_t address[16])
+{
+	struct prefix prefix = {.family = socket->idiag_family, .length = 32};
+	uint32_t bits;
+
+	memcpy(prefix.address, socket->id.idiag_src, sizeof(prefix.address));
+	if (prefix.family == AF_INET6)
+		prefix.length = 128;
+	if (prefix.family == AF_INET && !socket->id.idiag_src[0])
+		memset(address, 0, 16);
+	else
+		prefix_to_mapped(&prefix, address, &bits);
+}
+
+/* One that is bound to any address has its port on each. */
+static int is_on_served_port(const struct served *served, const struct inet_diag_msg *socket)
+{
+	static const uint8_t any[16];
+	uint16_t port = ntohs(socket->id.idiag_sport);
+	uint8_t address[16];
+	size_t i;
+
+	own_address(socket, address);
+	if (memcmp(address, any, sizeof(any)))
+		return port_match(served->ports, served->count, address, port) != NULL;
+	for (i = 0; i < served->count; i++) {
+		if (served->ports[i].port == port)
+			return 1;
+	}
+	return 0;
+}
+
+/* Is @cgroup another set's, which serves the port, too? @set: receives where that is pinned; or "".
+ */
+static int is_served_beside(const char *cgroup, const struct inet_diag_msg *socket,
+			    char set[PATH_MAX])
+{
+	const char *pin = options.pin;
+	struct served served = {};
+	uint32_t gate;
+	int map;
+
+	set[0] = 0;
+	gate = *cgroup ? cgroup_gate_of_other(cgroup) : 0;
+	if (!gate)
+		return 0;
+	set_of_gate(gate, set);
+	if (!set[0])
+		return 0;
+	options.pin = set;
+	map = pin_open("maps", MAP_PORTS);
+	if (map >= 0) {
+		served.count = ports_list(map, served.ports);
+		close(map);
+	}
+	options.pin = pin;
+	return is_on_served_port(&served, socket);
+}
+
+static void add_standing_of_sets(const struct listening *listening, struct json_object *object,
+				 const struct inet_diag_msg *socket, int inside)
+{
+	char set[PATH_MAX] = "";
+	int beside;
+
+	beside = !inside && is_served_beside(string_of(object, "cgroup"), socket, set);
+	if (json_object_array_length(listening->cgroups))
+		add_boolean(object, "inside", inside);
+	add_string(object, "set", set);
+	if (beside)
+		add_string(object, "standing", "beside");
+}
 
 static void listener_add(struct listening *listening, const struct inet_diag_msg *socket,
 			 const struct rtattr *attribute, int len)
@@ -101,8 +182,7 @@ static void listener_add(struct listening *listening, const struct inet_diag_msg
 	add_number(object, "port", ntohs(socket->id.idiag_sport));
 	add_string(object, "cgroup", path);
 	add_boolean(object, "mptcp", mptcp);
-	if (json_object_array_length(listening->cgroups))
-		add_boolean(object, "inside", inside);
+	add_standing_of_sets(listening, object, socket, inside);
 	json_object_object_add(object, "netns_cookie",
 			       json_object_new_uint64(listening->netns_cookie));
 	json_object_array_add(listening->list, object);
@@ -113,46 +193,12 @@ static void listener_add(struct listening *listening, const struct inet_diag_msg
 	owners[listening->count++] = (struct owner){.inode = socket->idiag_inode};
 }
 
-/* v4-mapped where it is IPv4, and all 0 where it is any. */
-static void own_address(const struct inet_diag_msg *socket, uint8_t address[16])
-{
-	struct prefix prefix = {.family = socket->idiag_family, .length = 32};
-	uint32_t bits;
-
-	memcpy(prefix.address, socket->id.idiag_src, sizeof(prefix.address));
-	if (prefix.family == AF_INET6)
-		prefix.length = 128;
-	if (prefix.family == AF_INET && !socket->id.idiag_src[0])
-		memset(address, 0, 16);
-	else
-		prefix_to_mapped(&prefix, address, &bits);
-}
-
-/* One that is bound to any address has its port on each. */
-static int is_on_served_port(const struct listening *listening, const uint8_t address[16],
-			     uint16_t port)
-{
-	static const uint8_t any[16];
-	size_t i;
-
-	if (memcmp(address, any, sizeof(any)))
-		return port_match(listening->ports, listening->port_count, address, port) != NULL;
-	for (i = 0; i < listening->port_count; i++) {
-		if (listening->ports[i].port == port)
-			return 1;
-	}
-	return 0;
-}
-
 static void see_listener(const struct nlmsghdr *message, void *context)
 {
 	const struct inet_diag_msg *socket = NLMSG_DATA(message);
 	struct listening *listening = context;
-	uint16_t port = ntohs(socket->id.idiag_sport);
-	uint8_t address[16];
 
-	own_address(socket, address);
-	if (is_on_served_port(listening, address, port))
+	if (is_on_served_port(&listening->served, socket))
 		listener_add(listening, socket, (const struct rtattr *)(socket + 1),
 			     NLMSG_PAYLOAD(message, sizeof(*socket)));
 }
@@ -222,6 +268,8 @@ static const char *standing_of(struct json_object *listener, const char *process
 	}
 	if (inside || !value_of(listener, "inside"))
 		return "served";
+	if (value_of(listener, "standing"))
+		return "beside";
 	return elsewhere ? "other" : "outside";
 }
 
@@ -254,7 +302,7 @@ struct json_object *listeners_read(int ports_map, struct json_object *cgroups, i
 	size_t i;
 
 	*here = 0;
-	listening.port_count = ports_list(ports_map, listening.ports);
+	listening.served.count = ports_list(ports_map, listening.served.ports);
 	netns_cookie(&own);
 	listening.netns_cookie = own;
 	read_namespace(&listening);
@@ -291,8 +339,13 @@ static void listener_print(struct json_object *listener, uint64_t here)
 		printf("  in the network namespace %llu", (unsigned long long)cookie);
 	if (is_true(listener, "mptcp"))
 		printf("  MPTCP");
-	if (!strcmp(standing, "outside"))
+	if (!strcmp(standing, "outside") && *string_of(listener, "set"))
+		printf("  NOT SERVED: the set %s, which has its cgroup, has not this port",
+		       string_of(listener, "set"));
+	else if (!strcmp(standing, "outside"))
 		printf("  NOT SERVED: made outside of the cgroup");
+	else if (!strcmp(standing, "beside"))
+		printf("  served by the set %s", string_of(listener, "set"));
 	else if (!strcmp(standing, "relay"))
 		printf("  RELAY: %s", string_of(listener, "process"));
 	else if (!strcmp(standing, "placeholder"))
@@ -312,7 +365,8 @@ void listeners_print(struct json_object *listeners, uint64_t here, int any_split
 	for (i = 0; i < json_object_array_length(listeners); i++) {
 		listener = json_object_array_get_idx(listeners, i);
 		any_mptcp |= is_true(listener, "mptcp");
-		any_outside |= !strcmp(string_of(listener, "standing"), "outside");
+		any_outside |= !strcmp(string_of(listener, "standing"), "outside") &&
+			       !*string_of(listener, "set");
 		listener_print(listener, here);
 	}
 	if (!json_object_array_length(listeners))

@@ -261,6 +261,10 @@ int cgroup_lookup_detach_unneeded(int ports);
 /* Is another set on the cgroup @cgroup, on one above it, or one below? Return: the id of its gate,
  * or 0. @where: receives one of the cgroups that the gate works for. */
 uint32_t cgroup_other_set(const char *cgroup, char where[PATH_MAX]);
+/* The same, where another set serves the sockets that are made in @cgroup, for all that can be
+ * seen.
+ */
+uint32_t cgroup_gate_of_other(const char *cgroup);
 
 /* version.c: is what is pinned of a version that this ppctl can read and change? */
 int version_check(void);
