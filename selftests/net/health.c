@@ -66,6 +66,25 @@ static void no_listener(void)
 	run(0, UP);
 }
 
+static void proxy_is_a_bridge(void)
+{
+	all_is_well();
+	run(0, "ip link add bridge0 type bridge && ip addr add 172.17.0.1/16 dev bridge0 && " PLAIN
+	       "proxy add 172.17.0.1");
+}
+
+static void proxies_are_a_bridges_network(void)
+{
+	all_is_well();
+	run(0, PLAIN "proxy add 172.17.0.0/16");
+}
+
+static void a_bridge_with_a_proxy_cgroup(void)
+{
+	all_is_well();
+	run(0, PLAIN "proxy add 172.17.0.1 && " PLAIN "proxy-cgroup add $LAB_OUTSIDE");
+}
+
 static void listener_outside(void)
 {
 	run(0, UP);
@@ -328,6 +347,14 @@ static const struct situation {
 	 "  the proxy 192.0.2.7/32 does not reach port 2525"},
 	{"on_all_addresses", on_all_addresses, 0, "pp: serving ports 2525", NULL},
 	{"on_the_loopback_for_all", on_the_loopback_for_all, 0, "pp: serving ports 2525", NULL},
+	{"proxy_is_a_bridge", proxy_is_a_bridge, 0, "pp: serving ports 2525",
+	 "  the proxy 172.17.0.1/32 has an address of this host, 172.17.0.1: who comes by a relay "
+	 "here is believed: name the balancer, or have a firewall admit none but it"},
+	{"proxies_are_a_bridges_network", proxies_are_a_bridges_network, 0,
+	 "pp: serving ports 2525",
+	 "  the proxy 172.17.0.0/16 has an address of this host, 172.17.0.1: "},
+	{"a_bridge_with_a_proxy_cgroup", a_bridge_with_a_proxy_cgroup, 0, "pp: serving ports 2525",
+	 NULL},
 	{"listener_outside", listener_outside, 1,
 	 "pp: degraded: the listener 127.0.0.1:2525 is not served",
 	 "  the listener 127.0.0.1:2525 is not served: it was made outside of the cgroup, in /"},
@@ -565,6 +592,41 @@ static void another_server_of_a_namespace_without_the_set(void **state)
 	close_both(here, other);
 }
 
+static void assert_gateway_is_told(int told)
+{
+	static const char words[] =
+		"  the proxy 10.79.0.1/32 has a container's gateway, 10.79.0.1: "
+		"who comes by a relay there is believed: name the balancer";
+
+	assert_int_equal(strstr(run(0, PLAIN "status"), words) != NULL, told);
+}
+
+/* Where a relay forwards to a container. By a macvlan the gateway is a machine of the network. */
+static void a_proxy_that_is_a_containers_gateway(void **state)
+{
+	int here = netns_here(), middle = netns_make(), other = netns_make();
+	pid_t server;
+
+	(void)state;
+	netns_connect("eth0", middle, "10.79.0.1", other, "10.79.0.2");
+	netns_enter(other);
+	run(0, "ip route add default via 10.79.0.1");
+	netns_enter(here);
+	run(0, UP);
+	server = serve_as("master", other, become_server);
+	assert_gateway_is_told(0);
+	run(0, PLAIN "proxy add 10.79.0.1");
+	assert_gateway_is_told(1);
+	netns_enter(other);
+	run(0, "ip link add macvlan0 link eth0 type macvlan && ip link set macvlan0 up && "
+	       "ip route replace default via 10.79.0.1 dev macvlan0 onlink");
+	netns_enter(here);
+	assert_gateway_is_told(0);
+	stop(server);
+	close_both(middle, other);
+	close(here);
+}
+
 static void the_exit_status_is_that_of_the_worst_set(void **state)
 {
 	const char *text;
@@ -598,6 +660,7 @@ int main(void)
 		cmocka_unit_test_teardown(listeners_of_container_engines_are_told_from_servers,
 					  down),
 		cmocka_unit_test_teardown(another_server_of_a_namespace_without_the_set, down),
+		cmocka_unit_test_teardown(a_proxy_that_is_a_containers_gateway, down),
 		cmocka_unit_test_teardown(the_exit_status_is_that_of_the_worst_set, down),
 	};
 

@@ -4,7 +4,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "../common/array.h"
 #include "../common/endpoint.h"
 #include "../common/prefix.h"
+#include "gateway.h"
 #include "netlink.h"
 #include "ppctl.h"
 #include "reach.h"
@@ -107,31 +107,6 @@ static void check_cgroup(const struct word *word, const char *key, struct proble
 	}
 }
 
-/* An address of this host in @prefix: of a container engine's bridge, for example. Return: 1, or 0.
- */
-static int has_own_address(const struct prefix *prefix, char text[INET6_ADDRSTRLEN])
-{
-	struct ifaddrs *list = NULL, *entry;
-	int found = 0;
-
-	if (getifaddrs(&list))
-		return 0;
-	for (entry = list; entry && !found; entry = entry->ifa_next) {
-		const struct sockaddr *address = entry->ifa_addr;
-
-		if (!address || address->sa_family != prefix->family)
-			continue;
-		inet_ntop(address->sa_family,
-			  address->sa_family == AF_INET
-				  ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
-				  : &((const struct sockaddr_in6 *)address)->sin6_addr,
-			  text, INET6_ADDRSTRLEN);
-		found = prefix_matches(prefix, text);
-	}
-	freeifaddrs(list);
-	return found;
-}
-
 static void check_proxy(const struct section *section, const struct wanted_proxy *proxy,
 			struct problems *problems)
 {
@@ -147,7 +122,7 @@ static void check_proxy(const struct section *section, const struct wanted_proxy
 		return;
 	}
 	if (!section->senders.count && prefix.length < prefix_bits(&prefix) &&
-	    has_own_address(&prefix, own)) {
+	    has_own_address(&prefix, 1, own)) {
 		problem_add(
 			problems, proxy->line, 1,
 			"proxy %s has %s in it, an address of this host: any process here, and "

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../common/array.h"
+#include "gateway.h"
 #include "json.h"
 #include "port_map.h"
 #include "reach.h"
@@ -474,6 +475,50 @@ static void judge_refused(struct json_object *set)
 	}
 }
 
+static const char *gateway_in(const struct prefix *proxy, struct json_object *gateways)
+{
+	const char *text;
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(gateways); i++) {
+		text = json_object_get_string(json_object_array_get_idx(gateways, i));
+		if (prefix_matches(proxy, text))
+			return text;
+	}
+	return NULL;
+}
+
+/* Marks that whoever comes by a relay has. A firewall may let the balancer alone come there. */
+static void judge_marks(struct json_object *set)
+{
+	static const char remedy[] =
+		"name the balancer, or have a firewall admit none but it to the published port "
+		"(docs/containers.md)";
+	struct json_object *gateways = gateways_read(value_of(set, "cgroups"));
+	const char *text, *gateway;
+	char own[INET6_ADDRSTRLEN];
+	struct prefix proxy;
+	size_t i;
+
+	for (i = 0; i < length_of(set, "proxies") && !length_of(set, "proxy_cgroups"); i++) {
+		text = json_object_get_string(entry_of(set, "proxies", i));
+		if (prefix_parse(text, &proxy) || !proxy.length)
+			continue;
+		gateway = gateway_in(&proxy, gateways);
+		if (has_own_address(&proxy, 0, own))
+			add_finding(set, NOTE, "proxy-is-here", remedy,
+				    "the proxy %s has an address of this host, %s: who comes by a "
+				    "relay here is believed",
+				    text, own);
+		else if (gateway)
+			add_finding(set, NOTE, "proxy-is-gateway", remedy,
+				    "the proxy %s has a container's gateway, %s: who comes by a "
+				    "relay there is believed",
+				    text, gateway);
+	}
+	json_object_put(gateways);
+}
+
 /* An address of this host is that of a proxy here, or of whatever relays to a container. */
 static void unmarked_remedy(struct json_object *peer, char remedy[192])
 {
@@ -544,6 +589,7 @@ enum health health_judge(struct json_object *set)
 		judge_programs(set);
 	judge_lists(set);
 	judge_senders(set);
+	judge_marks(set);
 	for (i = 0; i < length_of(set, "ports"); i++)
 		judge_port(set, entry_of(set, "ports", i));
 	judge_never_asked(set);
