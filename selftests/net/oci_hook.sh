@@ -282,6 +282,32 @@ restarts() {
 	calls stopped $id && [ $round -eq 20 ] && no_set && ! grep failed "$tap_work/beside"
 }
 check twenty_restarts_while_sets_are_applied_and_swept restarts
+# The package is replaced while containers run, by a version whose maps differ: their poststop, or the next start, is the
+# other hook's.
+replaced() { # HOOK OTHER-HOOK
+	for poststop in yes no; do
+		hook=$1
+		container old && calls creating $id ppsplit.port=25 ppsplit.proxy=192.0.2.7 || return 1
+		hook=$2
+		kill "$pid"
+		wait "$pid"
+		rmdir "$cgroup" || return 1
+		[ $poststop = no ] || { calls stopped $id && no_set; } || return 1
+		container new && calls creating new ppsplit.port=25 && [ "$(ls $pins)" = new ] || {
+			cat "$said"
+			return 1
+		}
+		kill "$pid"
+		calls stopped new && no_set || return 1
+	done
+}
+newer=$tap_work/newer/ppsplit-oci-hook
+mkdir -p "$tap_work/newer"
+cp "$hook" build/selftests/next/newer/ppctl "$tap_work/newer/"
+check an_upgrade_while_containers_run replaced "$hook" "$newer"
+hook=$PWD/build/bin/ppsplit-oci-hook
+check a_downgrade_while_containers_run replaced "$newer" "$hook"
+hook=$PWD/build/bin/ppsplit-oci-hook
 read_only() {
 	container ro && mount -o remount,ro "$LAB_BPFFS" || return 1
 	! calls creating $id ppsplit.port=25
