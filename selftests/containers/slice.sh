@@ -9,6 +9,10 @@ check images images
 check the_pages_commands follow 'A slice'
 check origin_after_the_first_start origin
 check a_forger_is_only_himself forged
+checked() {
+	inside ppctl check >"$said" 2>&1 && ! grep warning "$said" && inside ppctl status >"$said" && says "$said" '^mail: serving ports 25'
+}
+check check_warns_of_nothing_and_status_says_serving checked
 check origin_after_the_units_restart after systemctl restart mta
 killed() {
 	inside podman kill -s KILL mta

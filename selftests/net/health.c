@@ -568,6 +568,13 @@ static void listeners_of_container_engines_are_told_from_servers(void **state)
 	child = serve_as("conmon", here, become_server);
 	assert_says(run(1, PLAIN "status"), "pp: degraded: nothing listens on port 2525\n");
 	assert_says(run(1, PLAIN "status"), "127.0.0.1:2525  conmon's, of a published port\n");
+	/* what the server in the container listens on is not known to check */
+	run(0, "printf '[serve mail]\\ncgroup = %%s\\ntransparent = yes\\nport = 2525\\nproxy = "
+	       "127.0.0.2\\nproxy-cgroup = %%s\\n' $LAB_CGROUP $LAB_OUTSIDE >/tmp/engine.conf");
+	assert_null(strstr(run(0, PLAIN "check /tmp/engine.conf 2>&1"), "warning"));
+	stop_process(child);
+	child = serve_as("master", here, become_server);
+	assert_says(run(0, PLAIN "check /tmp/engine.conf 2>&1"), "and listens on IPv4 only");
 	stop_process(child);
 	close(here);
 }

@@ -18,6 +18,7 @@
 #include "gateway.h"
 #include "netlink.h"
 #include "ppctl.h"
+#include "process.h"
 #include "reach.h"
 #include "word.h"
 
@@ -205,17 +206,29 @@ static int listed_address(const char *hex, uint8_t address[16])
 	return 0;
 }
 
+/* Of a published port: the server is in another network namespace. */
+static int is_placeholder(uint64_t inode)
+{
+	struct owner owner = {.inode = inode};
+
+	owners_find(&owner, 1);
+	return listener_is_of_engine(owner.name);
+}
+
 static void look_for_listener(const char *file, const struct section *section,
 			      const struct pp_port_key *port, int ipv6, struct listening *listening)
 {
 	struct pp_port_key bound = {};
 	unsigned int local_port, state;
 	FILE *table = fopen(file, "re");
+	unsigned long long inode;
 	char line[512], hex[33];
 
 	while (table && fgets(line, sizeof(line), table)) {
-		if (sscanf(line, " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", hex, &local_port,
-			   &state) != 3 ||
+		if (sscanf(line,
+			   " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u "
+			   "%*u %llu",
+			   hex, &local_port, &state, &inode) != 4 ||
 		    local_port != port->port || state != TCP_LISTEN_STATE ||
 		    listed_address(hex, bound.address))
 			continue;
@@ -224,6 +237,10 @@ static void look_for_listener(const char *file, const struct section *section,
 		    !port_is_same(&bound, port))
 			continue;
 		listening->any = 1;
+		if (is_placeholder(inode)) {
+			listening->ipv6 = listening->reached = 1;
+			continue;
+		}
 		listening->ipv6 |= ipv6;
 		look_at_reach(section, &bound, ipv6, listening);
 	}

@@ -257,6 +257,17 @@ static const struct {
 	{"pasta.avx2", 1},	{"passt", 1},	     {"passt.avx2", 1},
 };
 
+int listener_is_of_engine(const char *process)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(engines); i++) {
+		if (!strcmp(process, engines[i].process))
+			return 1;
+	}
+	return 0;
+}
+
 static const char *standing_of(struct json_object *listener, const char *process, int elsewhere)
 {
 	int inside = is_true(listener, "inside");

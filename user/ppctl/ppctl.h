@@ -361,6 +361,8 @@ struct json_object *listeners_read(int ports_map, struct json_object *cgroups, i
 				   int *here);
 /* Is @listener, of these, one of the port of port_list.read()? */
 int listener_is_of(struct json_object *listener, struct json_object *port);
+/* Is it called as what holds a published port for a container engine, or relays it? */
+int listener_is_of_engine(const char *process);
 void listeners_print(struct json_object *listeners, uint64_t here, int any_split);
 
 /* stats.c */
