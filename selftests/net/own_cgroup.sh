@@ -109,6 +109,14 @@ gone_go() {
 		[ "$(wc -l <"$said")" -eq 1 ] && [ ! -e "$pins/two" ] && [ -e "$pins/one" ]
 }
 check sweep_removes_a_set_whose_cgroup_is_gone gone_go
+# as of two pods that one manifest has made under two names
+taken() {
+	mkdir "$LAB_CGROUP/taken"
+	! $ppctl up --pin "$pins" --set one --cgroup "$LAB_CGROUP/taken" --port 25 2>"$said" &&
+		says "$said" "^ppctl: already up on $LAB_CGROUP/one: 'ppctl down' first, or another name with --set" &&
+		rmdir "$LAB_CGROUP/taken"
+}
+check a_name_that_another_cgroups_set_has taken
 nothing() {
 	$ppctl sweep --pin "$pins" >"$said" && [ ! -s "$said" ] && [ -e "$pins/one" ]
 }

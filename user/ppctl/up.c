@@ -280,9 +280,9 @@ static int check_cgroup(const char *path, int *was_on)
 		if (!links.link[i].cgroup || links.link[i].cgroup == id ||
 		    (cgroup_path_of_id(links.link[i].cgroup, other) && errno == ESTALE))
 			continue;
-		result = error("already up on %s: 'ppctl down' first, or another directory "
-			       "with --pin for another set",
-			       other);
+		result = error("already up on %s: 'ppctl down' first, or another %s for another "
+			       "set",
+			       other, options.set ? "name with --set" : "directory with --pin");
 	}
 	*was_on = cgroup_links_whole(&links, id);
 	cgroup_links_free(&links);
