@@ -279,6 +279,12 @@ restarts() {
 	done
 	rm "$tap_work/going"
 	wait $beside
+	[ $round -eq 20 ] || {
+		echo "round $round, and beside it:"
+		tail -n 5 "$tap_work/beside"
+		ls -l $pins "$cgroup"
+		cat "$cgroup/cgroup.events"
+	}
 	calls stopped $id && [ $round -eq 20 ] && no_set && ! grep failed "$tap_work/beside"
 }
 check twenty_restarts_while_sets_are_applied_and_swept restarts
