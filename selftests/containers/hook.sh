@@ -21,6 +21,10 @@ sets() {
 check the_pages_commands follow 'A policy for each container'
 check origin_after_the_first_start origin
 check a_forger_is_only_himself forged
+status() {
+	inside ppctl status --pin $pins >"$said" && says "$said" '^[0-9a-f]+: serving ports 25'
+}
+check status_with_the_pages_option_says_serving status
 another() {
 	inside podman run -d --name direct --annotation ppsplit.port=25 --annotation ppsplit.proxy=198.51.100.77 \
 		-p 26:25 localhost/mail postfix start-fg && soon podman_listens direct 25 && sets 2 || return 1
