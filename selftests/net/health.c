@@ -629,7 +629,7 @@ static void a_proxy_that_is_a_containers_gateway(void **state)
 	       "ip route replace default via 10.79.0.1 dev macvlan0 onlink");
 	netns_enter(here);
 	assert_gateway_is_told(0);
-	stop(server);
+	stop_process(server);
 	close_both(middle, other);
 	close(here);
 }

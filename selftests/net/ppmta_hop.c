@@ -26,7 +26,7 @@ static void start(const char *extensions, const char *options)
 	mta_start(text);
 }
 
-static void stop(void)
+static void stop_ppmta(void)
 {
 	mta_stop();
 	hop_stop();
@@ -79,7 +79,7 @@ static void what_is_offered_is_what_the_hop_has(void **state)
 	assert_non_null(strstr(text, "with utf8smtp id"));
 	assert_non_null(strstr(text, "Subject: \xc3\xbc\r\n"));
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void a_hop_without_extensions_gets_nothing_that_needs_them(void **state)
@@ -105,7 +105,7 @@ static void a_hop_without_extensions_gets_nothing_that_needs_them(void **state)
 	ask(fd, "DATA", "354 ");
 	ask(fd, "plain\r\n.", "250 2.0.0 taken by the hop");
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 /* HELO asks for nothing, and so nothing was promised. The hop is lost before DATA, and the one
@@ -138,7 +138,7 @@ static void what_needs_an_extension_goes_to_no_other_hop(void **state)
 		ask(fd, cases[i].body, cases[i].told);
 		assert_int_equal(hop_taken(), before + (cases[i].told[0] == '2'));
 		quit(fd);
-		stop();
+		stop_ppmta();
 	}
 }
 
@@ -164,7 +164,7 @@ static void a_header_of_an_acl_needs_8bitmime_as_well(void **state)
 		ask(fd, "DATA", "354 ");
 		ask(fd, "plain\r\n.", told[i]);
 		quit(fd);
-		stop();
+		stop_ppmta();
 	}
 }
 
@@ -197,7 +197,7 @@ static void a_transaction_that_ends_early_is_reset_at_the_hop(void **state)
 	assert_heard("MAIL FROM:<a@b.example>\r\nRCPT TO:<one@example.org>\r\nRSET\r\n"
 		     "MAIL FROM:<bad@b.example>\r\nRCPT TO:<two@example.org>\r\nRSET\r\n"
 		     "MAIL FROM:<a@b.example>\r\nRCPT TO:<three@example.org>\r\nDATA\r\n");
-	stop();
+	stop_ppmta();
 }
 
 /* Whatever a hop answers to RSET but 250, the recipients before it get no other message. */
@@ -241,7 +241,7 @@ static void a_hop_that_does_not_reset_is_left(void **state)
 	last = hop_heard();
 	assert_int_equal(strncmp(last, "RSET\r\nMAIL ", 11), 0);
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void pipelined_commands_are_passed_on_in_order(void **state)
@@ -266,7 +266,7 @@ static void pipelined_commands_are_passed_on_in_order(void **state)
 	expect(fd, "250 Reset");
 	expect(fd, "221 ");
 	close(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void a_recipient_of_lmtp_gets_a_message_of_its_own(void **state)
@@ -288,7 +288,7 @@ static void a_recipient_of_lmtp_gets_a_message_of_its_own(void **state)
 	hop_fault(AT_DOT, "452 4.2.2 one is full\r\n", GO_ON, 1);
 	ask(fd, "x\r\n.", "452 4.2.2 one is full");
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void the_true_client_goes_on_by_xclient(void **state)
@@ -314,13 +314,13 @@ static void the_true_client_goes_on_by_xclient(void **state)
 	assert_heard("XCLIENT PROTO=ESMTP HELO=other.example\r\n");
 	ask(fd, "MAIL FROM:<a@b.example>", "250 2.1.0 ");
 	quit(fd);
-	stop();
+	stop_ppmta();
 	start("", "delivery = smtp:127.0.0.1:2600\ndelivery_origin = xclient\n");
 	fd = connect_client();
 	ask(fd, "EHLO client.example", "421 ");
 	assert_non_null(strstr(run(0, "cat %s/log", work), "does not take XCLIENT from this host"));
 	close(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void the_true_client_goes_on_by_a_header(void **state)
@@ -353,7 +353,7 @@ static void the_true_client_goes_on_by_a_header(void **state)
 	expect(fd, "421 ");
 	close(fd);
 	close(listener);
-	stop();
+	stop_ppmta();
 }
 
 static void the_next_host_is_tried(void **state)
@@ -369,7 +369,7 @@ static void the_next_host_is_tried(void **state)
 	assert_non_null(
 		strstr(run(0, "cat %s/log", work), "next hop 127.0.0.1:2699: Connection refused"));
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void one_who_says_nothing_keeps_no_connection_of_the_hop(void **state)
@@ -387,7 +387,7 @@ static void one_who_says_nothing_keeps_no_connection_of_the_hop(void **state)
 	ask(fd, "MAIL FROM:<a@b.example> BODY=8BITMIME", "250 2.1.0 ");
 	ask(fd, "RCPT TO:<you@example.org>", "250 2.1.5 ");
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 static void one_that_is_its_own_next_hop_comes_to_an_end(void **state)

@@ -28,7 +28,7 @@ static void start(const char *options)
 	mta_start(text);
 }
 
-static void stop(void)
+static void stop_ppmta(void)
 {
 	mta_stop();
 	run(0, "rm -rf /tmp/ppmta-text");
@@ -101,7 +101,7 @@ static void a_message_of_an_acl_is_lines_of_a_reply(void **state)
 		assert_string_equal(reply(fd), messages[i].reply);
 		expect(fd, "250 ");
 		quit(fd);
-		stop();
+		stop_ppmta();
 	}
 }
 
@@ -126,7 +126,7 @@ static void a_long_message_of_an_acl_is_several_lines(void **state)
 	assert_non_null(strstr(got, "word199"));
 	assert_null(strstr(got, "\r\n550-ord"));
 	quit(fd);
-	stop();
+	stop_ppmta();
 }
 
 /* A v2 header from the proxy, with a TLV of @type. */
@@ -164,7 +164,7 @@ static void a_value_of_a_proxy_makes_no_line(void **state)
 	quit(fd);
 	run(1, "grep -P '\\x1b|^250|^x' %s/log", work);
 	run(0, "grep 'rejected RCPT .*log ' %s/log", work);
-	stop();
+	stop_ppmta();
 }
 
 static void a_log_line_has_no_control_character(void **state)
@@ -186,7 +186,7 @@ static void a_log_line_has_no_control_character(void **state)
 	quit(fd);
 	run(0, "grep -F 'Received: from a??31mb???.example ([' /tmp/ppmta-text/new/*");
 	run(0, "grep -F 'H=(a?31mb?\xc3\xbc.example)' %s/log", work);
-	stop();
+	stop_ppmta();
 }
 
 static void names_as_long_as_can_be_leave_the_header_whole(void **state)
@@ -221,7 +221,7 @@ static void names_as_long_as_can_be_leave_the_header_whole(void **state)
 		       "\tby h{60}[.]h{60}[.]h{60}[.]example with esmtp id [-0-9A-Za-z]{16};\n"
 		       "\t[^\n]*\nSubject: test\n\nbody\n$");
 	run(0, "test $(ls /tmp/ppmta-text/new | wc -l) -eq 1");
-	stop();
+	stop_ppmta();
 }
 
 int main(void)
