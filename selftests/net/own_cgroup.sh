@@ -109,6 +109,17 @@ gone_go() {
 		[ "$(wc -l <"$said")" -eq 1 ] && [ ! -e "$pins/two" ] && [ -e "$pins/one" ]
 }
 check sweep_removes_a_set_whose_cgroup_is_gone gone_go
+
+# a handle that the kernel calls stale for a moment: the cgroup is there
+stale() {
+	mkdir -p "$pod/stale" && $ppctl up --cgroup "$pod/stale" --port 25 --pin "$LAB_BPFFS/all" --set stale || return 1
+	for error in 116 1; do # ESTALE, EPERM
+		LD_PRELOAD=$PWD/build/selftests/tools/fault.so FAULT_HANDLE=$error $ppctl sweep --pin "$LAB_BPFFS/all" >"$said" || return 1
+		[ ! -s "$said" ] && $ppctl port list --pin "$LAB_BPFFS/all" --set stale || return 1
+	done
+	$ppctl down --pin "$LAB_BPFFS/all" --set stale
+}
+check a_handle_that_is_stale_for_a_moment_removes_nothing stale
 # as of two pods that one manifest has made under two names
 taken() {
 	mkdir "$LAB_CGROUP/taken"

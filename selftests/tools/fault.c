@@ -5,7 +5,7 @@
  * Counted are calls that write, and pread: open to write, write, fsync, close, rename, unlink.
  * FAULT_COUNT names a file that says, in the end, how many there were. With FAULT_SHORT no read and
  * no write of such a file has more than that many bytes. With FAULT_OPTION getsockopt() of that
- * option of ppsplit's fails.
+ * option of ppsplit's fails. With FAULT_HANDLE open_by_handle_at() fails with that errno.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -148,4 +148,18 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	if (!real)
 		real = REAL(getsockopt);
 	return real(fd, level, name, value, len);
+}
+
+int open_by_handle_at(int mount, struct file_handle *handle, int flags)
+{
+	static __typeof__(&open_by_handle_at) real;
+	const char *error = getenv("FAULT_HANDLE");
+
+	if (error) {
+		errno = atoi(error);
+		return -1;
+	}
+	if (!real)
+		real = REAL(open_by_handle_at);
+	return real(mount, handle, flags);
 }

@@ -195,7 +195,8 @@ static int is_at(const char *path, void *context)
 	return cgroup_id_of_path(path) == wanted->id;
 }
 
-/* Without CAP_DAC_READ_SEARCH, which the handle takes: all cgroups are looked at. */
+/* All cgroups are looked at: without CAP_DAC_READ_SEARCH, which the handle takes, and before one is
+ * taken for gone. A handle is stale also where its directory entry is being made or removed. */
 static int search(const char *mount, struct wanted_id *wanted)
 {
 	snprintf(wanted->path, PATH_MAX, "%s", mount);
@@ -222,8 +223,10 @@ static int has_id(const char *mount, void *context)
 	if (root >= 0)
 		close(root);
 	if (fd < 0) {
+		if ((failed == EPERM || failed == ESTALE) && search(mount, wanted))
+			return 1;
 		wanted->gone |= failed == ESTALE;
-		return failed == EPERM ? search(mount, wanted) : 0;
+		return 0;
 	}
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	len = readlink(proc, wanted->path, PATH_MAX - 1);
