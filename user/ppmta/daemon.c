@@ -112,9 +112,7 @@ static char *open_files(const struct config *config, struct pool *pool)
 			return denied("delivery", config->target->path, failed, pool);
 	}
 	failed = log_open(config->log_file_path);
-	if (failed)
-		return denied("log_file_path", config->log_file_path, failed, pool);
-	return NULL;
+	return failed ? denied("log_file_path", config->log_file_path, failed, pool) : NULL;
 }
 
 static void *run_session(void *context)

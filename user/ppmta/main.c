@@ -135,8 +135,7 @@ static void *run_session(void *session)
 	return NULL;
 }
 
-/* Passes lines on: here they end with LF, those of SMTP with CR LF. Return: 0 at the end of @from.
- */
+/* Passes lines on: here they end with LF, those of SMTP with CR LF. Return: 0 at the end. */
 static int pump(int from, int to, bool adds_cr)
 {
 	char bytes[PUMP_BYTES], passed[2 * PUMP_BYTES];

@@ -240,8 +240,7 @@ int channel_start_tls(struct channel *channel, SSL_CTX *context, int as_client)
 {
 	int result = 0, failed;
 
-	/* bytes that came before the handshake, in the clear, must not be taken for protected ones
-	 */
+	/* what came before the handshake, in the clear, must not be taken for protected */
 	channel->start = channel->end = 0;
 	failed = channel_flush(channel);
 	if (failed)

@@ -2,8 +2,8 @@
 /*
  * What is allowed: ACLs (acl.c) and their conditions (acl_condition.c, ratelimit.c, dnslists.c, and
  * spf.c by libspf2), string expansion (expand.c) with its conditions (condition.c, and regex.c by
- * PCRE2) and variables (variable.c), lists (list.c), and limits
- * (limit.c). condition.c, expand.c and list.c call one another, because the language is recursive.
+ * PCRE2) and variables (variable.c), lists (list.c), and limits (limit.c). condition.c, expand.c
+ * and list.c call one another, because the language is recursive.
  */
 #ifndef PPMTA_POLICY_H
 #define PPMTA_POLICY_H
@@ -56,8 +56,7 @@ struct session {
 	unsigned int received_port;
 	bool proxy_session;			   /* has to come with a header */
 	bool proxy_failed;			   /* and did not */
-	char proxy_host_address[INET6_ADDRSTRLEN]; /* the proxy's, "" without one or when it failed
-						    */
+	char proxy_host_address[INET6_ADDRSTRLEN]; /* the proxy's, or "" */
 	unsigned int proxy_host_port;
 	char proxy_external_address[INET6_ADDRSTRLEN]; /* what the client connected to */
 	unsigned int proxy_external_port;
@@ -167,8 +166,7 @@ int truth(struct evaluation *eval, const char *text);
 int regex_match(struct evaluation *eval, const char *subject, const char *pattern,
 		bool is_caseless);
 
-/* The value of variable @name, in session->pool; NULL: it cannot be known, see origin_tlvs_lost().
- */
+/* The value of variable @name, in session->pool; NULL: see origin_tlvs_lost(). */
 char *variable_get(struct session *session, const char *name);
 /* Is it a variable of ACLs? */
 bool variable_may_be_set(const char *name);

@@ -46,8 +46,7 @@ static bool has_room(int fd, int ms)
 	return poll(&out, 1, ms) == 1;
 }
 
-/* A pipe or terminal that nobody reads holds up who writes for a moment, and only the first one:
- * lines that have no room are counted. */
+/* What nobody reads holds up the first who writes, for a moment; lines without room are counted. */
 static void write_line(const char *line, int len)
 {
 	int fd = __atomic_load_n(&log_fd, __ATOMIC_RELAXED), ms = missing ? 0 : PATIENCE_MS;

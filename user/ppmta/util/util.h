@@ -56,8 +56,7 @@ void text_clean(char *text, size_t len, bool ascii_only);
 /* The character that an escape stands for, as \\n, \\x41 and \\101 do, whose backslash is before
  * *@at, which moves on; 0: the one that no string may hold. */
 char text_escape(const char **at);
-/* "unknown WHAT 'NAME' (did you mean NEAR?)", each name with @before in front; @near may be NULL.
- */
+/* "unknown WHAT 'NAME' (did you mean NEAR?)", each name with @before; @near may be NULL. */
 char *unknown_name(struct pool *pool, const char *what, const char *before, const char *name,
 		   const char *near);
 
