@@ -234,6 +234,26 @@ static void each_fault_of_a_next_hop_has_one_right_outcome(void **state)
 		try(&faults[i]);
 }
 
+/* Another connection's answer to MAIL is no answer to the message, of which the client has heard
+ * that its sender is right. */
+static void one_that_takes_back_what_it_has_accepted_defers(void **state)
+{
+	int before = hop_taken(), fd = connect_client();
+
+	(void)state;
+	ask(fd, commands[EHLO], "250-");
+	ask(fd, commands[MAIL], usual[MAIL]);
+	hop_fault(AT_RCPT, NULL, HANG_UP, 1);
+	ask(fd, commands[RCPT], usual[RCPT]);
+	hop_fault(AT_MAIL, "550 5.1.8 not you\r\n", GO_ON, 1);
+	ask(fd, "DATA", "354 ");
+	send_body(fd, FEW);
+	expect(fd, "451 4.4.2 ");
+	hop_fault(AT_NOTHING, NULL, GO_ON, 0);
+	assert_int_equal(hop_taken(), before);
+	quit(fd);
+}
+
 static void the_message_is_what_the_client_sent(void **state)
 {
 	char got[4096];
@@ -274,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_message_is_what_the_client_sent),
 		cmocka_unit_test(each_fault_of_a_next_hop_has_one_right_outcome),
+		cmocka_unit_test(one_that_takes_back_what_it_has_accepted_defers),
 	};
 
 	return cmocka_run_group_tests_name("ppmta_faults", tests, setup, teardown);

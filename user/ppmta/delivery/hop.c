@@ -546,21 +546,16 @@ static int send_lines(void *context, const char *bytes, size_t len)
 static bool say_again(struct hop *hop)
 {
 	const struct transaction *mail = &hop->session->mail;
-	int i;
+	int code = hop->is_slow ? 451 : hop_mail(hop), i;
 
-	if (hop->is_slow || hop_mail(hop) >= 300)
-		return false;
-	for (i = 0; i < mail->recipient_count; i++) {
-		if (hop_rcpt(hop, mail->recipients[i]) >= 300) {
-			lose(hop, "refuses what it has accepted before");
-			return false;
-		}
-	}
-	return true;
+	for (i = 0; i < mail->recipient_count && code < 300; i++)
+		code = hop_rcpt(hop, mail->recipients[i]);
+	if (code >= 300 && hop->is_open)
+		lose(hop, "refuses what it has accepted before");
+	return code < 300;
 }
 
-/* An answer that came before the message had its end: it can only be a refusal, and the message
- * does not get its end any more. */
+/* What came before the message had its end can only be a refusal, and the end is not sent. */
 static int answered_early(struct hop *hop)
 {
 	int code = read_reply(hop, NULL);
