@@ -285,7 +285,10 @@ check a_domain_is_one_in_each_form each_form '%.example'
 check and_in_a_pattern each_form '*%.example'
 subdomains() {
 	denied "domains = *.$small.example" "a@b.$large.example" "a@b.$ascii.example" && denied "domains = *CHER.example" "a@$small.example" "a@$ascii.example" &&
-		denied "senders = *@$large.example" "a@$ascii.example" && denied "senders = A@$ascii.example" "a@$large.example"
+		denied "senders = *@$large.example" "a@$ascii.example" && denied "senders = A@$ascii.example" "a@$large.example" &&
+		# a label that only looks like xn-- hides none of the others
+		denied "domains = *.$small.example" "a@xn--99999999.$ascii.example" &&
+		denied "senders = ^.*[.]${small}[.]example\\\$" "a@xn--99999999.$ascii.example"
 }
 check and_as_the_end_of_one subdomains
 patterns() { # a regular expression sees it as it is written, in ASCII, and in small letters

@@ -49,8 +49,7 @@ static bool is_literal(const char *text, size_t len)
 	return address_parse(address + (is_6 ? 5 : 0), is_6 ? AF_INET6 : AF_INET, binary) != 0;
 }
 
-/* Letters, digits, hyphens inside, and underscores, which are in no host name, but in many a HELO.
- */
+/* Letters, digits, hyphens inside, and underscores, which are in many a HELO. */
 static bool has_labels(const char *text, size_t len, bool ascii_only)
 {
 	size_t i, label = 0;
@@ -161,12 +160,18 @@ char *domain_ascii(const char *domain, struct pool *pool)
 
 char *domain_unicode(const char *domain, struct pool *pool)
 {
-	char *ascii = domain_ascii(domain, pool), *made, *kept;
+	char *rest = domain_ascii(domain, pool), *label, *made;
+	struct text read = {.pool = pool};
 
-	if (!ascii || !strcasestr(ascii, "xn--") ||
-	    idn2_to_unicode_8z8z(ascii, &made, 0) != IDN2_OK)
-		return ascii; /* or it only looks like one */
-	kept = pool_string(pool, made);
-	idn2_free(made);
-	return kept;
+	if (!rest || !strcasestr(rest, "xn--"))
+		return rest;
+	while ((label = strsep(&rest, "."))) { /* one may only look like it: the others do not */
+		bool is_read = idn2_to_unicode_8z8z(label, &made, 0) == IDN2_OK;
+
+		text_add_string(&read, is_read ? made : label);
+		text_add_string(&read, rest ? "." : "");
+		if (is_read)
+			idn2_free(made);
+	}
+	return text_get(&read);
 }
