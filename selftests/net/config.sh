@@ -321,6 +321,24 @@ begin acl
 a:
   deny domains = example.org : $(printf '\342\200\256')b.example
 CONF
+items() { # STATUS ITEM... of a list of domains
+	wanted=$1
+	shift
+	for item; do
+		printf 'delivery = lmtp:127.0.0.1\nacl_smtp_rcpt = a\nbegin acl\na:\n deny domains = %s\n accept\n' "$item" >"$conf"
+		$program -C "$conf" -bV >"$say" 2>&1
+		[ $? -eq "$wanted" ] || {
+			echo "status is not $wanted: $item"
+			return 1
+		}
+		[ "$wanted" -eq 0 ] || says "$say" ':5: domains: .* is not a domain' || return 1
+	done
+}
+bom=$(printf '\357\273\277')
+# a list that has it would let by whom it is to stop
+check an_item_that_matches_nothing_is_refused items 1 .example.org example.org. example.org::example.com '<example.org>' lists/denied 'a|b' \
+	example..org '*.' '*..org' '*.-a.org' -a.org '[300.1.2.3]' "$bom+bad" "$bom^bad" "$bom!a.org" "$bom/bad"
+check the_end_of_one_begins_anywhere items 0 '*.org' '*example.org' '*-a.org' '*_a.org' "*$small" '[192.0.2.1]' '[IPv6::2001::db8::::1]' "${bom}a.org"
 check a_local_part_that_cannot_be_compared_is_refused refuses "$conf:4: senders: '$small': what is not ASCII before an @ is compared by \^REGEX only" <<CONF
 acl_smtp_mail = a
 begin acl

@@ -88,10 +88,13 @@ static int same_domain(struct search *search, const char *item, const char *subj
 	size_t before = strspn(item, "*.");
 	const char *end = domain_unicode(item + before, search->eval->pool);
 	const char *read = domain_unicode(subject, search->eval->pool);
+	const char *whole = end ? end + (before == 1 && *end == '-') : "";
+	bool may_match =
+		before <= (*item == '*' ? 2 : 0) && address_is_domain(whole, strlen(whole));
 
 	domain.kind = LIST_DOMAINS;
-	if (!end || !read)
-		return failed(search->eval, "'%s' is not a domain", end ? subject : item);
+	if (!may_match || !read)
+		return failed(search->eval, "'%s' is not a domain", may_match ? subject : item);
 	return same_text(&domain, pool_printf(search->eval->pool, "%.*s%s", (int)before, item, end),
 			 read);
 }
