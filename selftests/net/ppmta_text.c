@@ -189,6 +189,32 @@ static void a_log_line_has_no_control_character(void **state)
 	stop_ppmta();
 }
 
+/* What a message begins with continues no line that ppmta has written above it. */
+static void a_message_continues_no_header_of_ours(void **state)
+{
+	static const char *const beginnings[] = {" ", "\t", " \r\n "};
+	char message[64];
+	size_t i;
+	int fd;
+
+	(void)state;
+	for (i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+		start("acl_smtp_rcpt = r\nbegin acl\nr:\n"
+		      " accept add_header = X-Result: fail\n");
+		fd = connect_client();
+		ask(fd, "EHLO client.example", "250-");
+		ask(fd, "MAIL FROM:<>", "250 ");
+		ask(fd, "RCPT TO:<you@example.org>", "250 ");
+		ask(fd, "DATA", "354 ");
+		snprintf(message, sizeof(message), "%sno, pass\r\n\r\nbody\r\n.", beginnings[i]);
+		ask(fd, message, "250 ");
+		quit(fd);
+		assert_matches(run(0, "cat /tmp/ppmta-text/new/*"),
+			       "\nX-Result: fail\n\n[ \t\n]+no, pass\n\nbody\n$");
+		stop();
+	}
+}
+
 static void names_as_long_as_can_be_leave_the_header_whole(void **state)
 {
 	char command[512];
@@ -231,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_long_message_of_an_acl_is_several_lines),
 		cmocka_unit_test(a_value_of_a_proxy_makes_no_line),
 		cmocka_unit_test(a_log_line_has_no_control_character),
+		cmocka_unit_test(a_message_continues_no_header_of_ours),
 		cmocka_unit_test(names_as_long_as_can_be_leave_the_header_whole),
 	};
 

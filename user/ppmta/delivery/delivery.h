@@ -40,7 +40,7 @@ char *delivery_parse(const char *text, struct delivery_target *target, struct po
 struct message {
 	int fd;
 	uint64_t size;
-	bool has_8bit;
+	bool has_8bit, begins_blank;
 	int failed; /* errno of the first write that failed */
 	size_t buffered;
 	char buf[8192];

@@ -59,6 +59,7 @@ void message_add(struct message *message, char byte)
 {
 	if (message->buffered == sizeof(message->buf))
 		write_out(message);
+	message->begins_blank |= !message->size && (byte == ' ' || byte == '\t');
 	message->buf[message->buffered++] = byte;
 	message->size++;
 }

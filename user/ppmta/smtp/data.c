@@ -129,8 +129,9 @@ static void add_envelope(const struct transaction *mail, struct text *head)
 	text_add_string(head, "\n");
 }
 
-/* Those that ppmta writes above the message. */
-static char *header_lines(struct session *session)
+/* Those that ppmta writes above the message, which must not continue them: if it begins as if it
+ * would, it has no header. */
+static char *header_lines(struct session *session, const struct message *message)
 {
 	struct text head = {.pool = &session->mail.pool};
 
@@ -138,6 +139,7 @@ static char *header_lines(struct session *session)
 		add_envelope(&session->mail, &head);
 	add_received(session, &head);
 	text_add_string(&head, text_get(&session->mail.added_headers));
+	text_add_string(&head, message->begins_blank ? "\n" : "");
 	return text_get(&head);
 }
 
@@ -167,7 +169,7 @@ static int reply_failure(struct session *session, int failed)
 static int pass_to_hop(struct session *session, struct message *message, const char *said)
 {
 	struct hop *hop = session->hop;
-	int code = hop_data(hop, header_lines(session), message);
+	int code = hop_data(hop, header_lines(session, message), message);
 
 	if (code >= 300) {
 		log_line("%s H=%s F=<%s> rejected after DATA by next hop %s: %s", session->mail.id,
@@ -187,7 +189,7 @@ static int pass_to_maildir(struct session *session, struct message *message, con
 	int failed = maildir_deliver(config->target->path,
 				     pool_printf(&session->pool, "%s.%s", session->mail.id,
 						 config->primary_hostname),
-				     header_lines(session), message);
+				     header_lines(session, message), message);
 
 	if (failed)
 		return reply_failure(session, failed);
