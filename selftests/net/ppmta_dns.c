@@ -37,6 +37,7 @@ static int sockets[2]; /* UDP, and a listener of TCP */
 static const char *client_labels;
 static size_t client_labels_len;
 static bool leads_back;
+static int client_names = 1;
 
 static void put(struct answer *answer, const void *bytes, size_t len)
 {
@@ -77,9 +78,12 @@ static void long_text(struct answer *answer)
 static bool fill(struct answer *answer, const char *name, int type, bool by_tcp)
 {
 	unsigned int flags = 0x8180;
+	int i;
 
 	if (!strcmp(name, "silent"))
 		return false;
+	if (!strcmp(name, "slow"))
+		usleep(100000);
 	if (!strcmp(name, "wrong-id"))
 		answer->bytes[0] ^= 1;
 	if (!strcmp(name, "failing"))
@@ -103,7 +107,8 @@ static bool fill(struct answer *answer, const char *name, int type, bool by_tcp)
 	else if (!strcmp(name, "too-far"))
 		record(answer, type, LISTED, 4, 60000);
 	else if (type == TYPE_PTR)
-		record(answer, type, client_labels, client_labels_len, client_labels_len);
+		for (i = 0; i < client_names; i++)
+			record(answer, type, client_labels, client_labels_len, client_labels_len);
 	else if (type == TYPE_A && leads_back && strcmp(name, "unlisted"))
 		record(answer, type, OTHERS, 4, 4);
 	else if (type == TYPE_A && strcmp(name, "nobody") && strcmp(name, "failing") &&
@@ -200,7 +205,13 @@ static int setup(void **state)
 	sockets[1] = listen_on(SERVER, DNS_PORT);
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
 	mta_start("delivery = maildir:/tmp/ppmta-dns\ndns_servers = 127.0.0.1:5399\n"
-		  "dns_timeout = 3s\nacl_smtp_mail = m\nacl_smtp_rcpt = r\nbegin acl\nr:\n"
+		  "dns_timeout = 3s\nacl_smtp_helo = h\nacl_smtp_mail = m\nacl_smtp_rcpt = r\n"
+		  "begin acl\nh:\n"
+		  " accept condition = ${if !eq{$sender_helo_name}{lists.example}}\n"
+		  " deny condition = ${if !def:sender_host_name}\n"
+		  "      dnslists = x.slow.test\n"
+		  "      message = <$sender_host_name> $dnslist_value\n"
+		  " accept\nr:\n"
 		  " deny message = <$sender_host_name>\nm:\n"
 		  " deny dnslists = +defer_unknown : $sender_address_domain\n"
 		  "      message = $dnslist_value <$dnslist_text>\n"
@@ -311,11 +322,28 @@ static void a_name_that_is_no_domain_is_none(void **state)
 	    work);
 }
 
+/* Who has many names, of which nobody answers for any, must not use up the time of a list. */
+static void a_client_does_not_use_up_the_time_of_a_list(void **state)
+{
+	int fd;
+
+	(void)state;
+	client_labels = "\1a\6silent\7example";
+	client_labels_len = sizeof("\1a\6silent\7example");
+	client_names = 8;
+	fd = connect_to(OTHER, SERVER, MAIL_PORT);
+	expect(fd, BANNER);
+	ask(fd, "EHLO lists.example", "550 <> 127.0.0.2\r\n");
+	quit(fd);
+	client_names = 1;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_one_outcome),
 		cmocka_unit_test(a_name_that_is_no_domain_is_none),
+		cmocka_unit_test(a_client_does_not_use_up_the_time_of_a_list),
 	};
 
 	return cmocka_run_group_tests_name("ppmta_dns", tests, setup, teardown);

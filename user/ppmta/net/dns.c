@@ -309,14 +309,14 @@ char *dns_name_of(struct dns *dns, const char *address, struct pool *pool)
 {
 	struct names names = {.address = address, .pool = pool};
 	const char *zone = strchr(address, ':') ? "ip6.arpa" : "in-addr.arpa";
+	int64_t kept = (dns->config->dns_timeout - dns->spent_ms) / 2;
 	int i;
 
+	dns->spent_ms += kept;
 	dns_records(dns, pool_printf(pool, "%s%s", dns_reversed(address, pool), zone), ns_t_ptr,
 		    add_name, &names);
-	for (i = 0; i < names.count; i++) {
+	for (i = 0; i < names.count && !names.is_confirmed; i++)
 		dns_addresses(dns, names.names[i], confirm, &names);
-		if (names.is_confirmed)
-			return names.names[i];
-	}
-	return "";
+	dns->spent_ms -= kept;
+	return names.is_confirmed ? names.names[i - 1] : "";
 }

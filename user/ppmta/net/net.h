@@ -45,8 +45,7 @@ int channel_read_byte(struct channel *channel);
 int channel_has_input(struct channel *channel, char *shown, size_t size);
 /* Is there neither input nor an end? Never blocks. */
 bool channel_is_idle(struct channel *channel);
-/* Waits until there is input, or an end, or stop_fd is readable, for @ms at most. Return: is there?
- */
+/* Waits until there is input, or an end, or stop_fd is readable, for @ms. Return: is there? */
 bool channel_wait(struct channel *channel, int ms);
 /* A line; CR LF is added. Sent before the next wait for input. */
 void channel_line(struct channel *channel, const char *line);
@@ -62,7 +61,8 @@ void channel_close(struct channel *channel);
 enum dns_status { DNS_OK, DNS_NONE, DNS_DEFER };
 
 /* Who asks: all that is asked together takes config->dns_timeout at most, since @spent_ms was 0.
- * What is asked later has the answer DNS_DEFER. */
+ * What is asked later has the answer DNS_DEFER. The client's own name servers, for its name and
+ * SPF, get half of what is left: they must not use up the time for the lists that may have it. */
 struct dns {
 	const struct config *config;
 	int64_t spent_ms;

@@ -52,8 +52,7 @@ static char *copy(struct session *session, const char *string)
 	return text;
 }
 
-/* Where the library comes to no result, the error says which (RFC 7208, sections 2.6.6 and 2.6.7).
- */
+/* Where the library comes to no result, the error says which (RFC 7208, section 2.6). */
 static const char *result_name(SPF_response_t *response, SPF_errcode_t error)
 {
 	SPF_result_t result = SPF_response_result(response);
@@ -74,6 +73,7 @@ static void check(struct session *session)
 	SPF_response_t *response = NULL;
 	SPF_request_t *request;
 	SPF_errcode_t error;
+	int64_t kept = (session->config->dns_timeout - session->dns.spent_ms) / 2;
 
 	mail->spf_result = "temperror";
 	request = server ? SPF_request_new(server) : NULL;
@@ -96,7 +96,9 @@ static void check(struct session *session)
 					       (int)(strlen(mail->sender) - strlen(domain)),
 					       mail->sender, domain_ascii(domain, &mail->pool))
 				 : pool_printf(&mail->pool, "postmaster@%s", helo ? helo : ""));
+	session->dns.spent_ms += kept;
 	error = SPF_request_query_mailfrom(request, &response);
+	session->dns.spent_ms -= kept;
 	if (response) {
 		mail->spf_result = copy(session, result_name(response, error));
 		mail->spf_header_comment = copy(session, SPF_response_get_header_comment(response));
