@@ -26,6 +26,7 @@ static void syntax_is_that_of_rfc_5321(void **state)
 		{"DATA", "503 "},
 		{"MAIL FROM:me@example.net", "501 "},
 		{"MAIL FROM:<me>", "501 "},
+		{"MAIL FROM:<postmaster>", "501 "}, /* of which domain? */
 		{"MAIL FROM:<me@>", "501 "},
 		{"MAIL FROM:<@example.net>", "501 "},
 		{"MAIL FROM:<a..b@example.net>", "501 "},

@@ -96,7 +96,7 @@ const char *address_parse_path(const char *text, int empty, char address[PATH_LI
 	}
 	start = strchr(text, ':');
 	start = text[1] != '@' || !start ? text + 1 : start + 1; /* after a source route */
-	if (!strncasecmp(start, "postmaster>", 11)) {
+	if (!empty && !strncasecmp(start, "postmaster>", 11)) {	 /* of senders each has a domain */
 		strcpy(address, "postmaster");
 		return start + 11;
 	}
@@ -143,8 +143,7 @@ const char *address_domain(const char *address)
 	return at ? at + 1 : "";
 }
 
-/* By libidn2: a domain that is written in several ways (in capitals, with wide letters, as xn--...)
- * is one. */
+/* By libidn2: a domain is one in capitals, with wide letters, and as xn--... */
 char *domain_ascii(const char *domain, struct pool *pool)
 {
 	char *made, *kept;
