@@ -313,6 +313,9 @@ static void the_true_client_goes_on_by_xclient(void **state)
 	ask(fd, "EHLO other.example", "250-");
 	assert_heard("XCLIENT PROTO=ESMTP HELO=other.example\r\n");
 	ask(fd, "MAIL FROM:<a@b.example>", "250 2.1.0 ");
+	ask(fd, "HELO third.example", "250 ");
+	ask(fd, "MAIL FROM:<a@b.example>", "250 2.1.0 ");
+	assert_heard("XCLIENT PROTO=SMTP HELO=third.example\r\n");
 	quit(fd);
 	stop_ppmta();
 	start("", "delivery = smtp:127.0.0.1:2600\ndelivery_origin = xclient\n");

@@ -111,6 +111,8 @@ static int command_helo(struct session *session, const char *arguments, bool ext
 	session->extended = extended;
 	if (session->hop)
 		session->hop->promised = 0;
+	if (!extended && session->hop) /* the next one is told of this name */
+		hop_release(session->hop);
 	if (!extended)
 		return reply(session, "250 %s Hello %s [%s]", session->config->primary_hostname,
 			     session->helo, session->sender_host_address);
