@@ -211,7 +211,7 @@ static void a_message_continues_no_header_of_ours(void **state)
 		quit(fd);
 		assert_matches(run(0, "cat /tmp/ppmta-text/new/*"),
 			       "\nX-Result: fail\n\n[ \t\n]+no, pass\n\nbody\n$");
-		stop();
+		stop_ppmta();
 	}
 }
 

@@ -15,7 +15,7 @@
 #include "../../common/clock.h"
 #include "net.h"
 
-/* How long a wait may take, in ms; 0: the deadline is over. */
+/* How long a wait may take, in ms */
 static int patience(const struct channel *channel)
 {
 	int64_t left;
@@ -23,9 +23,7 @@ static int patience(const struct channel *channel)
 	if (!channel->deadline)
 		return channel->timeout_ms;
 	left = channel->deadline - clock_ms();
-	if (left <= 0)
-		return 0;
-	return left < channel->timeout_ms ? (int)left : channel->timeout_ms;
+	return left < channel->timeout_ms ? (int)(left > 0 ? left : 0) : channel->timeout_ms;
 }
 
 /* Return: 0 or CHANNEL_*. */
@@ -38,7 +36,7 @@ static int wait_for(struct channel *channel, short events)
 	do
 		ready = poll(waited, 2, patience(channel));
 	while (ready < 0 && errno == EINTR);
-	if (ready == 0)
+	if (ready == 0 || (channel->deadline && channel->deadline <= clock_ms()))
 		return CHANNEL_TIMEOUT;
 	if (ready < 0)
 		return CHANNEL_EOF;

@@ -176,6 +176,7 @@ const char *variable_nearest(const char *name);
 struct acl_variable {
 	struct acl_variable *next;
 	char *name, *value;
+	struct pool pool; /* the value's */
 };
 
 void variable_set(struct session *session, const char *name, const char *value);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The condition spf: RFC 7208 on the origin's address, by libspf2. Its DNS look-ups are dns.c's,
- * which end in time and ask the servers of the configuration.
+ * The condition spf: RFC 7208 on the origin's address, by libspf2. The look-ups are dns.c's.
  */
 #include <arpa/nameser.h>
 #include <netdb.h>
@@ -22,8 +21,10 @@ static void add_record(void *context, const char *bytes, size_t len)
 {
 	SPF_dns_rr_t *set = context;
 
-	if (SPF_dns_rr_buf_realloc(set, set->num_rr, len + sizeof(SPF_dns_rr_data_t)))
+	if (SPF_dns_rr_buf_realloc(set, set->num_rr, len + sizeof(SPF_dns_rr_data_t))) {
+		set->herrno = TRY_AGAIN;
 		return;
+	}
 	memcpy(set->rr[set->num_rr], bytes, len);
 	set->rr[set->num_rr++]->txt[len] = 0;
 }

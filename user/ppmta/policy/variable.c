@@ -306,8 +306,8 @@ void variable_set(struct session *session, const char *name, const char *value)
 		variable->next = session->variables;
 		session->variables = variable;
 	}
-	free(variable->value);
-	variable->value = strdup(value);
+	pool_free(&variable->pool);
+	variable->value = pool_string(&variable->pool, value);
 }
 
 char *variable_get(struct session *session, const char *name)

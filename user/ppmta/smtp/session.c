@@ -52,7 +52,7 @@ static void forget_variables(struct session *session, char kind)
 
 	for (variable = session->variables; variable; variable = variable->next) {
 		if (!kind || variable->name[4] == kind) {
-			free(variable->value);
+			pool_free(&variable->pool);
 			variable->value = NULL;
 		}
 	}
