@@ -288,6 +288,23 @@ restarts() {
 	calls stopped $id && [ $round -eq 20 ] && no_set && ! grep failed "$tap_work/beside"
 }
 check twenty_restarts_while_sets_are_applied_and_swept restarts
+# The hook of another container sweeps after this one has looked for its set, and before its 'ppctl down'.
+swept() {
+	mkdir "$tap_work/between" && cp "$hook" "$tap_work/between/" || return 1
+	cat >"$tap_work/between/ppctl" <<-EOF
+		#!/bin/sh
+		[ "\$1" != down ] || $ppctl sweep --empty --pin $pins
+		exec $ppctl "\$@"
+	EOF
+	chmod 755 "$tap_work/between/ppctl"
+	hook=$tap_work/between/ppsplit-oci-hook
+	container again && calls creating $id ppsplit.port=25 || return 1
+	kill "$pid"
+	wait "$pid"
+	rmdir "$cgroup" && calls stopped $id && says "$said" '^removed: ' && no_set
+}
+check a_set_that_another_hook_sweeps_first swept
+hook=$PWD/build/bin/ppsplit-oci-hook
 # The package is replaced while containers run, by a version whose maps differ: their poststop, or the next start, is the
 # other hook's.
 replaced() { # HOOK OTHER-HOOK

@@ -119,19 +119,31 @@ static int sweep(const char *pin)
 	return call_ppctl((char *[]){"ppctl", "sweep", "--empty", "--pin", (char *)pin, NULL});
 }
 
+/* Return: 1, 0, or -1 after an error. */
+static int has_set(const struct container *container, const char *pin)
+{
+	char set[PATH_MAX];
+
+	snprintf(set, sizeof(set), "%s/%s", pin, container->set);
+	if (!access(set, F_OK))
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	say("%s: %s", set, strerror(errno));
+	return -1;
+}
+
 /* The connections that are left are those of a container that has ended. */
 static int stop(const struct container *container, const char *pin)
 {
-	char set[PATH_MAX];
-	int result = 0;
+	int result = has_set(container, pin);
 
-	snprintf(set, sizeof(set), "%s/%s", pin, container->set);
-	if (access(set, F_OK) && errno != ENOENT) {
-		say("%s: %s", set, strerror(errno));
-		result = -1;
-	} else if (!access(set, F_OK)) {
+	if (result > 0) {
 		result = call_ppctl((char *[]){"ppctl", "down", "--now", "--pin", (char *)pin,
 					       "--set", (char *)container->set, NULL});
+		/* the sweep of another container's hook may have come between */
+		if (result)
+			result = has_set(container, pin);
 	}
 	return sweep(pin) || result ? -1 : 0;
 }
