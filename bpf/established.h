@@ -10,6 +10,7 @@
 #include "connection.h"
 #include "events.h"
 #include "guard.h"
+#include "large.h"
 #include "outgoing.h"
 #include "payload.h"
 #include "policy.h"
@@ -31,28 +32,18 @@ static int keep_bytes(struct bpf_sock *sk, struct pp_work *work, struct pp_recor
 	return 0;
 }
 
-/* Where the header of @sk is put together, when it is larger than PP_WINDOW; or NULL. */
-static struct pp_large *large_of(struct bpf_sock *sk)
-{
-	struct pp_large *large = bpf_sk_storage_get(&pp_large, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (!large)
-		count(PP_STAT_NO_MEMORY);
-	return large;
-}
-
-/* Decodes such a header, of which @large has the beginning: byte @start of it is where @segment
- * begins. Return: how many of its bytes are there, or -1. */
-static int decode_large(struct __sk_buff *skb, struct pp_work *work, struct pp_large *large,
+/* Decodes a header larger than PP_WINDOW, of which @large has the beginning, and keeps it: byte
+ * @start of it is where @segment begins. Return: how many of its bytes are there, or -1. */
+static int decode_large(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_large *large,
 			const struct segment *segment, __u32 start)
 {
+	struct pp_work *work = working_memory();
 	/* not the record's: a damaged segment may have been decoded since */
 	__u32 header_len = PP_V2_FIXED + (large->bytes[14] << 8 | large->bytes[15]);
 	int len = segment_load_large(skb, segment, large, start, header_len);
 
-	if (len < 0)
+	if (!work || len < 0 || large_keep(sk, large, header_len))
 		return -1;
-	large->len = len;
 	/* both kinds of buffer begin alike */
 	record_decode(&work->decoder, &work->socket, (const struct pp_extra *)large,
 		      len < PP_WINDOW ? len : PP_WINDOW);
@@ -72,31 +63,31 @@ static void record_give_up(struct pp_socket *socket)
 }
 
 /* @segment is in sequence, and begins with byte @start of the header, of which the first part has
- * been seen and kept: in pp_extra, or where that has less, in pp_large. What a record says that TCP
+ * been seen and kept: in pp_extra, or where that has less, in large pages. What a record says that TCP
  * has not accepted does not count: it may be a damaged segment's. */
 static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
 		       const struct segment *segment, __u32 start)
 {
 	struct pp_extra *kept = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
 	struct pp_work *work = working_memory();
+	struct pp_large *large = large_working_memory();
 	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
-	struct pp_large *large;
 	int len;
 
-	if (!work || !tcp)
+	if (!work || !large || !tcp)
 		return DROP;
 	work->socket = *socket;
 	work->socket.record.path = PP_PATH_SEGMENT;
 	if (start && !(kept && kept->len >= start)) {
-		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
-		if (!large && record_is_decided(&socket->record)) {
+		if (!large_load(sk, large)) {
+			len = decode_large(skb, sk, large, segment, start);
+		} else if (record_is_decided(&socket->record)) {
 			/* Decoded already, but TCP has refused that segment: it is sent again. */
 			count(PP_STAT_DROPPED_HOLE);
 			return DROP;
-		}
-		if (!large)
+		} else {
 			goto lost;
-		len = decode_large(skb, work, large, segment, start);
+		}
 	} else {
 		len = join_segments(skb, segment, work, kept, start);
 		if (len < 0)
@@ -104,13 +95,10 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 		record_decode(&work->decoder, &work->socket, (const struct pp_extra *)&work->joined,
 			      len);
 		if (record_continues_large(&work->socket.record)) {
-			large = large_of(sk);
-			if (!large)
-				goto lost;
 			__builtin_memcpy(large->bytes, work->joined.bytes, PP_WINDOW);
 			if (kept)
 				kept->len = start; /* what comes after that is in @large */
-			len = decode_large(skb, work, large, segment, start);
+			len = decode_large(skb, sk, large, segment, start);
 		} else if (record_wants_bytes(&work->socket.record) &&
 			   keep_bytes(sk, work, &work->socket.record, len) &&
 			   work->socket.record.state == PP_STATE_FRAGMENTED) {

@@ -9,6 +9,7 @@
 
 #include "kernel.h"
 #include "connection.h"
+#include "large.h"
 #include "netns.h"
 #include "outgoing.h"
 #include "payload.h"
@@ -113,7 +114,6 @@ static int gate_note_decoded(struct __sk_buff *skb, struct pp_gate_note *note,
 	len = segment_load_large(skb, segment, large, 0, note->socket.record.header_len);
 	if (len < 0)
 		return -1;
-	large->len = len;
 	record_finish_large(&work->decoder, &note->socket, large, len);
 	return 0;
 }
@@ -150,26 +150,34 @@ static int gate_note_has_record(const struct pp_gate_note *note,
 	return note->kind != PP_GATE_NOTE_PROXY;
 }
 
+/* Return: 0, or -1. */
+static int gate_note_keep_bytes(struct bpf_sock *sk, struct pp_gate_note *note)
+{
+	const struct pp_record *record = &note->socket.record;
+	struct pp_large *large = large_working_memory();
+	void *kept;
+
+	if (record->flags & PP_RECORD_LARGE)
+		return large ? large_keep(sk, large, record->header_len) : -1;
+	if (record_is_short(record))
+		kept = bpf_sk_storage_get(&pp_short, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
+	else
+		kept = bpf_sk_storage_get(&pp_extra, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!kept)
+		count(PP_STAT_NO_MEMORY);
+	return kept ? 0 : -1;
+}
+
 /* The header's raw bytes, where they are to be kept. */
 static void gate_note_keep(struct bpf_sock *sk, struct pp_gate_note *note)
 {
 	struct pp_record *record = &note->socket.record;
-	void *kept;
-
-	if (record->flags & PP_RECORD_LARGE)
-		kept = bpf_sk_storage_get(&pp_large, sk, large_working_memory(),
-					  BPF_SK_STORAGE_GET_F_CREATE);
-	else if (!record_wants_bytes(record))
+	if (!(record->flags & PP_RECORD_LARGE) && !record_wants_bytes(record))
 		return;
-	else if (record_is_short(record))
-		kept = bpf_sk_storage_get(&pp_short, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
-	else
-		kept = bpf_sk_storage_get(&pp_extra, sk, &note->extra, BPF_SK_STORAGE_GET_F_CREATE);
-	if (kept) {
+	if (!gate_note_keep_bytes(sk, note)) {
 		record->flags |= PP_RECORD_KEPT;
 		return;
 	}
-	count(PP_STAT_NO_MEMORY);
 	if (record->state == PP_STATE_FRAGMENTED) { /* its rest can be joined to nothing */
 		record->state = PP_STATE_BAD;
 		record->reason = PP_BAD_UNRECORDED;

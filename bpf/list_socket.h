@@ -7,6 +7,8 @@
 
 #include "kernel.h"
 #include "address.h"
+#include "bound.h"
+#include "large.h"
 #include "maps.h"
 #include "stream.h"
 
@@ -52,14 +54,40 @@ static void list_stream(struct pp_live *live, struct tcp_sock *tcp)
 		live->record.flags |= PP_RECORD_TAKEN;
 }
 
+/* How many bytes are kept of a header larger than PP_WINDOW; 0: none, or it is no such header. */
+static __u32 list_large_len(struct sock *sk, const struct pp_socket *socket)
+{
+	const __u8 flags = PP_RECORD_LARGE | PP_RECORD_KEPT;
+	__u32 have = socket->have;
+
+	if ((socket->record.flags & flags) != flags || !have || have > PP_HEADER_MAX)
+		return 0;
+	return large_page(sk, (have - 1) / PP_PAGE, 0) ? have : 0;
+}
+
+static void list_large(struct seq_file *seq, struct sock *sk, __u32 len)
+{
+	struct pp_large_page *page;
+	__u32 n, part;
+
+	for (n = 0; n < PP_PAGES && n * PP_PAGE < len; n++) {
+		page = large_page(sk, n, 0);
+		if (!page)
+			return;
+		part = len - n * PP_PAGE;
+		if (part > PP_PAGE)
+			part = PP_PAGE;
+		bpf_seq_write(seq, page->bytes, length_within(part, PP_PAGE));
+	}
+}
+
 /* A closed socket may be open in its process still, but sends and receives nothing any more. */
 static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket *socket)
 {
 	struct pp_live live = {.size = sizeof(live), .magic = PP_LIVE_MAGIC};
 	struct pp_extra *extra;
-	struct pp_large *large;
 	struct pp_short *brief;
-	__u32 kept;
+	__u32 large, kept;
 
 	live.tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	if (live.tcp_state == BPF_TCP_CLOSE)
@@ -75,18 +103,18 @@ static void list_socket(struct seq_file *seq, struct sock *sk, struct pp_socket 
 	list_ends(&live, sk);
 	list_stream(&live, (struct tcp_sock *)sk);
 
-	large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
+	large = list_large_len(sk, socket);
 	extra = large ? NULL : bpf_sk_storage_get(&pp_extra, sk, 0, 0);
 	brief = large || extra ? NULL : bpf_sk_storage_get(&pp_short, sk, 0, 0);
-	kept = large ? large->len : extra ? extra->len : brief ? live.record.header_len : 0;
-	if (kept > (large ? PP_HEADER_MAX : extra ? PP_WINDOW : PP_SHORT))
+	kept = large ? large : extra ? extra->len : brief ? live.record.header_len : 0;
+	if (!large && kept > (extra ? PP_WINDOW : PP_SHORT))
 		kept = 0;
 	live.kept = kept;
 	bpf_seq_write(seq, &live, sizeof(live));
 	asm volatile(""
 		     : "+r"(kept)); /* the verifier sees the two limits below, and not that above */
-	if (large && kept <= PP_HEADER_MAX)
-		bpf_seq_write(seq, large->bytes, kept);
+	if (large)
+		list_large(seq, sk, large);
 	else if (extra && kept <= PP_WINDOW)
 		bpf_seq_write(seq, extra->bytes, kept);
 	else if (brief && kept <= PP_SHORT)

@@ -122,21 +122,30 @@ struct {
 	__type(value, struct pp_short);
 } pp_short SEC(".maps");
 
-/* The same for headers larger than PP_WINDOW. What follows PP_HEADER_MAX
+/* The same for headers larger than PP_WINDOW, in pages, as many as the header needs: Linux 7 has no
+ * more than 8 KiB for an entry (KMALLOC_MAX_CACHE_SIZE, which kmalloc_nolock() keeps to). */
+struct pp_large_page {
+	__u8 bytes[PP_PAGE];
+};
+
+struct pp_large_pages {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pp_large_page);
+};
+
+struct pp_large_pages pp_large_0 SEC(".maps"), pp_large_1 SEC(".maps"), pp_large_2 SEC(".maps"),
+	pp_large_3 SEC(".maps");
+
+/* The whole of one, while it is put together. What follows PP_HEADER_MAX
  * is for the verifier, which does not see that a copy of up to PP_LARGE_SLACK bytes ends there. */
 #define PP_LARGE_SLACK 256
 
 struct pp_large {
-	__u64 len; /* bytes used */
+	__u64 unused; /* struct pp_extra begins alike */
 	__u8 bytes[PP_HEADER_MAX + PP_LARGE_SLACK];
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct pp_large);
-} pp_large SEC(".maps");
 
 /* What the gate says of the segment that ends a handshake. Without a proxy cgroup it notes only
  * headers: the peer's address says the rest. */
@@ -444,7 +453,7 @@ struct {
 	__type(value, struct pp_work);
 } pp_work SEC(".maps");
 
-/* The same for the header in a note that is larger than PP_WINDOW. */
+/* The same for a header that is larger than PP_WINDOW. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

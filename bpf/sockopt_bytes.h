@@ -6,78 +6,98 @@
 #define PP_SOCKOPT_BYTES_H
 
 #include "kernel.h"
+#include "large.h"
 #include "maps.h"
 #include "sockopt.h"
 
 struct byte_copy {
 	struct bpf_sockopt *ctx;
-	const __u8 *from; /* a buffer of PP_SHORT, PP_WINDOW or PP_HEADER_MAX bytes */
-	__u32 at;
+	const __u8 *from; /* a buffer of PP_SHORT, PP_WINDOW or PP_PAGE bytes */
+	const __u8 *next; /* the page after that one; or NULL */
+	__u32 at;	  /* of @from */
 	__u32 len;
 	__u32 copied;
 };
 
-static inline __attribute__((always_inline)) long copy_byte_of(__u32 i, struct byte_copy *copy,
-							       __u32 size)
+static inline __attribute__((always_inline)) long
+copy_byte_of(__u32 i, struct byte_copy *copy, const __u8 *from, __u32 size)
 {
 	__u8 *to = copy->ctx->optval + (i & (PP_PAGE - 1));
 
-	if (i >= copy->len || to + 1 > (__u8 *)copy->ctx->optval_end)
+	if (!from || i >= copy->len || to + 1 > (__u8 *)copy->ctx->optval_end)
 		return 1;
-	*to = copy->from[(copy->at + i) & (size - 1)];
+	*to = from[(copy->at + i) & (size - 1)];
 	copy->copied = i + 1;
 	return 0;
 }
 
-static long copy_byte(__u32 i, void *copy)
+static long copy_byte(__u32 i, void *context)
 {
-	return copy_byte_of(i, copy, PP_WINDOW);
+	struct byte_copy *copy = context;
+
+	return copy_byte_of(i, copy, copy->from, PP_WINDOW);
 }
 
-static long copy_byte_short(__u32 i, void *copy)
+static long copy_byte_short(__u32 i, void *context)
 {
-	return copy_byte_of(i, copy, PP_SHORT);
+	struct byte_copy *copy = context;
+
+	return copy_byte_of(i, copy, copy->from, PP_SHORT);
 }
 
-static long copy_byte_large(__u32 i, void *copy)
+static long copy_byte_large(__u32 i, void *context)
 {
-	return copy_byte_of(i, copy, PP_HEADER_MAX);
+	struct byte_copy *copy = context;
+
+	return copy_byte_of(i, copy, copy->at + i < PP_PAGE ? copy->from : copy->next, PP_PAGE);
 }
 
-/* The header's bytes from @from to @end, of which a page is answered: the one that begins @page
+/* A page of TLVs is in two pages of the header. Return: 0; or -1: none is kept. */
+static int copy_large(struct byte_copy *copy, struct bpf_sock *sk)
+{
+	__u32 n = copy->at / PP_PAGE;
+	struct pp_large_page *page = large_page(sk, n, 0), *next = large_page(sk, n + 1, 0);
+
+	if (!page)
+		return -1;
+	copy->from = page->bytes;
+	copy->next = next ? next->bytes : NULL;
+	copy->at %= PP_PAGE;
+	bpf_loop(PP_PAGE, copy_byte_large, copy, 0);
+	return 0;
+}
+
+static int copy_small(struct byte_copy *copy, struct bpf_sock *sk)
+{
+	/* of a header that was decoded once more, pp_short has the first version */
+	struct pp_extra *small = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
+	struct pp_short *brief = small ? NULL : bpf_sk_storage_get(&pp_short, sk, 0, 0);
+
+	if (small) {
+		copy->from = small->bytes;
+		bpf_loop(PP_WINDOW, copy_byte, copy, 0);
+	} else if (brief) {
+		copy->from = brief->bytes;
+		bpf_loop(PP_SHORT, copy_byte_short, copy, 0);
+	} else {
+		return -1;
+	}
+	return 0;
+}
+
+/* The header's bytes from @from on, of which a page is answered: the one that begins @page
  * pages after @from. */
 static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 			const struct pp_record *record, __u32 from, __u32 page)
 {
-	struct byte_copy copy = {ctx, NULL, from + page * PP_PAGE, PP_PAGE, 0};
-	struct pp_extra *small;
-	struct pp_short *brief;
-	struct pp_large *large;
+	struct byte_copy copy = {ctx, NULL, NULL, from + page * PP_PAGE, PP_PAGE, 0};
 
 	if (copy.at >= record->header_len)
 		return answer_error(ctx, -ENODATA);
 	if (copy.at + copy.len > record->header_len)
 		copy.len = record->header_len - copy.at;
-	if (record->flags & PP_RECORD_LARGE) {
-		large = bpf_sk_storage_get(&pp_large, sk, 0, 0);
-		if (!large)
-			return answer_error(ctx, -ENODATA);
-		copy.from = large->bytes;
-		bpf_loop(PP_PAGE, copy_byte_large, &copy, 0);
-	} else {
-		/* of a header that was decoded once more, pp_short has the first version */
-		small = bpf_sk_storage_get(&pp_extra, sk, 0, 0);
-		brief = small ? NULL : bpf_sk_storage_get(&pp_short, sk, 0, 0);
-		if (small) {
-			copy.from = small->bytes;
-			bpf_loop(PP_WINDOW, copy_byte, &copy, 0);
-		} else if (brief) {
-			copy.from = brief->bytes;
-			bpf_loop(PP_SHORT, copy_byte_short, &copy, 0);
-		} else {
-			return answer_error(ctx, -ENODATA);
-		}
-	}
+	if (record->flags & PP_RECORD_LARGE ? copy_large(&copy, sk) : copy_small(&copy, sk))
+		return answer_error(ctx, -ENODATA);
 	if (copy.copied != copy.len)
 		return answer_error(ctx, -ENOBUFS);
 	return answer_length(ctx, copy.len);

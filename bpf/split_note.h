@@ -8,6 +8,7 @@
 
 #include "kernel.h"
 #include "forward.h"
+#include "large.h"
 #include "outgoing.h"
 #include "policy.h"
 #include "record.h"
@@ -35,6 +36,20 @@ static struct pp_split_note *split_note_of(struct __sk_buff *skb, const struct s
 	return bpf_map_lookup_elem(&pp_handovers, &key);
 }
 
+/* Return: 0, or -1. */
+static int split_note_keep_large(struct bpf_sock *sk, const struct pp_split_note *note)
+{
+	struct pp_large *pieces = bpf_map_lookup_elem(&pp_large_pieces, &note->flow);
+	int failed = -1;
+
+	if (pieces)
+		failed = large_keep(sk, pieces, note->socket.record.header_len);
+	else
+		count(PP_STAT_NO_MEMORY);
+	bpf_map_delete_elem(&pp_large_pieces, &note->flow);
+	return failed;
+}
+
 /* The raw bytes of a header that pp_in has cut out, where they are to be kept. */
 static void split_note_keep(struct bpf_sock *sk, struct pp_split_note *note)
 {
@@ -42,12 +57,11 @@ static void split_note_keep(struct bpf_sock *sk, struct pp_split_note *note)
 	void *pieces, *kept = NULL;
 
 	if (record->flags & PP_RECORD_LARGE) {
-		pieces = bpf_map_lookup_elem(&pp_large_pieces, &note->flow);
-		if (pieces)
-			kept = bpf_sk_storage_get(&pp_large, sk, pieces,
-						  BPF_SK_STORAGE_GET_F_CREATE);
-		bpf_map_delete_elem(&pp_large_pieces, &note->flow);
-	} else if (note->header.len) {
+		if (!split_note_keep_large(sk, note))
+			record->flags |= PP_RECORD_KEPT;
+		return;
+	}
+	if (note->header.len) {
 		kept = bpf_sk_storage_get(&pp_short, sk, &note->header,
 					  BPF_SK_STORAGE_GET_F_CREATE);
 	} else if (record_wants_bytes(record)) {

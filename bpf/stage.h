@@ -114,7 +114,6 @@ static int stage_decode_large(struct __sk_buff *skb, struct stage *stage, struct
 				 stage->note.socket.record.header_len);
 	if (len < 0)
 		return -1;
-	large->len = len;
 	record_decode(&work->decoder, &stage->note.socket, (const struct pp_extra *)large,
 		      len < PP_WINDOW ? len : PP_WINDOW);
 	record_finish_large(&work->decoder, &stage->note.socket, large, len);

@@ -16,7 +16,7 @@
 /* Of what is in this file and in bpf/maps.h: it grows with every change of what a map's key or
  * value means, or of its size. Programs of another number do not take over a set: they would
  * misread what its live connections have. */
-#define PP_MAPS_ABI 3
+#define PP_MAPS_ABI 4
 
 /* pp_version: one entry, ppctl's own. Who has made the set, or replaced its programs last. */
 struct pp_version {

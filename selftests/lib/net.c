@@ -381,7 +381,7 @@ size_t make_v2(uint8_t *bytes, size_t len)
 		bytes[28] = 0xe5;
 		bytes[29] = (len - 31) >> 8;
 		bytes[30] = len - 31;
-		memset(bytes + 31, 'T', len - 31);
+		fill_pattern(bytes + 31, len - 31, 0);
 	}
 	return len;
 }

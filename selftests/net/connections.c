@@ -144,11 +144,12 @@ static void a_connection_is_looked_up_by_its_ends(void **state)
 
 static void headers_of_all_sizes_are_listed(void **state)
 {
-	static const size_t sizes[] = {40, 1000, 1025, 5000, PP_HEADER_MAX};
+	static const size_t sizes[] = {40, 1000, 1025, 4096, 5000, 8193, PP_HEADER_MAX};
 	static uint8_t header[PP_HEADER_MAX];
+	static char hex[2 * PP_HEADER_MAX + 1];
 	int listener = listen_on(SERVER, SPLIT), client, server;
 	char wanted[64];
-	size_t i;
+	size_t i, k;
 
 	(void)state;
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -160,6 +161,9 @@ static void headers_of_all_sizes_are_listed(void **state)
 		assert_says(lines(""), wanted);
 		snprintf(wanted, sizeof(wanted), "\"tlv_len\":%zu,", sizes[i] - 28);
 		assert_says(run(0, PPCTL "connections --json"), wanted);
+		for (k = 31; k < sizes[i]; k++)
+			sprintf(hex + 2 * (k - 31), "%02x", header[k]);
+		assert_says(run(0, PPCTL "connections --json"), hex);
 		close_both(client, server);
 	}
 	close(listener);

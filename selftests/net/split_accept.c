@@ -143,8 +143,8 @@ static void without_a_complete_valid_header_nothing_reaches_the_server(void **st
 
 static void a_large_header_is_taken_out(void **state)
 {
-	static const size_t lens[] = {1024, 1025, 4095, 4096, 4097, PP_HEADER_MAX};
-	static uint8_t bytes[PP_HEADER_MAX + 8];
+	static const size_t lens[] = {1024, 1025, 4095, 4096, 4097, 8192, 12289, PP_HEADER_MAX};
+	static uint8_t bytes[PP_HEADER_MAX + 8], tlvs[PP_HEADER_MAX];
 	int client, server;
 	size_t i;
 
@@ -158,6 +158,8 @@ static void a_large_header_is_taken_out(void **state)
 		if (i % 2)
 			assert_reads_text(server, "EHLO x\r\n");
 		assert_nothing_to_read(server);
+		assert_int_equal(pp_tlvs(server, tlvs, sizeof(tlvs)), lens[i] - 28);
+		assert_memory_equal(tlvs, bytes + 28, lens[i] - 28);
 		send_text(client, "QUIT\r\n");
 		assert_reads_text(server, "QUIT\r\n");
 		close_both(client, server);
