@@ -63,8 +63,8 @@ static void record_give_up(struct pp_socket *socket)
 }
 
 /* @segment is in sequence, and begins with byte @start of the header, of which the first part has
- * been seen and kept: in pp_extra, or where that has less, in large pages. What a record says that TCP
- * has not accepted does not count: it may be a damaged segment's. */
+ * been seen and kept: in pp_extra, or where that has less, in large pages. What a record says that
+ * TCP has not accepted does not count: it may be a damaged segment's. */
 static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_socket *socket,
 		       const struct segment *segment, __u32 start)
 {

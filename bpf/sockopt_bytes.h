@@ -19,8 +19,8 @@ struct byte_copy {
 	__u32 copied;
 };
 
-static inline __attribute__((always_inline)) long
-copy_byte_of(__u32 i, struct byte_copy *copy, const __u8 *from, __u32 size)
+static inline __attribute__((always_inline)) long copy_byte_of(__u32 i, struct byte_copy *copy,
+							       const __u8 *from, __u32 size)
 {
 	__u8 *to = copy->ctx->optval + (i & (PP_PAGE - 1));
 

@@ -215,6 +215,27 @@ static void a_message_continues_no_header_of_ours(void **state)
 	}
 }
 
+/* An ACL of RCPT is asked for each recipient; a continuation belongs to the line before it. */
+static void what_each_recipient_adds_is_there_once(void **state)
+{
+	int fd;
+
+	(void)state;
+	start("acl_smtp_rcpt = r\nbegin acl\nr:\n"
+	      " accept add_header = X-One: a\\n  b\\n  b\\nX-To: $local_part\\n  b\n");
+	fd = connect_client();
+	ask(fd, "EHLO client.example", "250-");
+	ask(fd, "MAIL FROM:<>", "250 ");
+	ask(fd, "RCPT TO:<you@example.org>", "250 ");
+	ask(fd, "RCPT TO:<me@example.org>", "250 ");
+	ask(fd, "DATA", "354 ");
+	ask(fd, "Subject: test\r\n\r\nbody\r\n.", "250 ");
+	quit(fd);
+	assert_matches(run(0, "cat /tmp/ppmta-text/new/*"),
+		       "\nX-One: a\n\tb\n\tb\nX-To: you\n\tb\nX-To: me\n\tb\nSubject: test\n");
+	stop_ppmta();
+}
+
 static void names_as_long_as_can_be_leave_the_header_whole(void **state)
 {
 	char command[512];
@@ -258,6 +279,7 @@ int main(void)
 		cmocka_unit_test(a_value_of_a_proxy_makes_no_line),
 		cmocka_unit_test(a_log_line_has_no_control_character),
 		cmocka_unit_test(a_message_continues_no_header_of_ours),
+		cmocka_unit_test(what_each_recipient_adds_is_there_once),
 		cmocka_unit_test(names_as_long_as_can_be_leave_the_header_whole),
 	};
 

@@ -84,14 +84,14 @@ static bool has_line(const struct text *headers, const char *line)
 static int do_add_header(struct run *run, const struct acl_condition *condition, char *value)
 {
 	struct text *headers;
-	char *line, *next;
+	bool added = false; /* the line before, and so what continues it */
+	char *line;
 
 	(void)condition;
 	if (!run->eval.session)
 		return 1;
 	headers = &run->eval.session->mail.added_headers;
-	for (line = strtok_r(string_trim(value), "\r\n", &next); line;
-	     line = strtok_r(NULL, "\r\n", &next)) {
+	for (value = string_trim(value); (line = strsep(&value, "\r\n"));) {
 		bool continues = isblank((unsigned char)*line);
 
 		line += strspn(line, " \t");
@@ -105,7 +105,8 @@ static int do_add_header(struct run *run, const struct acl_condition *condition,
 				   line);
 		if (headers->len + strlen(line) > ADDED_HEADERS_MAX)
 			return failed(&run->eval, "the headers of this message are too long");
-		if (continues ? headers->len : !has_line(headers, line))
+		added = continues ? added : !has_line(headers, line);
+		if (added)
 			text_add_string(headers, line);
 	}
 	return 1;
