@@ -433,7 +433,8 @@ struct {
 } pp_events SEC(".maps");
 
 /* Working memory of pp_gate: too large for the stack, and the verifier wants the decoder's state in
- * a map (see pp/decoder.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled.
+ * a map (see pp/decoder.h). Safe per CPU: tcp_v4_rcv() runs the gate with bottom halves disabled,
+ * and the softirqs of a CPU come one after another (ppctl refuses kernels where they do not).
  */
 struct pp_work {
 	struct segment segment;	    /* that pp_gate looks at */

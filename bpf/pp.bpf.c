@@ -27,7 +27,7 @@
  *                     address.h, tcp.h, netns.h, segment.h (a TCP segment), handshake.h (the
  *                     kernel's request), maps.h, policy.h (what ppctl has set),
  *                     connection.h (keys), peers.h and events.h (for ppctl status and monitor)
- *   decoding          line.h, record.h, payload.h; the decoder itself is include/pp/decoder.h
+ *   decoding          line.h, record.h, payload.h, large.h; the decoder is include/pp/decoder.h
  *   proxies here      outgoing.h is their end at the mail server; announce.h, sender.h, msg.h
  *   the handshake     standing.h (is it a proxy?), guard.h, forward.h (containers), gate_note.h and
  *                     split_note.h (to the new socket), listener.h, listener_syn.h

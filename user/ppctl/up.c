@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
@@ -88,6 +90,50 @@ static int check_capabilities(void)
 		     missing);
 }
 
+/* By the text that Debian, and most others, install with a kernel. */
+static int was_built_with(const char *release, const char *setting)
+{
+	char path[256], line[256];
+	FILE *config;
+	int found = 0;
+
+	snprintf(path, sizeof(path), "/boot/config-%s", release);
+	config = fopen(path, "re");
+	while (config && !found && fgets(line, sizeof(line), config)) {
+		line[strcspn(line, "\n")] = 0;
+		found = !strcmp(line, setting);
+	}
+	if (config)
+		fclose(config);
+	return found;
+}
+
+/* The programs have working memory for each CPU, and pp_gate leaves a note there for pp_sockops:
+ * the softirqs of a CPU must come one after another. PREEMPT_RT has given that up with Linux 6.18,
+ * if it was not built to keep it (kernel/softirq.c); this type came together with that. */
+#define OVERLAP_TYPE   "tasklet_sync_callback"
+#define OVERLAP_OPTION "CONFIG_PREEMPT_RT_NEEDS_BH_LOCK=y"
+
+static int check_softirqs(void)
+{
+	struct utsname system;
+	struct btf *btf;
+	int overlap;
+
+	if (uname(&system) || !strstr(system.version, "PREEMPT_RT"))
+		return 0;
+	btf = btf__load_vmlinux_btf();
+	overlap = !btf || btf__find_by_name_kind(btf, OVERLAP_TYPE, BTF_KIND_STRUCT) > 0;
+	btf__free(btf);
+	if (!overlap || was_built_with(system.release, OVERLAP_OPTION))
+		return 0;
+	return error(
+		"this kernel is PREEMPT_RT, and handles several packets at once on a CPU, whose "
+		"origins would be mixed up: it needs " OVERLAP_OPTION
+		", as /boot/config-%s would say, or another kernel",
+		system.release);
+}
+
 static int check_kernel(void)
 {
 	size_t i;
@@ -103,7 +149,7 @@ static int check_kernel(void)
 				     "%s; ppsplit needs 6.1 or newer",
 				     needed[i].name, needed[i].since);
 	}
-	return 0;
+	return check_softirqs();
 }
 
 /* The directory itself may not be there yet: its parent decides. With --set it stays, since others
