@@ -14,5 +14,12 @@ else
 	sed 's/^/# /' "$out.diff"
 	failed=1
 fi
+# Linux 7 has at most 8 KiB for what is kept with a socket, with what the kernel adds to it (kmalloc_nolock()).
+if awk '/: sk_storage,/ { found++; if ($NF > 8000) bad = 1 } END { exit !found || bad }' "$out"; then
+	echo "ok - what_is_kept_with_a_socket_has_at_most_8_kib"
+else
+	echo "not ok - what_is_kept_with_a_socket_has_at_most_8_kib"
+	failed=1
+fi
 rm -f "$out.diff"
 exit ${failed:-0}
