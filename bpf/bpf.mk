@@ -3,7 +3,7 @@
 
 BPF_OBJECTS := $(BUILD)/bpf/pp.bpf.o
 # linux/types.h wants asm/types.h, which is the same everywhere: of the machine that CC builds for, or of this one
-BPF_HEADERS := $(wildcard $(foreach root,$(shell $(CC) -print-sysroot) /usr, \
+BPF_HEADERS := $(wildcard $(foreach root,$(shell $(CC) -print-sysroot 2>/dev/null) /usr, \
 	$(addsuffix /$(shell $(CC) -print-multiarch 2>/dev/null),$(root)/usr/include $(root)/include)))
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function -I. -Iinclude \
 	$(PREFIX_MAP) $(addprefix -idirafter ,$(BPF_HEADERS))
