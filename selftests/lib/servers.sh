@@ -25,6 +25,14 @@ group() {
 	grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
 }
 
+# dovecot_variant: of the blocks of docs/dovecot.md (see page_files); after Dovecot 2.3 settings have other names
+dovecot_variant() {
+	case $(dovecot --version) in
+	2.3.*) ;;
+	*) echo 2.4 ;;
+	esac
+}
+
 # page_ppctl PAGE: `ppctl apply` of PAGE's /etc/ppsplit.conf, with this lab's cgroup for mail.slice
 page_ppctl() {
 	page_files "$1" "$tap_work/page"

@@ -7,13 +7,14 @@
 . selftests/lib/events.sh
 log=/var/log/dovecot.log
 say=$tap_work/said
+logged_in='(Login|Logged in)' # of Dovecot 2.3 and 2.4
 
 user dovecot 9001
 user dovenull 9002
 user you 9000
 mkdir -p /var/mail /var/lib/dovecot /run/dovecot
 chown you:you /var/mail
-page_files docs/dovecot.md
+page_files docs/dovecot.md '' "$(dovecot_variant)"
 make_certificate /etc/dovecot
 check the_pages_ppctl page_ppctl docs/dovecot.md
 start_dovecot() {
@@ -46,13 +47,13 @@ check imap_v1_over_ipv4 login you 192.0.2.10 198.51.100.1 10001
 check imap_v2_over_ipv4 login you 192.0.2.11 198.51.100.1 10002
 check imap_v1_over_ipv6 login you 2001:db8::10 2001:db8:1::1 10001
 check imap_v2_over_ipv6 login you 2001:db8::10 2001:db8:1::1 10002
-check the_log_names_the_client_v1 wait_says $log 'Login: user=<you>.* rip=192\.0\.2\.10, lip=198\.51\.100\.25'
-check the_log_names_the_client_v2 wait_says $log 'Login: user=<you>.* rip=192\.0\.2\.11, '
-check the_log_names_the_client_ip6 wait_says $log 'Login: user=<you>.* rip=2001:db8::10, '
+check the_log_names_the_client_v1 wait_says $log "$logged_in: user=<you>.* rip=192\.0\.2\.10, lip=198\.51\.100\.25"
+check the_log_names_the_client_v2 wait_says $log "$logged_in: user=<you>.* rip=192\.0\.2\.11, "
+check the_log_names_the_client_ip6 wait_says $log "$logged_in: user=<you>.* rip=2001:db8::10, "
 check tls_v1 tls_login 192.0.2.66 198.51.100.1 10003
-check the_log_names_the_client_tls wait_says $log 'Login: user=<you>.* rip=192\.0\.2\.66, .*TLS'
+check the_log_names_the_client_tls wait_says $log "$logged_in: user=<you>.* rip=192\.0\.2\.66, .*TLS"
 check tls_v2 tls_login 192.0.2.11 198.51.100.1 10004
-check the_log_names_the_client_tls_v2 wait_says $log 'Login: user=<you>.* rip=192\.0\.2\.11, .*TLS'
+check the_log_names_the_client_tls_v2 wait_says $log "$logged_in: user=<you>.* rip=192\.0\.2\.11, .*TLS"
 check the_log_never_names_the_proxy sh -c "! grep -q 'rip=198.51.100.1\\|rip=2001:db8:1::1' $log"
 
 refused() {
@@ -85,7 +86,7 @@ crowd() {
 	soon crowd_is_logged
 }
 crowd_is_logged() {
-	count=$(grep -o 'Login: user=<you>.* rip=10\.9\.1\.[0-9]*,' $log |
+	count=$(grep -Eo "$logged_in: user=<you>.* rip=10\.9\.1\.[0-9]*," $log |
 		sed 's/.*rip=//' | sort -u | wc -l)
 	test "$count" -eq 200 || {
 		echo "$count of 200 addresses in the log"
@@ -125,7 +126,7 @@ speak_starttls() {
 	tls_login "$@" -starttls imap
 }
 named() {
-	wait_says $log "Login: user=<you>.* rip=$1, "
+	wait_says $log "$logged_in: user=<you>.* rip=$1, "
 }
 begin() {
 	"$tools/talk" "$@" 'a LOGIN you secret' 'b LOGOUT'

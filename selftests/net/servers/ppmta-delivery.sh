@@ -18,20 +18,27 @@ chmod 2775 /var/mail
 chown you:you "$tap_work/dovecot"
 chown Debian-exim:Debian-exim /var/log/exim4 /var/spool/exim4
 mkdir -p /etc/dovecot /etc/exim4
-cat >/etc/dovecot/dovecot.conf <<CONF
-protocols = lmtp
-log_path = $tap_work/dovecot.log
-ssl = no
-mail_location = maildir:$tap_work/dovecot/%u
-mail_uid = 9000
-mail_gid = 9000
-first_valid_uid = 9000
-service lmtp {
-  inet_listener lmtp {
-    address = 127.0.0.1
-    port = 24
-  }
+case $(dovecot_variant) in
+2.4)
+	address=listen
+	cat <<CONF
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+mail_driver = maildir
+mail_path = $tap_work/dovecot/%{user}
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
 }
+userdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+auth_username_format = %{user | username}
+CONF
+	;;
+*)
+	address=address
+	cat <<CONF
+mail_location = maildir:$tap_work/dovecot/%u
 passdb {
   driver = passwd-file
   args = scheme=PLAIN username_format=%n /etc/dovecot/users
@@ -42,6 +49,22 @@ userdb {
   override_fields = uid=9000 gid=9000
 }
 auth_username_format = %n
+CONF
+	;;
+esac >/etc/dovecot/dovecot.conf
+cat >>/etc/dovecot/dovecot.conf <<CONF
+protocols = lmtp
+log_path = $tap_work/dovecot.log
+ssl = no
+mail_uid = 9000
+mail_gid = 9000
+first_valid_uid = 9000
+service lmtp {
+  inet_listener lmtp {
+    $address = 127.0.0.1
+    port = 24
+  }
+}
 CONF
 printf 'you:{PLAIN}x:9000:9000::%s/dovecot/you\nher:{PLAIN}x:9000:9000::%s/dovecot/her\n' "$tap_work" "$tap_work" >/etc/dovecot/users
 dovecot -F >"$tap_work/dovecot.out" 2>&1 &
