@@ -87,19 +87,35 @@ static void collect(struct json_object *value, const char *section, const char *
 	}
 }
 
-/* @text as one JSON object, and nothing else. */
-static struct json_object *parse(const char *text)
+/* @text as @flags have it; up to the 0: what comes after the object would be an error. */
+static struct json_object *parse_as(int flags, const char *text)
 {
 	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *object, *first;
+	struct json_object *object;
 
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	/* up to the 0: what comes after the object would be an error */
+	json_tokener_set_flags(tokener, flags);
 	object = json_tokener_parse_ex(tokener, text, strlen(text) + 1);
 	if (!object)
 		fail_msg("%s in: %s", json_tokener_error_desc(json_tokener_get_error(tokener)),
 			 text);
 	json_tokener_free(tokener);
+	return object;
+}
+
+/*
+ * @text as one JSON object, and nothing else. JSON_TOKENER_STRICT of json-c 0.18 takes each byte
+ * beyond ASCII for a control character (its issue 892): it gets a text without them.
+ */
+static struct json_object *parse(const char *text)
+{
+	struct json_object *object, *first;
+	char *ascii = strdup(text), *at;
+
+	for (at = ascii; *at; at++)
+		*at = *at & 0x80 ? '?' : *at;
+	json_object_put(parse_as(JSON_TOKENER_STRICT, ascii));
+	free(ascii);
+	object = parse_as(JSON_TOKENER_VALIDATE_UTF8, text);
 	assert_true(json_object_is_type(object, json_type_object));
 	assert_true(json_object_object_get_ex(object, "schema", &first));
 	assert_int_equal(json_object_get_int(first), 1);
