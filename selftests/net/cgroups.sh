@@ -64,7 +64,14 @@ live_proxy_cgroups_stay() {
 	live a/deep || return 1
 	$ppctl down && rmdir "$side/a/deep" "$side/a" "$side/c"
 }
-check live_proxy_cgroups_stay_without_the_capability_to_open_them_by_number live_proxy_cgroups_stay
+# whole NAME COMMAND...: where all cgroups are seen; in a container a cgroup that is gone is just one that is not seen
+whole() {
+	case $(readlink /proc/self/ns/cgroup) in
+	'cgroup:[4026531835]') check "$@" ;; # PROC_CGROUP_INIT_INO, the first one
+	*) echo "ok - $1 # SKIP this is a cgroup namespace below the machine's" ;;
+	esac
+}
+whole live_proxy_cgroups_stay_without_the_capability_to_open_them_by_number live_proxy_cgroups_stay
 
 # inside SCRIPT: run as in a container in the cgroup $side/box: its own view is what /sys/fs/cgroup has, and is mounted
 # first; where $HOST is not empty, the host's is there, too.
@@ -107,7 +114,7 @@ in_a_container() {
 	rmdir "$side/a"
 	$ppctl down && rmdir "$side/box"
 }
-check in_a_container_what_is_not_seen_is_not_gone in_a_container
+whole in_a_container_what_is_not_seen_is_not_gone in_a_container
 
 mount_points_may_have_blanks() {
 	mkdir -p "/tmp/a b"
