@@ -97,7 +97,7 @@ if [ -n "$promtool" ]; then
 	check each_alert_fires_when_it_is_to $promtool test rules selftests/programs/alerts.yml
 	check promtool_takes_the_dashboards_expressions dashboard
 else
-	echo "ok - promtool_finds_no_mistake # SKIP there is no promtool (Debian: prometheus)"
+	echo "ok - promtool_finds_no_mistake # SKIP there is no promtool (selftests/programs/fetch)"
 fi
 
 every_counter() {
