@@ -138,7 +138,10 @@ static void the_names_need_no_pp_getsockopt(void **state)
 	int client, server;
 
 	(void)state;
-	run(0, "rm $LAB_BPFFS/pp/links/pp_getsockopt");
+	/* the kernel detaches a program some time after the last name of its link has gone */
+	run(0, "rm $LAB_BPFFS/pp/links/pp_getsockopt; for i in $(seq 600); do "
+	       "bpftool cgroup show $LAB_CGROUP | grep -q pp_getsockopt || exit 0; sleep 0.1; "
+	       "done; exit 1");
 	client = connect_to(PROXY, SERVER, TRANSPARENT);
 	send_text(client, LINE "EHLO x\r\n");
 	server = accept_from(listener, ORIGIN);
