@@ -191,6 +191,19 @@ each_test_is_listed() {
 	done
 }
 
+# The block of docs/kernels.md prints nothing where all helpers are, and those that are taken out of bpftool's answer.
+helpers_are_judged() {
+	mkdir "$tap_work/kernels"
+	cp docs/kernels.md "$tap_work/kernels/"
+	awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' docs/kernels.md >"$tap_work/kernels/block"
+	(cd "$tap_work/kernels" && sh -e block) >"$tap_work/missing" || return 1
+	! grep . "$tap_work/missing" || return 1
+	sed 1d "$tap_work/kernels/block" >"$tap_work/kernels/again"
+	sed -i '/- bpf_loop$/d; /cgroup_sock_addr/,/^$/{/bpf_sk_storage_get$/d}' "$tap_work/kernels/features"
+	(cd "$tap_work/kernels" && sh -e again) >"$tap_work/missing" || return 1
+	says "$tap_work/missing" '^pp_gate \(all\): bpf_loop$' && says "$tap_work/missing" '^pp_getpeer4 \(transparent mode\): bpf_sk_storage_get$'
+}
+
 check each_manual_page_is_well_formed each_manual_page_is_well_formed
 check what_the_manual_says_of_the_record_is_so the_numbers_are_so
 check what_the_manual_says_of_structures_is_so the_structures_are_so
@@ -201,5 +214,6 @@ check each_link_leads_somewhere each_link_leads_somewhere
 check each_file_that_is_named_is_there each_file_is_there
 check each_file_and_function_that_a_developer_is_sent_to_is_there each_pointer_leads_somewhere
 check each_configuration_is_right each_configuration_is_right
+check a_kernels_helpers_are_judged_as_the_page_says helpers_are_judged
 check each_test_is_in_the_tests_own_page each_test_is_listed
 tap_end
