@@ -13,6 +13,12 @@ expansion_preamble="$preamble"'
 hostlist relays = 192.0.2.0/24
 domainlist ours = example.org : ! bad.example.com : *.example.com'
 
+# exim_user: which Exim asks for, whatever it is called for
+exim_user() {
+	grep -q '^Debian-exim:' /etc/passwd || echo 'Debian-exim:x:9870:9870::/:/usr/sbin/nologin' >>/etc/passwd
+	grep -q '^Debian-exim:' /etc/group || echo 'Debian-exim:x:9870:' >>/etc/group
+}
+
 # copy_lookups: their files to $tap_work/lookups, which DIR stands for; Exim reads them as another user
 copy_lookups() {
 	cp -r $tables/lookups "$tap_work/lookups"
