@@ -119,8 +119,8 @@ static void a_segment_that_overtakes_is_dropped(void **state)
 static void an_old_record_does_not_meet_a_new_connection(void **state)
 {
 	struct pp_connection_key key = {
-		.remote = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\5",
-		.local = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1",
+		.remote = {[10] = 0xff, 0xff, 127, 0, 0, 5},
+		.local = {[10] = 0xff, 0xff, 127, 0, 0, 1},
 		.local_port = OPEN,
 		.first_seq = 12345,
 	};

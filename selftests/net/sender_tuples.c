@@ -130,8 +130,8 @@ static void the_same_loopback_tuple_in_two_namespaces(void **state)
 static void an_older_connection_on_the_same_tuple(void **state)
 {
 	struct pp_connection_key key = {
-		.remote = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\5",
-		.local = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1",
+		.remote = {[10] = 0xff, 0xff, 127, 0, 0, 5},
+		.local = {[10] = 0xff, 0xff, 127, 0, 0, 1},
 		.remote_port = SOURCE_PORT,
 		.local_port = PORT,
 		.first_seq = 12345,
