@@ -125,7 +125,7 @@ check-containers: deps-if-missing
 check-toolchains: deps-if-missing
 	$(Q)selftests/deps check packages || selftests/deps install packages
 	$(Q)$(MAKE) --no-print-directory all tools
-	$(Q)env CHECK_TARGET=$@ CHECK_SILENCE=1800 selftests/check toolchains
+	$(Q)env CHECK_TARGET=$@ CHECK_SILENCE=7200 selftests/check toolchains
 
 ## vm-matrix: what works on which of Debian's kernels, as docs/kernels.md, for releases (as root); K= chooses
 vm-matrix: deps-if-missing
