@@ -71,31 +71,23 @@ static int is_own(__u32 program)
 	return own;
 }
 
-/* The program at this place of clsact's, or 0. */
-static __u32 filter_at(int way, unsigned int index, __u32 handle)
+/* Our filter; handle 0: there is none. */
+static struct clsact_program find_filter(int way, unsigned int index)
 {
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index, .attach_point = points[way]);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = PRIORITY);
+	struct clsact_program list[HANDLES];
+	int count = clsact_programs(index, points[way] == BPF_TC_EGRESS, PRIORITY, list, HANDLES);
+	int i;
 
-	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
-}
-
-/* Return: the handle of our filter, or 0. */
-static __u32 find_filter(int way, unsigned int index)
-{
-	__u32 i, id;
-
-	for (i = 0; i < HANDLES; i++) {
-		id = filter_at(way, index, HANDLE + i);
-		if (id && is_own(id))
-			return HANDLE + i;
+	for (i = 0; i < count; i++) {
+		if (is_own(list[i].id))
+			return list[i];
 	}
-	return 0;
+	return (struct clsact_program){};
 }
 
 int clsact_is_attached(int way, unsigned int index)
 {
-	return find_filter(way, index) != 0;
+	return find_filter(way, index).handle != 0;
 }
 
 /* Makes a clsact qdisc where there is none, and remembers that. Return: 0, or a negative errno. */
@@ -109,7 +101,7 @@ static int make_qdisc(uint64_t cookie, unsigned int index, int program)
 	clsact_path(path, cookie, index);
 	if (result == -EEXIST) {
 		/* ours would have a filter: somebody has replaced it */
-		if (!find_filter(OUT, index) && !find_filter(IN, index))
+		if (!clsact_is_attached(OUT, index) && !clsact_is_attached(IN, index))
 			unlink(path);
 		return 0;
 	}
@@ -147,7 +139,7 @@ int clsact_detach(uint64_t cookie, unsigned int index)
 	int way;
 
 	for (way = WAYS - 1; way >= 0; way--) {
-		handle = find_filter(way, index);
+		handle = find_filter(way, index).handle;
 		if (handle) {
 			DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index,
 					    .attach_point = points[way]);
@@ -192,6 +184,7 @@ static struct {
 static int find_filters(uint64_t cookie)
 {
 	struct filter filter = {.cookie = cookie};
+	struct clsact_program found;
 	struct interfaces list;
 	size_t i;
 
@@ -200,10 +193,11 @@ static int find_filters(uint64_t cookie)
 	for (i = 0; i < list.count; i++) {
 		filter.index = list.entry[i].index;
 		for (filter.way = 0; filter.way < WAYS; filter.way++) {
-			filter.handle = find_filter(filter.way, filter.index);
-			if (!filter.handle)
+			found = find_filter(filter.way, filter.index);
+			if (!found.handle)
 				continue;
-			filter.program = filter_at(filter.way, filter.index, filter.handle);
+			filter.handle = found.handle;
+			filter.program = found.id;
 			if (visit.count < visit.max)
 				visit.list[visit.count] = filter;
 			visit.count++;

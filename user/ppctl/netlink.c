@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -169,24 +170,31 @@ int interfaces_list(struct interfaces *list)
 	return 0;
 }
 
-/* Qdiscs or filters (@type: RTM_GET*) of an interface, below @parent. Return: 0, or a negative
- * errno.
- */
-static int dump_tc(int type, unsigned int index, uint32_t parent, netlink_answer *each,
-		   void *context)
+/* Qdiscs or filters (@type: RTM_GET*) of an interface, below @parent; filters of the priority in
+ * @info, or of any. Return: 0, or a negative errno. */
+static int dump_tc(int type, unsigned int index, uint32_t parent, uint32_t info,
+		   netlink_answer *each, void *context)
 {
 	struct {
 		struct nlmsghdr header;
 		struct tcmsg tc;
 	} request = {
 		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(request.tc)), .nlmsg_type = type},
-		.tc = {.tcm_family = AF_UNSPEC, .tcm_ifindex = index, .tcm_parent = parent},
+		.tc = {.tcm_family = AF_UNSPEC,
+		       .tcm_ifindex = index,
+		       .tcm_parent = parent,
+		       .tcm_info = info},
 	};
 	int tries, result = -EINTR;
 
 	for (tries = 0; tries < NETLINK_TRIES && result == -EINTR; tries++)
 		result = netlink_dump(NETLINK_ROUTE, &request.header, each, context);
 	return result;
+}
+
+static uint32_t clsact_side(int egress)
+{
+	return TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 }
 
 static void see_filter(const struct nlmsghdr *message, void *context)
@@ -197,16 +205,63 @@ static void see_filter(const struct nlmsghdr *message, void *context)
 
 int clsact_has_filters(unsigned int index)
 {
-	static const uint32_t sides[] = {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS};
-	int found = 0;
-	size_t i;
+	int found = 0, egress;
 
-	for (i = 0; i < ARRAY_SIZE(sides) && !found; i++) {
-		if (dump_tc(RTM_GETTFILTER, index, TC_H_MAKE(TC_H_CLSACT, sides[i]), see_filter,
-			    &found))
+	for (egress = 0; egress < 2 && !found; egress++) {
+		if (dump_tc(RTM_GETTFILTER, index, clsact_side(egress), 0, see_filter, &found))
 			return -1;
 	}
 	return found;
+}
+
+struct program_scan {
+	struct clsact_program *list;
+	size_t count, max;
+};
+
+static const struct rtattr *find_attribute(const struct rtattr *attribute, int len, int type)
+{
+	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
+		if ((attribute->rta_type & NLA_TYPE_MASK) == type)
+			return attribute;
+	}
+	return NULL;
+}
+
+/* A dump that began anew, since something had changed, tells again of those that were there. */
+static void see_program(const struct nlmsghdr *message, void *context)
+{
+	const struct tcmsg *filter = NLMSG_DATA(message);
+	const struct rtattr *kind, *nested, *id;
+	struct program_scan *scan = context;
+	size_t i;
+
+	if (message->nlmsg_type != RTM_NEWTFILTER || !filter->tcm_handle)
+		return;
+	kind = find_attribute(TCA_RTA(filter), TCA_PAYLOAD(message), TCA_KIND);
+	if (!kind || strcmp(RTA_DATA(kind), "bpf"))
+		return;
+	nested = find_attribute(TCA_RTA(filter), TCA_PAYLOAD(message), TCA_OPTIONS);
+	id = nested ? find_attribute(RTA_DATA(nested), RTA_PAYLOAD(nested), TCA_BPF_ID) : NULL;
+	if (!id)
+		return;
+	for (i = 0; i < scan->count && scan->list[i].handle != filter->tcm_handle; i++)
+		;
+	if (i == scan->max)
+		return;
+	scan->list[i].handle = filter->tcm_handle;
+	scan->list[i].id = *(const uint32_t *)RTA_DATA(id);
+	scan->count += i == scan->count;
+}
+
+int clsact_programs(unsigned int index, int egress, unsigned int priority,
+		    struct clsact_program *list, size_t max)
+{
+	struct program_scan scan = {.list = list, .max = max};
+	int result = dump_tc(RTM_GETTFILTER, index, clsact_side(egress),
+			     TC_H_MAKE(priority << 16, 0), see_program, &scan);
+
+	return result ? result : (int)scan.count;
 }
 
 struct qdisc_scan {
@@ -217,24 +272,21 @@ struct qdisc_scan {
 static void see_qdisc(const struct nlmsghdr *message, void *context)
 {
 	const struct tcmsg *qdisc = NLMSG_DATA(message);
-	const struct rtattr *attribute = TCA_RTA(qdisc);
-	int len = TCA_PAYLOAD(message);
 	struct qdisc_scan *scan = context;
+	const struct rtattr *kind;
 
 	if (message->nlmsg_type != RTM_NEWQDISC || (unsigned int)qdisc->tcm_ifindex != scan->index)
 		return;
-	for (; RTA_OK(attribute, len); attribute = RTA_NEXT(attribute, len)) {
-		if ((attribute->rta_type & NLA_TYPE_MASK) == TCA_KIND &&
-		    !strcmp(RTA_DATA(attribute), "ingress"))
-			scan->found = 1;
-	}
+	kind = find_attribute(TCA_RTA(qdisc), TCA_PAYLOAD(message), TCA_KIND);
+	if (kind && !strcmp(RTA_DATA(kind), "ingress"))
+		scan->found = 1;
 }
 
 int has_ingress_qdisc(unsigned int index)
 {
 	struct qdisc_scan scan = {.index = index};
 
-	dump_tc(RTM_GETQDISC, index, 0, see_qdisc, &scan);
+	dump_tc(RTM_GETQDISC, index, 0, 0, see_qdisc, &scan);
 	return scan.found;
 }
 

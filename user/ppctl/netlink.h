@@ -6,6 +6,7 @@
 #define PPCTL_NETLINK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct nlmsghdr;
 struct prefix;
@@ -38,6 +39,16 @@ struct interfaces {
 int interfaces_list(struct interfaces *list);
 /* Are there filters, of anybody, on the interface's clsact qdisc? Return: 1, 0; or -1. */
 int clsact_has_filters(unsigned int index);
+
+struct clsact_program {
+	uint32_t handle, id;
+};
+
+/* The programs on one side of its clsact qdisc, with that priority. Return: how many, at most @max;
+ * or a negative errno. */
+int clsact_programs(unsigned int index, int egress, unsigned int priority,
+		    struct clsact_program *list, size_t max);
+
 /* Does the interface have an ingress qdisc in the place of clsact? */
 int has_ingress_qdisc(unsigned int index);
 
