@@ -89,17 +89,21 @@ void skip_because(const char *format, ...)
 	abort(); /* not reached */
 }
 
-long counter(const char *name)
+long counter_in(const char *status, const char *name)
 {
-	const char *status = status_text("--json"), *found;
+	const char *found = strstr(status, "\"counters\":");
 	char key[64];
 
 	snprintf(key, sizeof(key), "\"%s\":", name);
-	found = strstr(status, "\"counters\":");
 	found = found ? strstr(found, key) : NULL;
 	if (!found)
 		fail_msg("no counter %s", name);
 	return strtol(found + strlen(key), NULL, 10);
+}
+
+long counter(const char *name)
+{
+	return counter_in(status_text("--json"), name);
 }
 
 int listen_on(const char *address, unsigned int port)

@@ -71,6 +71,8 @@ void skip_because(const char *format, ...) __attribute__((format(printf, 1, 2), 
 
 /* Value of a counter of `ppctl status`. */
 long counter(const char *name);
+/* The same of status_text("--json"), where several are asked of one moment. */
+long counter_in(const char *status, const char *name);
 
 int listen_on(const char *address, unsigned int port);
 /* Starts a connection; does not wait for it. */

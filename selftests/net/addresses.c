@@ -2,6 +2,8 @@
 /*
  * A port that has a policy of its own on some local addresses: each connection is served as its own
  * local address says, and on an address that has none as the port says without one, or not at all.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <sys/wait.h>

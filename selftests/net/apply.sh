@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # ppctl check and ppctl apply: sets become what ppsplit.conf says, all of it or nothing.
-# check: all
+# check: all long
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 pin=$LAB_BPFFS/pp

@@ -2,7 +2,7 @@
 /*
  * The split under attack, and in odd circumstances: what was found wrong once.
  *
- * check: both
+ * check: both long
  */
 #define _GNU_SOURCE
 #include <poll.h>

@@ -4,7 +4,7 @@
  * there, segment behind segment. It has been decoded, but TCP has not taken it: the payload is not
  * a hole, nothing is to come twice, and the payload is no header either, whatever it looks like.
  *
- * check: both
+ * check: both long
  */
 
 #include "../lib/listeners.h"

@@ -3,6 +3,8 @@
  * Two sets beside one another: hooks on the same interfaces, the same port number with a split, the
  * same proxies, and each with cgroups and a policy of its own. Each takes its own connections, in
  * whichever order the hooks are; what neither serves is treated as with one set.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# check: native
+# check: native long
 # ppctl's command line: help, exit statuses, options of each command, --set, completion. In guests there
 # are no bash and zsh.
 . selftests/lib/tap.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # ppmta's configuration: its syntax, its errors, -bV, -be, -bh; expansions, conditions, lists.
-# check: all sanitized
+# check: all sanitized long
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 

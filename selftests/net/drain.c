@@ -2,6 +2,8 @@
 /*
  * Ports and sets that are removed while connections live whose header was taken out: these go on,
  * exact to the byte, until they are gone; nobody else is served meanwhile.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # ppctl apply -n: it says each thing that apply does, of every kind that there is; and it does nothing.
-# check: all
+# check: all long
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 pin=$LAB_BPFFS/pp

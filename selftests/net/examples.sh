@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # docs/examples: each server tells its client's origin, and finds the header in its stream neither whole nor in part.
-# check: native
+# check: native long
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 tools=build/selftests/tools

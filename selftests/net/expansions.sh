@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # String expansions: each row of selftests/ppmta/expansions has Exim's answer, or is refused when the configuration is
 # read. What Exim refuses is refused, then or when it is expanded.
-# check: all sanitized
+# check: all sanitized long
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 . selftests/lib/exim-tables.sh

@@ -2,7 +2,7 @@
 /*
  * ppctl status: each situation has its first line, its finding and its exit status.
  *
- * check: all
+ * check: all long
  */
 #define _GNU_SOURCE
 #include <linux/capability.h>

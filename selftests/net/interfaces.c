@@ -3,7 +3,7 @@
  * Which interfaces the split's hooks are attached to: all with an address or those that are named,
  * also bridges, VRFs and tunnels; interfaces that come, go and move. By tcx, or by clsact on 6.1.
  *
- * check: both
+ * check: both long
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

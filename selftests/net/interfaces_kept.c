@@ -3,6 +3,8 @@
  * The split's hooks beside other tools' filters and other sets, removed by hand, refused, or
  * attached by a ppctl that is interrupted or runs several times at once. By tcx, or by clsact
  * on 6.1.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <net/if.h>

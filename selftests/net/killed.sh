@@ -4,7 +4,7 @@
 # new one, or one that every command names as broken off, in which no proxy is believed on a port where
 # neither the old set nor the new one believes it; and the next call completes it. To try every call, and not
 # eight for each case: KILLS=1000 make check T=net/killed K=none
-# check: all
+# check: all long
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 killer=build/selftests/tools/kill-at

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ppsplit-oci-hook, called as a runtime calls it: with a container's state on standard input. selftests/containers has
 # podman call it.
-# check: native
+# check: native long
 # In guests unshare is busybox's, which knows no cgroup namespaces.
 . selftests/lib/tap.sh
 hook=$PWD/build/bin/ppsplit-oci-hook

@@ -2,6 +2,8 @@
 /*
  * ppctl status names the peers that were refused, those that sent no header in time, and those that
  * send one and are not marked: whoever decodes the header, and whether somebody watches or not.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include "../lib/listeners.h"

@@ -4,6 +4,8 @@
  * port, the mark or the proxy cgroup; there was no memory; their segments could not be read. None
  * of them passes for an ordinary client's, and in transparent mode none has the proxy's own name.
  * And a stranger stays one.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <linux/filter.h>

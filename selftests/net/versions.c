@@ -3,6 +3,8 @@
  * Two versions of ppctl whose programs differ (selftests/next), and connections that live across:
  * the later one takes over, and the earlier one again; where the maps mean something else, each
  * refuses what the other has made, by name.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <signal.h>

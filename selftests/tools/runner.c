@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * runner [FILE]: runs the tests of a plan, natively two at a time and each guest beside them, says
- * what it is doing, and sums up. selftests/check writes the plan and is who calls it. Lines on
+ * runner [FILE]: runs the tests of a plan, natively three at a time and each guest beside them,
+ * says what it is doing, and sums up. selftests/check writes the plan and is who calls it. Lines on
  * standard input, fields with tabs between them:
  *
  *   job	ORDER	LABEL	KERNEL	COMMAND	TEST TEST...
  *   skip	LABEL	TEST	WHY
  *
- * ORDER is first (alone, one after the other, before all else), native (two at a time) or guest
+ * ORDER is first (alone, one after the other, before all else), native (three at a time) or guest
  * (all at once). COMMAND, for sh, runs the tests with selftests/run-tests: their output is TAP,
  * each between a line "@begin TEST" and a line "@end TEST STATUS". KERNEL is what K= is called with
  * to run the job's tests alone.
@@ -36,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NATIVE_AT_ONCE 2
+#define NATIVE_AT_ONCE 3 /* much of their time is waiting */
 #define SILENCE_S      300
 #define CLEAN_UP_MS    30000 /* that a job has after SIGTERM */
 #define SLOWEST	       5

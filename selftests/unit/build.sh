@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The Makefile: what a changed version or flag builds again, what install puts down and uninstall takes
 # away, and compile_commands.json. In a copy of the tree.
-# check: native
+# check: native long
 . selftests/lib/tap.sh
 tree=$tap_work/tree
 dest=$tap_work/dest
