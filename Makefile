@@ -115,7 +115,7 @@ check-packages: deps-if-missing
 	$(Q)scripts/deb $(BUILD)/deb/next $(VERSION)+next >/dev/null
 	$(Q)env CHECK_TARGET=$@ selftests/check packages
 
-## check-containers: podman, Docker and systemd-nspawn do what docs/containers.md says (as root); T= chooses
+## check-containers: podman, Docker and systemd-nspawn do what docs/containers.md says (as root); T=, SUITE=trixie
 check-containers: deps-if-missing
 	$(Q)selftests/deps check containers || selftests/deps install containers
 	$(Q)$(MAKE) --no-print-directory all tools

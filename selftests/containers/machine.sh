@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# A machine with container engines: build/containers/engines as its root file system, with what is written to it in
+# A machine with container engines: build/containers/SUITE/engines as its root file system, with what is written to it in
 # memory, systemd as process 1 of namespaces of its own, and a cgroup that it takes for the root. Beside it, in the network namespace
 # "lb", a load balancer (198.51.100.1, HAProxy) with the clients 192.0.2.10, 192.0.2.11, 192.0.2.66 and 2001:db8::10; the
 # machine is 198.51.100.25. Sourced after tap.sh and pages.sh, so in a lab, which ends all of it.
 . selftests/lib/machine.sh
-roots=$PWD/build/containers
+suite=${SUITE:-bookworm}
+roots=$PWD/build/containers/$suite
 said=$tap_work/said
 page=docs/containers.md
 
-# layer NAME TARGET: build/containers/NAME at TARGET, to be written to
+# layer NAME TARGET: $roots/NAME at TARGET, to be written to
 layer() {
 	mkdir -p "$tap_work/memory/$1" "$tap_work/memory/$1.work" "$2"
 	mount -t overlay overlay -o "lowerdir=$roots/$1,upperdir=$tap_work/memory/$1,workdir=$tap_work/memory/$1.work" "$2"

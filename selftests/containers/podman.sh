@@ -89,5 +89,9 @@ printf '[network]\nnetwork_backend = "cni"\n' >>"$machine/etc/containers/contain
 cni() {
 	network -p 25:25 && [ "$(inside podman info -f '{{.Host.NetworkBackend}}')" = cni ] && origin && forged
 }
-check cni cni
+if inside podman info 2>&1 | grep -q 'cni support is not enabled'; then
+	echo "ok - cni # SKIP Debian's podman has no CNI since 5"
+else
+	check cni cni
+fi
 tap_end
