@@ -236,25 +236,32 @@ else
 fi
 
 # whoever waits says for whom, once, and goes on when it can
-waits() {
-	flock "$LAB_BPFFS" sleep 4 &
+is_locked() {
+	! flock -n "$LAB_BPFFS" true
+}
+# waiter_waits: $waiter, a ppctl, for the lock that $holder has
+waiter_waits() {
+	flock "$LAB_BPFFS" sleep 1000 &
 	holder=$!
-	sleep 0.3
-	exits 0 "^ppctl: waiting for process $holder \\(flock\\), which has the lock of $LAB_BPFFS\$" up --cgroup "$LAB_CGROUP" --port 25 || return 1
-	[ "$(grep -c waiting "$say")" = 1 ] && says "$say" '^up on ' && exits 0 '^down$' down || return 1
-	! grep waiting "$say"
-	wait $holder
-	flock "$LAB_BPFFS" sleep 30 &
-	holder=$!
-	sleep 0.3
+	soon is_locked || return 1
 	$up --port 25 >"$say" 2>&1 &
 	waiter=$!
-	wait_says "$say" 'waiting for process' && kill -INT $waiter
+	wait_says "$say" "^ppctl: waiting for process $holder \\(flock\\), which has the lock of $LAB_BPFFS\$"
+}
+release() { # the lock is its child's, too
+	kill "$(cat "/proc/$holder/task/$holder/children")"
+	wait "$holder"
+}
+waits() {
+	waiter_waits && release
+	wait $waiter && [ "$(grep -c waiting "$say")" = 1 ] && says "$say" '^up on ' && exits 0 '^down$' down || return 1
+	! grep waiting "$say" && waiter_waits || return 1
+	kill -INT $waiter
 	kill -TERM $waiter
 	wait $waiter
 	[ $? -gt 128 ] && [ ! -e "$pin" ]
 	result=$?
-	kill $holder
+	release
 	return $result
 }
 check a_lock_is_waited_for_and_told waits

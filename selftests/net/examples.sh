@@ -92,8 +92,15 @@ certificate() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mail.example.net \
 		-keyout "$tap_work/key.pem" -out "$tap_work/cert.pem"
 }
-cat >"$tap_work/tls-client" <<'CLIENT'
-{ echo PING one two && sleep 2; } | openssl s_client -quiet -no_ign_eof -connect "$1"
+# it goes when it has been answered, or after a while
+cat >"$tap_work/tls-client" <<CLIENT
+{
+	echo PING one two
+	for _ in \$(seq 500); do
+		grep -q '^PING' "$said" && break
+		sleep 0.1
+	done
+} | openssl s_client -quiet -no_ign_eof -connect "\$1"
 CLIENT
 tells_by_tls() {
 	certificate || return 1

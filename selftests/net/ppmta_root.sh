@@ -64,13 +64,16 @@ subject() {
 with_tls
 check it_starts_with_a_key_of_roots start_here
 
-hup() { # and what it said, by the number of such lines
-	before=$(grep -c 'SIGHUP' "$log")
+hup() { # until it has said its last word on that, by the number of such lines
+	before=$(hups_said)
 	kill -HUP $ppmta
 	soon more_hups
 }
+hups_said() {
+	grep -Ec 'SIGHUP received: configuration (read again|not changed)' "$log"
+}
 more_hups() {
-	[ "$(grep -c 'SIGHUP' "$log")" -gt "$before" ]
+	[ "$(hups_said)" -gt "$before" ]
 }
 reload() {
 	sed -i 's/^smtp_banner = first/smtp_banner = second/' "$conf"

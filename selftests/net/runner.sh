@@ -21,7 +21,8 @@ for test; do
 	net/dies) kill -9 $$ ;;
 	net/hangs) echo 'ok 1 - one'; sleep 1000 ;;
 	net/labs) build/selftests/tools/lab sh -c 'echo "$LAB_CGROUP"; sleep 1000 & sleep 1000' | tee "$(dirname "$0")/cgroup" ;;
-	net/ends) for n in 1 2 3 4; do sleep 1; echo "ok $n - $n"; done ;;
+	net/waits) sleep 1000 ;;
+	net/ends) for n in 1 2 3 4 5 6 7 8; do sleep 1; echo "ok $n - $n"; done ;;
 	esac
 	printf '\n@end %s %s\n' "$test" $?
 done
@@ -87,10 +88,10 @@ dies() {
 }
 check a_guest_that_dies_fails_what_it_did_not_run dies
 says_slow() {
-	export CHECK_SILENCE=3
+	export CHECK_SILENCE=7
 	job native none net/hangs
 	job native none net/ends
-	ends 1 '5 passed, 1 failed, 0 skipped' && says "$out" 'net/hangs said nothing for 3 s'
+	ends 1 '9 passed, 1 failed, 0 skipped' && says "$out" 'net/hangs said nothing for 7 s'
 	result=$?
 	unset CHECK_SILENCE
 	return $result
@@ -101,13 +102,17 @@ five_slowest() {
 		job native none net/green
 	done
 	job native none net/ends
-	ends 0 '14 passed, 0 failed, 0 skipped' && says "$out" '^0:0[4-9] minutes; the slowest: net/ends [4-9] s, '
+	ends 0 '18 passed, 0 failed, 0 skipped' && says "$out" '^[0-9]+:[0-9]+ minutes; the slowest: net/ends ([7-9]|[1-9][0-9]+) s, '
 }
 check the_slowest_are_named five_slowest
 
+no_sleep() {
+	[ "$(pgrep -c sleep)" -eq 0 ]
+}
 # nothing_left: no process but those that were there, no cgroup of a lab, no file
 nothing_left() {
 	cgroup=$(cat "$tap_work/cgroup")
+	soon no_sleep # what was killed, its parent has to wait for
 	[ -n "$cgroup" ] && [ ! -e "$cgroup" ] && [ "$(pgrep -c sleep)" -eq 0 ] && [ "$(ls /tmp)" = "$files" ] || {
 		echo "left: $cgroup"
 		ps ax
@@ -118,20 +123,20 @@ nothing_left() {
 }
 interrupted() { # SIGNAL STATUS
 	files=$(ls /tmp)
-	for test in net/green net/labs net/hangs net/ends; do
+	for test in net/green net/labs net/hangs net/waits net/ends; do
 		job native none $test
 	done
 	sh -c 'exec "$0" <"$1" >"$2" 2>&1' "$runner" "$tap_work/plan" "$out" &
 	running=$!
-	until pgrep -f LAB_CGROUP >/dev/null && [ "$(pgrep -c sleep)" -ge 3 ]; do
+	until pgrep -f LAB_CGROUP >/dev/null && [ "$(pgrep -c sleep)" -ge 4 ]; do
 		sleep 0.1
 	done
 	kill -s "$1" $running
 	wait $running
 	status=$?
 	: >"$tap_work/plan"
-	[ $status -eq "$2" ] && [ "$(tail -n 1 "$out")" = '2 passed, 3 failed, 0 skipped' ] &&
-		says "$out" '^interrupted: 3 tests did not come to their end' && nothing_left
+	[ $status -eq "$2" ] && [ "$(tail -n 1 "$out")" = '2 passed, 4 failed, 0 skipped' ] &&
+		says "$out" '^interrupted: 4 tests did not come to their end' && nothing_left
 }
 check sigterm_leaves_nothing interrupted TERM 143
 killed() {
@@ -165,15 +170,12 @@ on_a_terminal() {
 	job native none net/green
 	job native none net/labs
 	{
-		until pgrep -f LAB_CGROUP >/dev/null; do
-			sleep 0.1
-		done
-		sleep 2
+		soon grep -q '1 of 2 done; net/labs' "$tap_work/terminal" >/dev/null
 		printf '\003'
-		sleep 2
+		soon grep -q '^status [0-9]' "$tap_work/terminal" >/dev/null
 	} | SHELL=/bin/sh script -qec "trap : INT; stty cols 60; $runner <$tap_work/plan; echo status \$?" /dev/null >"$tap_work/terminal" 2>&1
 	tr '\r' '\n' <"$tap_work/terminal" | tr -d '\033' | sed 's/\[K//g' >"$out"
-	says "$out" '0:0[0-9], 1 of 2 done; net/labs [0-9] s' && says "$out" '^2 passed, 1 failed, 0 skipped' &&
+	says "$out" '[0-9]+:[0-9]+, 1 of 2 done; net/labs [0-9]+ s' && says "$out" '^2 passed, 1 failed, 0 skipped' &&
 		says "$out" '^status 130' && nothing_left
 }
 check ctrl_c_on_a_terminal_leaves_nothing on_a_terminal
