@@ -99,7 +99,7 @@ checks_made() { # at least so many
 # HAProxy's own check: connect, header (UNKNOWN, LOCAL), RST; four servers, ten times a second each
 health_checks() {
 	main=$haproxy before=$(counter connections)
-	sed 's/ send-proxy[^ ]*/& check inter 100/' selftests/servers/haproxy.cfg >"$tap_work/checks.cfg"
+	sed 's/ send-proxy[^ ]*/& check inter 100/; s/^defaults/&\n\ttimeout check 60s/' selftests/servers/haproxy.cfg >"$tap_work/checks.cfg"
 	haproxy_file=$tap_work/checks.cfg
 	start_haproxy $port 10005 10006
 	haproxy_file=selftests/servers/haproxy.cfg

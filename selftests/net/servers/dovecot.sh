@@ -31,15 +31,20 @@ login() { # user from address port
 	says "$say" '^a OK' && says "$say" '^c OK'
 }
 
-# login over TLS: s_client speaks no IMAP, but passes lines on
+# answered LINE: the server has said that, to s_client
+answered() {
+	soon grep -q "^$1" "$say" >/dev/null
+}
+# login over TLS: s_client speaks no IMAP, but passes lines on; the greeting comes before STARTTLS, or after the handshake
 tls_login() { # from address port option...
+	: >"$say"
 	{
-		sleep 1
+		[ -n "${4-}" ] || answered '\* OK'
 		printf 'a LOGIN you secret\r\n'
-		sleep 1
+		answered 'a '
 		printf 'c LOGOUT\r\n'
-		sleep 1
-	} | timeout 120 openssl s_client -quiet -bind "$1" -connect "$2:$3" $4 $5 >"$say" 2>&1
+		answered 'c '
+	} | timeout 120 openssl s_client -quiet -bind "$1" -connect "$2:$3" ${4-} ${5-} >"$say" 2>&1
 	says "$say" '^a OK' && says "$say" '^c OK'
 }
 
@@ -98,15 +103,16 @@ check two_hundred_sessions_each_by_its_address crowd
 make_body
 store() { # 20 MiB by APPEND, and back by FETCH
 	size=$(($(wc -c <"$tap_work/body") + $(wc -l <"$tap_work/body")))
+	: >"$say"
 	{
-		sleep 0.5
+		answered '\* OK'
 		printf 'a LOGIN you secret\r\n'
-		sleep 0.5
+		answered 'a '
 		printf 'b APPEND INBOX {%d+}\r\n' $((size + 14))
 		printf 'Subject: a\r\n\r\n'
 		sed 's/$/\r/' "$tap_work/body"
 		printf '\r\nc LOGOUT\r\n'
-		sleep 2
+		answered 'c '
 	} | timeout 120 openssl s_client -quiet -bind 192.0.2.11 -connect 198.51.100.1:10004 \
 		>"$say" 2>&1
 	says "$say" '^b OK' || return 1

@@ -42,7 +42,7 @@ check two_hundred_sessions_at_once "$tools/smtp-crowd" 198.51.100.1 10001 200
 crowd() {
 	test "$(grep -c '<= me@example.net H=(crowd.example) \[10\.9\.0\.' $log)" -eq 200
 }
-check each_of_them_is_logged_by_its_address crowd
+check each_of_them_is_logged_by_its_address soon crowd
 
 check all_is_delivered delivered 205 ' Completed' $log
 large_message ' Completed' /var/mail/you
