@@ -187,7 +187,7 @@ load_balancer_restarts() {
 
 # client ADDRESS PORT LINE...: in the load balancer's network namespace
 client() {
-	nsenter --net="/proc/$init/root/run/netns/lb" timeout 10 "$tools/talk" "$@" </dev/null
+	nsenter --net="/proc/$init/root/run/netns/lb" timeout 60 "$tools/talk" "$@" </dev/null
 }
 
 # What a test says of its server: `listening` and `log`, a command that prints its log.

@@ -97,7 +97,7 @@ void assert_bare(const char *name)
 {
 	int tries;
 
-	for (tries = 0; tries < 100 && programs_on(name); tries++) {
+	for (tries = 0; tries < SOON_MS / 100 && programs_on(name); tries++) {
 		usleep(100000);
 		run(0, PPCTL "proxy add %s", PROXY); /* any change goes on with what is due */
 	}

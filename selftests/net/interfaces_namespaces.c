@@ -88,13 +88,13 @@ static void a_namespace_that_ends_leaves_no_pins(void **state)
 	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	netns_enter(home);
 	close(gone);
-	for (tries = 0; tries < 100; tries++) { /* it takes a while */
+	for (tries = 0; tries < SOON_MS / 100; tries++) { /* it takes a while */
 		run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 		if (!strstr(status_text(""), "other network namespaces"))
 			break;
 		usleep(100000);
 	}
-	assert_true(tries < 100);
+	assert_true(tries < SOON_MS / 100);
 	run(0, "test $(ls $LAB_BPFFS/pp/progs | grep -cE '^pp_(in|out)_') = 2");
 	run(0, "test $(ls $LAB_BPFFS/pp/links | grep -cE '^pp_(tcx|clsact)_') = %d",
 	    has_tcx() ? 2 : 1);

@@ -367,9 +367,14 @@ static void monitor_end(pid_t child)
 	struct json_object *object, *schema;
 	char line[4096];
 	FILE *file;
+	int tries;
 
-	listening(3);
-	usleep(500000);
+	listening(3); /* it says so last */
+	for (tries = 0; tries < SOON_MS / 10; tries++) {
+		if (strstr(run(0, "cat " EVENTS), "\"event\":\"lost\""))
+			break;
+		usleep(10000);
+	}
 	kill(child, SIGTERM);
 	waitpid(child, NULL, 0);
 	file = fopen(EVENTS, "re");

@@ -70,7 +70,7 @@ node() {
 
 # send FROM PORT [HEADER]: what the server of the pod at that port says to this
 send() {
-	nsenter --net=/run/netns/lb timeout 10 "$tools/talk" --from "$1" ${3:+--header "$3"} 198.51.100.25 "$2" \
+	nsenter --net=/run/netns/lb timeout 60 "$tools/talk" --from "$1" ${3:+--header "$3"} 198.51.100.25 "$2" \
 		'EHLO client.example' QUIT >"$said" 2>&1
 }
 # served FROM PORT [HEADER]: a session, which its server has not had to take a header out of

@@ -472,7 +472,7 @@ static void aborted_connections_leave_nothing_behind(void **state)
 		while ((server = accept_within(i % 2 ? open_listener : gated_listener, 0)) >= 0)
 			close(server);
 	}
-	for (tries = 0; tries < 100 && sockets_in_use() > before; tries++) {
+	for (tries = 0; tries < SOON_MS / 100 && sockets_in_use() > before; tries++) {
 		while ((server = accept_within(open_listener, 0)) >= 0)
 			close(server);
 		while ((server = accept_within(gated_listener, 0)) >= 0)

@@ -67,7 +67,7 @@ node() {
 
 # told SERVER FROM ADDRESS:PORT CLIENT [HEADER]: the server of that name greets, and takes CLIENT for its client
 told() {
-	nsenter --net=/run/netns/lb timeout 10 "$tools/talk" --from "$2" ${5:+--header "$5"} "${3%:*}" "${3#*:}" \
+	nsenter --net=/run/netns/lb timeout 60 "$tools/talk" --from "$2" ${5:+--header "$5"} "${3%:*}" "${3#*:}" \
 		'EHLO client.example' QUIT >"$said" 2>&1
 	says "$said" "^220 $1 " && says "$said" "Hello client\.example \[$4\]" && says "$said" '^221 '
 }

@@ -103,7 +103,7 @@ static void check_halves(pid_t pid, unsigned int port)
 		clients[i] = connect_to(PROXY, SERVER, port);
 		send_all(clients[i], LINE, 20);
 	}
-	for (tries = 0; tries < 10; tries++) {
+	for (tries = 0; tries < SOON_MS / 1000; tries++) {
 		before = seconds_used(pid);
 		usleep(1000000);
 		used = seconds_used(pid) - before;
@@ -138,7 +138,7 @@ static void half_headers_cost_no_processor_time(void **state)
 		      "smtp_accept_max_per_host=0", NULL);
 		_exit(127);
 	}
-	for (tries = 0; tries < 200; tries++) {
+	for (tries = 0; tries < SOON_MS / 50; tries++) {
 		if (strstr(run(0, "cat %s 2>/dev/null; true", log), "daemon started"))
 			break;
 		usleep(50000);

@@ -273,7 +273,7 @@ static void closed_connections_leave_nothing_behind(void **state)
 		if (server >= 0)
 			close(server);
 	}
-	for (tries = 0; tries < 100 && entries("pp_handovers"); tries++) {
+	for (tries = 0; tries < SOON_MS / 100 && entries("pp_handovers"); tries++) {
 		while ((server = accept_within(listener, 0)) >= 0)
 			close(server);
 		usleep(100000);

@@ -128,7 +128,8 @@ static void check_outsider(const struct place *place, unsigned int port, int lis
 	int client = start_in(place, device_of(place), place->marked, port), server;
 	struct pp_origin origin = {0};
 
-	if (is_connected(client, A_WHILE_MS)) {
+	/* with a split its SYN is dropped */
+	if (is_connected(client, port == TRANSPARENT ? A_WHILE_MS : SOON_MS)) {
 		send_text(client, LINE PAYLOAD);
 		if (closing)
 			close(client);
