@@ -140,7 +140,8 @@ static void the_names_need_no_pp_getsockopt(void **state)
 	(void)state;
 	run(0, "rm $LAB_BPFFS/pp/links/pp_getsockopt");
 	/* the kernel detaches it some time after that */
-	for (tries = 0; tries < SOON_MS / 10 && pp_lookup(listener, &origin) != -ENOPROTOOPT; tries++)
+	for (tries = 0; tries < SOON_MS / 10 && pp_lookup(listener, &origin) != -ENOPROTOOPT;
+	     tries++)
 		usleep(10000);
 	client = connect_to(PROXY, SERVER, TRANSPARENT);
 	send_text(client, LINE "EHLO x\r\n");
