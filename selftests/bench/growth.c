@@ -119,11 +119,18 @@ static void shrink_ports(int size)
 
 static pid_t holder;
 
-/* Half of them to the port in peek mode, half to the transparent one. */
-static void hold_one(int listener, int port)
-{
-	int fd = place_connect(AF_INET, port, 0);
+/* Half of them to the port in peek mode, half to the transparent one. An address has 28,000 ports
+ * for connections to one port, and is slow to find the last ones: so there are more addresses, and
+ * none of them is that of the proxy whose connections are measured. */
+#define HOLDERS "127.0.1.0/24"
 
+static void hold_one(int listener, int port, int i)
+{
+	char ip[16];
+	int fd;
+
+	snprintf(ip, sizeof(ip), "127.0.1.%d", 1 + i / 2 % 16);
+	fd = place_connect_holder(ip, port);
 	if (send(fd, LINE, strlen(LINE), 0) < 0 || accept(listener, NULL, NULL) < 0)
 		fail("live connections");
 }
@@ -149,29 +156,39 @@ static void hold_part(const int listeners[2], int from, int to, int ready)
 	if (allow_files(2 * HELD_BY_ONE))
 		fail("RLIMIT_NOFILE");
 	for (i = from; i < to; i++)
-		hold_one(listeners[i % 2], i % 2 ? TRANSPARENT_PORT : PEEK_PORT);
+		hold_one(listeners[i % 2], i % 2 ? TRANSPARENT_PORT : PEEK_PORT, i);
 	close(listeners[0]);
 	close(listeners[1]);
 	stay(ready);
 }
 
-static void hold(int size, int ready)
+/* A part, in a process of its own, until it is ready, or has failed. */
+static void hold_next(const int listeners[2], int from, int to)
 {
-	int listeners[2], from, to, ends[2];
+	int ends[2];
 	char byte;
 
 	if (pipe(ends))
 		fail("pipe");
+	if (fork() == 0)
+		hold_part(listeners, from, to, ends[1]);
+	close(ends[1]);
+	if (read(ends[0], &byte, 1) != 1)
+		fail("live connections");
+	close(ends[0]);
+}
+
+static void hold(int size, int ready)
+{
+	int listeners[2], from, to;
+
 	place_enter(INSIDE);
 	listeners[0] = place_listen(AF_INET, PEEK_PORT, 0);
 	listeners[1] = place_listen(AF_INET, TRANSPARENT_PORT, 0);
 	place_enter(OUTSIDE);
 	for (from = 0; from < size; from = to) {
 		to = from + HELD_BY_ONE < size ? from + HELD_BY_ONE : size;
-		if (fork() == 0)
-			hold_part(listeners, from, to, ends[1]);
-		if (read(ends[0], &byte, 1) != 1)
-			fail("live connections");
+		hold_next(listeners, from, to);
 	}
 	/* they would take what is measured */
 	close(listeners[0]);
@@ -184,6 +201,7 @@ static void grow_live(int size)
 	int ends[2];
 	char byte;
 
+	run("build/bin/ppctl proxy add " HOLDERS " >/dev/null");
 	if (pipe(ends))
 		fail("pipe");
 	holder = fork();
@@ -200,6 +218,7 @@ static void shrink_live(int size)
 	(void)size;
 	kill(holder, SIGKILL);
 	waitpid(holder, NULL, 0);
+	run("build/bin/ppctl proxy del " HOLDERS " >/dev/null");
 }
 
 static void before(const struct group *group, size_t row)

@@ -228,3 +228,8 @@ int place_connect_stranger(int port)
 {
 	return connect_from(AF_INET, STRANGER4, port, 0);
 }
+
+int place_connect_holder(const char *ip, int port)
+{
+	return connect_from(AF_INET, ip, port, 0);
+}

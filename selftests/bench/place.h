@@ -47,6 +47,8 @@ int place_listen(int family, int port, int defer);
 int place_connect(int family, int port, int merged);
 /* The same with an address that is no proxy's. */
 int place_connect_stranger(int port);
+/* The same with @ip, which is another proxy's. */
+int place_connect_holder(const char *ip, int port);
 void socket_nodelay(int fd);
 
 #endif
