@@ -162,11 +162,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	__s64 start;
 	int verdict;
 
-	/* First what is not for us leaves: by its port, before anything else is read. */
-	if (!port_marks(sk->src_port))
-		return PASS;
-
-	/* Then the record: mostly a socket without one has no proxy for a peer. */
+	/* First the record: mostly a socket without one has no proxy for a peer. */
 	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
 	if (!socket) {
 		if (sk->state == BPF_TCP_SYN_RECV)
@@ -240,7 +236,8 @@ int pp_gate(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 
-	if (!sk)
+	/* First what is not for us leaves: by its port, before anything else is asked. */
+	if (!sk || (sk->state != BPF_TCP_LISTEN && !port_marks(sk->src_port)))
 		return PASS;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
@@ -332,17 +329,11 @@ int pp_in_bare(struct __sk_buff *skb)
 	return split_in(skb, 0);
 }
 
-static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
+/* A packet of a port that has a split, or one that could not be read in place. */
+static __always_inline int out_of_split(struct __sk_buff *skb, __u32 l2, enum in_place in_place)
 {
-	__u32 tcp_at;
-	enum in_place in_place = tcp_in_place(skb, l2, &tcp_at);
 	struct segment segment = {};
 
-	/* First what is not for us leaves, as in pp_in. */
-	if (in_place == NOT_TCP ||
-	    (in_place == IN_PLACE_YES &&
-	     !port_has_translated(port_in_place(skb, tcp_at + TCP_AT_SOURCE))))
-		return TC_NEXT;
 	if (in_place == IN_PLACE_YES ? segment_read_in_place(skb, &segment, l2)
 				     : segment_load_headers(skb, &segment, l2))
 		return TC_NEXT;
@@ -355,6 +346,19 @@ static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
 	if (went_out(skb))
 		return TC_PASS;
 	return leave(skb, translate_out(skb, &segment, cut_of_outgoing(skb, &segment)));
+}
+
+static __always_inline int split_out(struct __sk_buff *skb, __u32 l2)
+{
+	__u32 tcp_at;
+	enum in_place in_place = tcp_in_place(skb, l2, &tcp_at);
+
+	/* First what is not for us leaves, as in pp_in. */
+	if (in_place == NOT_TCP ||
+	    (in_place == IN_PLACE_YES &&
+	     !port_has_translated(port_in_place(skb, tcp_at + TCP_AT_SOURCE))))
+		return TC_NEXT;
+	return out_of_split(skb, l2, in_place);
 }
 
 SEC("tc")
