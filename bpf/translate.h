@@ -7,6 +7,7 @@
 #define PP_TRANSLATE_H
 
 #include "kernel.h"
+#include <pp/opaque.h>
 #include "checksum.h"
 #include "connection.h"
 #include "forward.h"
@@ -54,23 +55,36 @@ static long sack_step(__u32 round, void *context)
 	return 0;
 }
 
+#define OPTIONS_AT_MAX 255 /* that are looked at in place */
+
+/* Timestamps alone are what most segments have. One SACK block alone is as long. */
+static __always_inline int has_timestamps_alone(struct __sk_buff *skb,
+						const struct segment *segment)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 at = segment->options_at;
+
+	if (segment->payload_at - at != 12 || at > OPTIONS_AT_MAX)
+		return 0;
+	pp_opaque(at);
+	at &= OPTIONS_AT_MAX;
+	return data + at + sizeof(__be32) <= end &&
+	       *(const __be32 *)(data + at) == bpf_htonl(0x0101080a);
+}
+
 static int translate_out(struct __sk_buff *skb, const struct segment *segment, __u32 cut)
 {
 	struct sack_scan scan = {{skb, segment->options_at, segment->payload_at},
 				 segment->options_at - TCP_HEADER,
 				 cut};
-	__be32 first = 0;
+	int plain;
 
 	if (!cut) /* of another set, maybe, whose pp_out comes after this one */
 		return TC_NEXT;
+	plain = segment->payload_at == segment->options_at || has_timestamps_alone(skb, segment);
 	if (change_number(skb, scan.tcp_at, scan.tcp_at + TCP_AT_ACK, segment->ack, cut))
 		return TC_DROP;
-	if (segment->payload_at == segment->options_at)
-		return TC_PASS;
-	/* Timestamps alone are what most segments have. One SACK block alone is as long. */
-	if (segment->payload_at - segment->options_at != 12 ||
-	    bpf_skb_load_bytes(skb, segment->options_at, &first, sizeof(first)) ||
-	    first != bpf_htonl(0x0101080a))
+	if (!plain)
 		bpf_loop(TCP_OPTIONS_MAX, sack_step, &scan, 0);
 	return TC_PASS;
 }
