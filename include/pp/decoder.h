@@ -518,23 +518,28 @@ static inline int pp_tlv_walk(struct pp_decoder *d, const __u8 *bytes, __u32 end
 	return scan.result;
 }
 
-static inline __attribute__((always_inline)) long pp_checksum_step_in(__u32 i, struct pp_scan *scan,
+#define PP_CHECKSUM_STEP 8 /* bytes: to call a step costs as much as two of them */
+
+static inline __attribute__((always_inline)) long pp_checksum_step_in(__u32 round,
+								      struct pp_scan *scan,
 								      __u32 size)
 {
+	__u32 crc = scan->d->crc, crc_at = scan->d->crc_at, at = round * PP_CHECKSUM_STEP, i;
 	__u8 byte;
 
-	if (i >= scan->end)
-		return 1;
-	byte = PP_BYTE_OF(scan->bytes, i, size);
-	if (i - scan->d->crc_at < 4)
-		byte = 0;
-	scan->d->crc = pp_crc32c_byte(scan->d->crc, byte);
-	return 0;
+	for (i = 0; i < PP_CHECKSUM_STEP && at + i < scan->end; i++) {
+		byte = PP_BYTE_OF(scan->bytes, at + i, size);
+		if (at + i - crc_at < 4)
+			byte = 0;
+		crc = pp_crc32c_byte(crc, byte);
+	}
+	scan->d->crc = crc;
+	return i < PP_CHECKSUM_STEP;
 }
 
-static long pp_checksum_step(__u32 i, void *scan)
+static long pp_checksum_step(__u32 round, void *scan)
 {
-	return pp_checksum_step_in(i, scan, PP_WINDOW);
+	return pp_checksum_step_in(round, scan, PP_WINDOW);
 }
 
 /* Section 2.2.3: computed over the whole header with the checksum's own bytes zero. */
@@ -544,7 +549,7 @@ static inline int pp_checksum_holds(struct pp_decoder *d, const __u8 *bytes, __u
 	__u32 i, sent = 0;
 
 	d->crc = PP_CRC32C_START;
-	pp_loop(PP_LIMIT, pp_checksum_step, &scan);
+	pp_loop(PP_LIMIT / PP_CHECKSUM_STEP + 1, pp_checksum_step, &scan);
 	for (i = 0; i < 4; i++)
 		sent = sent << 8 | PP_BYTE(bytes, d->crc_at + i);
 	return sent == ~d->crc;
