@@ -276,7 +276,7 @@ static const struct column columns[] = {{.key = "total_ns", .head = "total ns", 
 #define GROUP(key, text, ...)                                                                   \
 	{                                                                                       \
 		.name = key, .title = "a connection: " text, .columns = columns, .count = 2000, \
-		.rounds = 15, .guest_count = 300, .guest_rounds = 3, .row = row_name,           \
+		.rounds = 15, .guest_count = 300, .guest_rounds = 5, .row = row_name,           \
 		.role = row_role, .before = before, .after = after, .measure = measure,         \
 		.context = &(const struct variant)__VA_ARGS__                                   \
 	}
