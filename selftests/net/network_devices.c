@@ -3,7 +3,7 @@
  * The split on devices that are not a plain cable: VLANs, bridges, tunnels, XDP in the driver; with
  * large and small packets, with offloads and without.
  *
- * check: both
+ * check: both long
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# check: all
+# check: all long
 # What is pinned is one whole set, whoever is interrupted, and nobody else's pins are touched.
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl

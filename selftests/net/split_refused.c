@@ -3,6 +3,8 @@
  * How a split port refuses: a bad header, a FIN before its end, no header in time. The proxy gets a
  * RST, and the server nothing, or what it is to be told. And what becomes of a header for which
  * there is no room yet.
+ *
+ * check: guests long
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Names of cgroups, interfaces, sets and files may have any bytes in them: each works, or is refused by its name, on the
 # command line and in the configuration; and nothing that ppctl prints for people has a control character.
-# check: all
+# check: all long
 . selftests/lib/tap.sh
 ppctl=build/bin/ppctl
 pin=$LAB_BPFFS/pp

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's nginx (stream) behind HAProxy, with docs/nginx.md's configuration; ppmta is its upstream.
-# check: guests
+# check: guests long
 . selftests/lib/tap.sh
 . selftests/lib/servers.sh
 log=/var/log/nginx/stream.log

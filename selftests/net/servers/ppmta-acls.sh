@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Access control lists: in each case of selftests/ppmta/sessions ppmta says and logs what Exim does, or refuses the
 # configuration when it is read.
+# check: all long
 . selftests/lib/tap.sh
 . selftests/lib/ppmta.sh
 . selftests/lib/exim-tables.sh
