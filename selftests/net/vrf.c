@@ -128,8 +128,7 @@ static void check_outsider(const struct place *place, unsigned int port, int lis
 	int client = start_in(place, device_of(place), place->marked, port), server;
 	struct pp_origin origin = {0};
 
-	/* with a split its SYN is dropped */
-	if (is_connected(client, port == TRANSPARENT ? A_WHILE_MS : SOON_MS)) {
+	if (is_connected(client, A_WHILE_MS)) {
 		send_text(client, LINE PAYLOAD);
 		if (closing)
 			close(client);
