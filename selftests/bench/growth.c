@@ -119,18 +119,11 @@ static void shrink_ports(int size)
 
 static pid_t holder;
 
-/* Half of them to the port in peek mode, half to the transparent one. An address has 28,000 ports
- * for connections to one port, and is slow to find the last ones: so there are more addresses, and
- * none of them is that of the proxy whose connections are measured. */
-#define HOLDERS "127.0.1.0/24"
-
+/* Half of them to the port in peek mode, half to the transparent one. */
 static void hold_one(int listener, int port, int i)
 {
-	char ip[16];
-	int fd;
+	int fd = place_connect_holder(i / 2, port);
 
-	snprintf(ip, sizeof(ip), "127.0.1.%d", 1 + i / 2 % 16);
-	fd = place_connect_holder(ip, port);
 	if (send(fd, LINE, strlen(LINE), 0) < 0 || accept(listener, NULL, NULL) < 0)
 		fail("live connections");
 }

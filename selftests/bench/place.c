@@ -229,7 +229,10 @@ int place_connect_stranger(int port)
 	return connect_from(AF_INET, STRANGER4, port, 0);
 }
 
-int place_connect_holder(const char *ip, int port)
+int place_connect_holder(int i, int port)
 {
+	char ip[16];
+
+	snprintf(ip, sizeof(ip), "127.0.1.%d", 1 + i % 16);
 	return connect_from(AF_INET, ip, port, 0);
 }

@@ -47,8 +47,11 @@ int place_listen(int family, int port, int defer);
 int place_connect(int family, int port, int merged);
 /* The same with an address that is no proxy's. */
 int place_connect_stranger(int port);
-/* The same with @ip, which is another proxy's. */
-int place_connect_holder(const char *ip, int port);
+/* The same for connections that stay, the @i-th of them. An address has 28,000 ports for
+ * connections to one port, and is slow to find the second half of them: so there are more
+ * addresses, and none of them is that of the proxy above. They are to be marked. */
+#define HOLDERS "127.0.1.0/24"
+int place_connect_holder(int i, int port);
 void socket_nodelay(int fd);
 
 #endif

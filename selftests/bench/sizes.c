@@ -73,7 +73,7 @@ static int idle_measure(const struct group *group, size_t row, int count, double
 	if (client == 0) {
 		place_enter(OUTSIDE);
 		for (i = 0; i < count; i++) {
-			fd = place_connect(AF_INET, way->port, 0);
+			fd = place_connect_holder(i, way->port);
 			if (way->header && send(fd, LINE, strlen(LINE), 0) < 0)
 				fail("send");
 		}
@@ -92,6 +92,20 @@ static int idle_measure(const struct group *group, size_t row, int count, double
 	return 0;
 }
 
+static void idle_before(const struct group *group, size_t row)
+{
+	(void)group;
+	(void)row;
+	run("build/bin/ppctl proxy add " HOLDERS " >/dev/null");
+}
+
+static void idle_after(const struct group *group, size_t row)
+{
+	(void)group;
+	(void)row;
+	run("build/bin/ppctl proxy del " HOLDERS " >/dev/null");
+}
+
 static const struct column idle_columns[] = {{.key = "bytes", .head = "bytes, both ends"},
 					     {.key = "slab_bytes", .head = "of it slab"},
 					     {.key = "server_bytes", .head = "server's own"},
@@ -107,6 +121,8 @@ const struct group idle_group = {
 	.guest_rounds = 1,
 	.row = idle_row,
 	.role = first_is_plain,
+	.before = idle_before,
+	.after = idle_after,
 	.measure = idle_measure,
 };
 
