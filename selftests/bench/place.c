@@ -96,20 +96,22 @@ void place_setup(void)
 	run("ip -6 addr add " PROXY6 "/128 dev lo nodad 2>/dev/null || :");
 }
 
+/* Without "..", which ppctl refuses. */
 const char *place_cgroup(enum cgroup cgroup)
 {
+	const char *outside = getenv("LAB_OUTSIDE");
 	static char path[PATH_MAX];
 
 	switch (cgroup) {
 	case OUTSIDE:
-		return getenv("LAB_OUTSIDE");
+		return outside;
 	case INSIDE:
 		return getenv("LAB_CGROUP");
 	case BESIDE:
 	case PROXIES:
 		break;
 	}
-	snprintf(path, sizeof(path), "%s/../%s", getenv("LAB_OUTSIDE"),
+	snprintf(path, sizeof(path), "%.*s/%s", (int)(strrchr(outside, '/') - outside), outside,
 		 cgroup == BESIDE ? "beside" : "proxies");
 	return path;
 }
