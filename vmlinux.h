@@ -101,6 +101,9 @@ struct socket_alloc {
 
 struct sock {
 	struct sock_common __sk_common;
+	struct {
+		int len;
+	} sk_backlog;
 	struct socket *sk_socket;
 	kuid_t sk_uid;
 	u8 sk_shutdown;

@@ -254,10 +254,11 @@ static __s64 header_end(const struct pp_socket *socket)
  *
  * Sequence numbers decide. A segment counts when it goes on where the socket goes on reading, or
  * where what was decoded last ends, while the socket's owner keeps it locked and segments wait in
- * the backlog. One that leaves a hole is sent again, and in order.
+ * the backlog (@waiting). Where none waits, TCP has refused what was decoded last, as damaged. One
+ * that leaves a hole is sent again, and in order.
  */
 static __s64 segment_in_header(const struct pp_socket *socket, struct segment *segment,
-			       __u64 accepted)
+			       __u64 accepted, int waiting)
 {
 	__u64 have = socket->have, start;
 	__s64 offset;
@@ -269,6 +270,8 @@ static __s64 segment_in_header(const struct pp_socket *socket, struct segment *s
 	offset = (__s32)(segment->seq - socket->first_seq);
 	if (offset + segment->payload_len <= (__s64)accepted)
 		return NOT_IN_HEADER;
+	if (!waiting && offset > (__s64)accepted)
+		return AFTER_HOLE;
 	if (offset >= header_end(socket)) /* the header waits in the backlog, and this follows it */
 		return NOT_IN_HEADER;
 	if (offset > (__s64)have)

@@ -160,7 +160,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	struct tcp_sock *full;
 	__u64 accepted;
 	__s64 start;
-	int verdict;
+	int waiting, verdict;
 
 	/* First the record: mostly a socket without one has no proxy for a peer. */
 	socket = bpf_sk_storage_get(&pp_origins, sk, 0, 0);
@@ -184,6 +184,9 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	full = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || !full)
 		return PASS;
+	/* first: what does not wait any more has been accepted */
+	waiting = full->inet_conn.icsk_inet.sk.sk_backlog.len;
+	barrier();
 	/* 64 bits wide, and with the peer's FIN, after which nothing is accepted any more */
 	accepted = tcp->bytes_received;
 	if (is_settled(socket, accepted)) {
@@ -211,7 +214,7 @@ static int gate_established(struct __sk_buff *skb, struct bpf_sock *sk)
 	}
 
 	/* Last, where it stands in the header, and the header itself. */
-	start = segment_in_header(socket, segment, accepted);
+	start = segment_in_header(socket, segment, accepted, waiting);
 	if (start == NOT_IN_HEADER)
 		return PASS;
 	if (start == AFTER_HOLE) {

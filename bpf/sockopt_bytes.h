@@ -8,7 +8,9 @@
 #include "kernel.h"
 #include "large.h"
 #include "maps.h"
+#include "record.h"
 #include "sockopt.h"
+#include "stream.h"
 
 struct byte_copy {
 	struct bpf_sockopt *ctx;
@@ -103,12 +105,20 @@ static int answer_bytes(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 	return answer_length(ctx, copy.len);
 }
 
+/* As record_refresh() has it: TCP may refuse the segment still that ended the header. */
+static int is_accepted(const struct pp_socket *socket, struct bpf_sock *sk)
+{
+	struct stream stream;
+
+	return socket->settled || (!stream_of(sk, &stream) && is_settled(socket, stream.accepted));
+}
+
 static __noinline int answer_header(struct bpf_sockopt *ctx, struct bpf_sock *sk,
 				    const struct pp_socket *socket, int tlvs, __u32 page)
 {
 	const struct pp_record *record;
 
-	if (!socket)
+	if (!socket || !is_accepted(socket, sk))
 		return answer_error(ctx, -ENODATA);
 	record = &socket->record;
 	if (record->state != PP_STATE_VALID || !(record->flags & PP_RECORD_KEPT))

@@ -26,7 +26,7 @@ BEGIN {
 	want("sock_common", "skc_cookie skc_daddr skc_dport skc_family skc_flags skc_listener skc_net skc_num skc_rcv_saddr skc_rcv_wnd skc_state skc_v6_daddr skc_v6_rcv_saddr")
 	want("inode", "i_ino")
 	want("socket_alloc", "vfs_inode")
-	want("sock", "__sk_common sk_uid sk_shutdown sk_cgrp_data sk_socket")
+	want("sock", "__sk_common sk_backlog sk_uid sk_shutdown sk_cgrp_data sk_socket")
 	want("inet_sock", "sk inet_sport")
 	want("fastopen_queue", "max_qlen")
 	want("request_sock_queue", "fastopenq")
@@ -51,6 +51,11 @@ type != "" && /^\t+[^\t}]/ {
 		body[type] = body[type] $0 "\n"
 		delete wanted[type, member]
 	}
+}
+# a struct whose type has no name; of its members, the one that is read
+type == "sock" && /^\t} sk_backlog;$/ {
+	body[type] = body[type] "\tstruct {\n\t\tint len;\n\t} sk_backlog;\n"
+	delete wanted[type, "sk_backlog"]
 }
 END {
 	for (key in wanted) {

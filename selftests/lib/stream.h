@@ -10,7 +10,7 @@
 #include "raw.h"
 
 #define STREAM_BEFORE	   200
-#define STREAM_HEADER_MAX  3000
+#define STREAM_HEADER_MAX  5000
 #define STREAM_PAYLOAD_MAX 40000
 
 struct stream {

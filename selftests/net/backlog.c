@@ -13,7 +13,7 @@
 #include "../lib/raw.h"
 #include "../lib/stream.h"
 
-#define LARGE	   STREAM_HEADER_MAX
+#define LARGE	   3000
 #define PIECE	   1000 /* bytes of payload in a segment */
 #define PIECES	   5
 #define PIECES_LEN (PIECE * PIECES)

@@ -13,7 +13,7 @@
 #include "../lib/stream.h"
 
 #define PATTERN_LEN 200
-#define LARGE	    STREAM_HEADER_MAX
+#define LARGE	    3000
 
 static const unsigned int ports[] = {PORT, OPEN, DROPPING};
 static int listeners[3];
@@ -59,6 +59,7 @@ static void make_v2_with_checksum(uint8_t *bytes, size_t len)
 
 static void assert_no_answer(int server, const struct stream *stream, const char *what, size_t cut)
 {
+	static uint8_t tlvs[PP_HEADER_MAX];
 	struct pp_origin origin;
 	int result = pp_lookup(server, &origin);
 
@@ -66,6 +67,10 @@ static void assert_no_answer(int server, const struct stream *stream, const char
 		fail_msg("%s, cut at %zu, header of %zu bytes, from a damaged piece: %s: %s", what,
 			 cut, stream->header_len, pp_strerror(result),
 			 pp_reason_text(origin.reason));
+	result = pp_tlvs(server, tlvs, sizeof(tlvs));
+	if (result != -ENODATA)
+		fail_msg("%s, cut at %zu, header of %zu bytes: TLVs from a damaged piece: %d", what,
+			 cut, stream->header_len, result);
 }
 
 /* The first @cut bytes are right, @damaged has the rest as it came first. */
@@ -182,6 +187,76 @@ static void a_damaged_rest_that_the_headers_own_checksum_tells(void **state)
 		*stream_at(&damaged, lens[k] - 1) ^= 0x10;
 		for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]) && cuts[i] < lens[k]; i++)
 			try_cut(&stream, &damaged, "a wrong CRC", cuts[i]);
+	}
+}
+
+static void a_damaged_rest_that_makes_a_good_header(void **state)
+{
+	static const size_t lens[] = {60, 300, 1024, 1025, LARGE, STREAM_HEADER_MAX};
+	static const size_t cuts[] = {1, 16, 28, 40, 1023, 1024, 1025, 4095, 4096, 4097};
+	struct stream stream, damaged;
+	size_t i, k;
+
+	(void)state;
+	raw_open();
+	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
+		stream_make(&stream, lens[k], PATTERN_LEN);
+		damaged = stream;
+		*stream_at(&damaged, lens[k] - 1) ^= 0x10;
+		for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]) && cuts[i] < lens[k]; i++)
+			try_cut(&stream, &damaged, "another TLV", cuts[i]);
+	}
+}
+
+/* The piece from @cut to @end is damaged, and those after it are right: TCP would keep these until
+ * that one comes again, and then have more than was decoded. */
+static void try_followed(const struct stream *stream, const struct stream *damaged, size_t cut,
+			 size_t end)
+{
+	size_t more = (end + stream->header_len) / 2;
+	struct handshake handshake;
+	int client, server, i;
+
+	if (!is_my_share())
+		return;
+	for (i = 0; i < 3; i++) {
+		client = stream_begin(&handshake, ports[i]);
+		if (cut)
+			stream_send(&handshake, stream, 0, cut, 0);
+		stream_send(&handshake, damaged, cut, end, 1);
+		stream_send(&handshake, stream, end, more, 0);
+		stream_send(&handshake, stream, more, stream->len, 0);
+		stream_send(&handshake, stream, cut, end, 0);
+		stream_send(&handshake, stream, end, more, 0);
+		stream_send(&handshake, stream, more, stream->len, 0);
+		server = accept_within(listeners[i], SOON_MS);
+		assert_true(server >= 0);
+		stream_check(server, stream, "followed", cut, end);
+		stream_end(client, server);
+	}
+}
+
+static void right_pieces_after_a_damaged_one(void **state)
+{
+	static const size_t lens[] = {300, 1024, 1025, LARGE, STREAM_HEADER_MAX};
+	static const size_t cuts[] = {0, 1, 20, 100, 1000, 1024, 2000, 4095, 4096};
+	struct stream stream, damaged;
+	size_t i, k, wrong;
+
+	(void)state;
+	raw_open();
+	for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
+		stream_make(&stream, lens[k], PATTERN_LEN);
+		for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+			if (cuts[i] + 100 >= lens[k])
+				continue;
+			/* a byte of a TLV; or a header that is shorter, or none */
+			for (wrong = 0; wrong < 3; wrong++) {
+				damaged = stream;
+				*stream_at(&damaged, wrong == 0 ? cuts[i] + 99 : 16 - wrong) ^= 1;
+				try_followed(&stream, &damaged, cuts[i], cuts[i] + 100);
+			}
+		}
 	}
 }
 
@@ -322,6 +397,8 @@ int main(void)
 		cmocka_unit_test(a_damaged_rest_whose_tlv_is_longer_than_the_header),
 		cmocka_unit_test(a_damaged_rest_with_another_family_or_length),
 		cmocka_unit_test(a_damaged_rest_that_the_headers_own_checksum_tells),
+		cmocka_unit_test(a_damaged_rest_that_makes_a_good_header),
+		cmocka_unit_test(right_pieces_after_a_damaged_one),
 		cmocka_unit_test(the_last_piece_overtakes_the_first),
 		cmocka_unit_test(a_piece_that_looks_like_a_beginning_overtakes_the_first),
 		cmocka_unit_test(a_whole_header_within_the_stream_overtakes_the_real_one),
