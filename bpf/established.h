@@ -100,8 +100,7 @@ static int gate_decode(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_soc
 				kept->len = start; /* what comes after that is in @large */
 			len = decode_large(skb, sk, large, segment, start);
 		} else if (record_wants_bytes(&work->socket.record) &&
-			   keep_bytes(sk, work, &work->socket.record, len) &&
-			   work->socket.record.state == PP_STATE_FRAGMENTED) {
+			   keep_bytes(sk, work, &work->socket.record, len)) {
 			goto lost;
 		}
 	}
@@ -145,8 +144,11 @@ static int gate_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct pp_sock
 	if (record_wants_bytes(&outgoing->record)) { /* before anybody can see the record */
 		work = working_memory();
 		len = work ? join_segments(skb, segment, work, NULL, 0) : -1;
-		if (len > 0)
-			keep_bytes(sk, work, &outgoing->record, len);
+		if (len <= 0 || keep_bytes(sk, work, &outgoing->record, len)) {
+			record_give_up(socket);
+			outgoing_forget(&key, socket);
+			return 1;
+		}
 	}
 	outgoing_adopt(socket, outgoing);
 	record_count(&socket->record);

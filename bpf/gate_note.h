@@ -178,11 +178,7 @@ static void gate_note_keep(struct bpf_sock *sk, struct pp_gate_note *note)
 		record->flags |= PP_RECORD_KEPT;
 		return;
 	}
-	if (record->state == PP_STATE_FRAGMENTED) { /* its rest can be joined to nothing */
-		record->state = PP_STATE_BAD;
-		record->reason = PP_BAD_UNRECORDED;
-		note->socket.settled = 1;
-	}
+	record_lose(&note->socket);
 }
 
 static void socket_from_gate_note(struct bpf_sock *sk, struct pp_gate_note *note)

@@ -132,6 +132,15 @@ static int record_is_short(const struct pp_record *record)
 	return record->state == PP_STATE_VALID && record->header_len <= PP_SHORT;
 }
 
+/* Its bytes cannot be kept, and an origin without its TLVs is half of what the proxy said; of a
+ * header in pieces, the rest can be joined to nothing. Nobody else may be reading the record. */
+static void record_lose(struct pp_socket *socket)
+{
+	socket->record.state = PP_STATE_BAD;
+	socket->record.reason = PP_BAD_UNRECORDED;
+	socket->settled = 1;
+}
+
 /* Has a header been decoded, or found to be bad, or given up? TCP may refuse its segment still: see
  * is_settled(). */
 static int record_is_decided(const struct pp_record *record)

@@ -59,6 +59,8 @@ static void split_note_keep(struct bpf_sock *sk, struct pp_split_note *note)
 	if (record->flags & PP_RECORD_LARGE) {
 		if (!split_note_keep_large(sk, note))
 			record->flags |= PP_RECORD_KEPT;
+		else
+			record_lose(&note->socket);
 		return;
 	}
 	if (note->header.len) {
@@ -73,10 +75,12 @@ static void split_note_keep(struct bpf_sock *sk, struct pp_split_note *note)
 	} else {
 		return;
 	}
-	if (kept)
+	if (kept) {
 		record->flags |= PP_RECORD_KEPT;
-	else
-		count(PP_STAT_NO_MEMORY);
+		return;
+	}
+	count(PP_STAT_NO_MEMORY);
+	record_lose(&note->socket);
 }
 
 /* A proxy of this host: who it is, and that pp_msg has decoded the same header. */

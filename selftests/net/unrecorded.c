@@ -364,6 +364,69 @@ static void connections_without_memory_for_a_header_in_pieces(void **state)
 	}
 }
 
+/* In one segment, which ends the handshake where there is a gate or a split, or in two. All of it
+ * is kept, or the connection is refused: never an origin without its TLVs. Return: 1, kept. */
+static int kept_or_refused(int port, int listener, const uint8_t *bytes, size_t len, size_t first)
+{
+	static uint8_t tlvs[PP_HEADER_MAX];
+	struct pp_origin origin = {0};
+	int client = connect_to(PROXY, SERVER, port), server, result, got;
+
+	send_all(client, bytes, first);
+	if (first < len) {
+		await_acknowledged(client);
+		send_all(client, bytes + first, len - first);
+	}
+	await_acknowledged(client);
+	server = accept_within(listener, SOON_MS);
+	assert_true(server >= 0);
+	result = pp_lookup_wait(server, &origin, SOON_MS);
+	got = pp_tlvs(server, tlvs, sizeof(tlvs));
+	if (!result) {
+		assert_int_equal(got, len - 28);
+		assert_memory_equal(tlvs, bytes + 28, len - 28);
+	} else {
+		assert_unrecorded(server);
+		assert_int_equal(got, -ENODATA);
+		if (port == TRANSPARENT)
+			assert_peer_address(server, DUMMY);
+	}
+	close_both(client, server);
+	return !result;
+}
+
+static void connections_without_memory_for_a_header_and_its_tlvs(void **state)
+{
+	/* for nothing but the record; and for a part of a header's pages, or all */
+	static const unsigned int rooms[] = {400, 900, 6000, 10000, 14000, 19000};
+	static const size_t lens[] = {60, 300, 1025, 4097, 8193, PP_HEADER_MAX};
+	static uint8_t bytes[PP_HEADER_MAX];
+	long before = counter("no_memory"), kept = 0, tries = 0;
+	size_t k, r, whole;
+	int i, here;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		close(listeners[i]);
+		for (r = 0; r < sizeof(rooms) / sizeof(rooms[0]); r++) {
+			if (!is_my_share())
+				continue;
+			here = listen_on(SERVER, ports[i]);
+			leave_memory(here, rooms[r]);
+			for (k = 0; k < sizeof(lens) / sizeof(lens[0]); k++) {
+				make_v2(bytes, lens[k]);
+				for (whole = 0; whole < 2; whole++, tries++)
+					kept += kept_or_refused(ports[i], here, bytes, lens[k],
+								whole ? lens[k] : 50);
+			}
+			close(here);
+		}
+		listeners[i] = listen_on(SERVER, ports[i]);
+	}
+	assert_in_range(kept, 1, tries - 1);
+	assert_true(counter("no_memory") >= before + tries - kept);
+}
+
 /* IPv6: where the segments have extension headers. @ack, @header, @payload: how many in each. */
 static void check_extensions(unsigned int port, int listener, int ack, int header, int payload)
 {
@@ -471,6 +534,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_whose_first_segment_was_lost_or_overtaken),
 		cmocka_unit_test(connections_without_memory_for_a_record),
 		cmocka_unit_test(connections_without_memory_for_a_header_in_pieces),
+		cmocka_unit_test(connections_without_memory_for_a_header_and_its_tlvs),
 		cmocka_unit_test(segments_behind_many_ipv6_extension_headers),
 		cmocka_unit_test(a_strangers_extension_headers_are_its_own_affair),
 	};
