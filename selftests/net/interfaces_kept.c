@@ -111,7 +111,13 @@ static void filters_of_others_are_kept(void **state)
 	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	assert_hooked(LINK);
 	serves_link(there);
+	/* and many of theirs after it, with our priority */
+	run(0, "for handle in $(seq 24576 24650); do "
+	       "echo \"filter add dev " LINK " ingress pref 20560 handle $handle "
+	       "bpf bytecode '1,6 0 0 0' classid 1:1\"; done | tc -batch -");
+	run(0, PPCTL "port add %d --split yes --gate 30000", SPLIT);
 	run(0, PPCTL "port del %d", SPLIT);
+	assert_bare(LINK);
 	assert_says(run(0, SHOWN, "ingress"), "handle 0x5050");
 	run(0, "tc qdisc del dev " LINK " clsact");
 	close(there);

@@ -75,7 +75,8 @@ static int is_own(__u32 program)
 static struct clsact_program find_filter(int way, unsigned int index)
 {
 	struct clsact_program list[HANDLES];
-	int count = clsact_programs(index, points[way] == BPF_TC_EGRESS, PRIORITY, list, HANDLES);
+	int count = clsact_programs(index, points[way] == BPF_TC_EGRESS, PRIORITY, HANDLE, list,
+				    HANDLES);
 	int i;
 
 	for (i = 0; i < count; i++) {

@@ -216,6 +216,7 @@ int clsact_has_filters(unsigned int index)
 
 struct program_scan {
 	struct clsact_program *list;
+	uint32_t first; /* handle */
 	size_t count, max;
 };
 
@@ -236,7 +237,8 @@ static void see_program(const struct nlmsghdr *message, void *context)
 	struct program_scan *scan = context;
 	size_t i;
 
-	if (message->nlmsg_type != RTM_NEWTFILTER || !filter->tcm_handle)
+	if (message->nlmsg_type != RTM_NEWTFILTER || filter->tcm_handle < scan->first ||
+	    filter->tcm_handle - scan->first >= scan->max)
 		return;
 	kind = find_attribute(TCA_RTA(filter), TCA_PAYLOAD(message), TCA_KIND);
 	if (!kind || strcmp(RTA_DATA(kind), "bpf"))
@@ -247,17 +249,15 @@ static void see_program(const struct nlmsghdr *message, void *context)
 		return;
 	for (i = 0; i < scan->count && scan->list[i].handle != filter->tcm_handle; i++)
 		;
-	if (i == scan->max)
-		return;
 	scan->list[i].handle = filter->tcm_handle;
 	scan->list[i].id = *(const uint32_t *)RTA_DATA(id);
 	scan->count += i == scan->count;
 }
 
-int clsact_programs(unsigned int index, int egress, unsigned int priority,
+int clsact_programs(unsigned int index, int egress, unsigned int priority, uint32_t first,
 		    struct clsact_program *list, size_t max)
 {
-	struct program_scan scan = {.list = list, .max = max};
+	struct program_scan scan = {.list = list, .first = first, .max = max};
 	int result = dump_tc(RTM_GETTFILTER, index, clsact_side(egress),
 			     TC_H_MAKE(priority << 16, 0), see_program, &scan);
 

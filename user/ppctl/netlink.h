@@ -44,9 +44,9 @@ struct clsact_program {
 	uint32_t handle, id;
 };
 
-/* The programs on one side of its clsact qdisc, with that priority. Return: how many, at most @max;
- * or a negative errno. */
-int clsact_programs(unsigned int index, int egress, unsigned int priority,
+/* The programs on one side of its clsact qdisc, with that priority and one of the @max handles from
+ * @first on. Return: how many; or a negative errno. */
+int clsact_programs(unsigned int index, int egress, unsigned int priority, uint32_t first,
 		    struct clsact_program *list, size_t max);
 
 /* Does the interface have an ingress qdisc in the place of clsact? */
