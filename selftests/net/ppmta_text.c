@@ -215,14 +215,16 @@ static void a_message_continues_no_header_of_ours(void **state)
 	}
 }
 
-/* An ACL of RCPT is asked for each recipient; a continuation belongs to the line before it. */
+/* An ACL of RCPT is asked for each recipient; a continuation belongs to the line before it, and a
+ * header that is continued otherwise is another one. */
 static void what_each_recipient_adds_is_there_once(void **state)
 {
 	int fd;
 
 	(void)state;
 	start("acl_smtp_rcpt = r\nbegin acl\nr:\n"
-	      " accept add_header = X-One: a\\n  b\\n  b\\nX-To: $local_part\\n  b\n");
+	      " accept add_header = X-One: a\\n  b\\n  b\\nX-To: $local_part\\n  b\\n"
+	      "X-Both: x\\n  $local_part\n");
 	fd = connect_client();
 	ask(fd, "EHLO client.example", "250-");
 	ask(fd, "MAIL FROM:<>", "250 ");
@@ -232,7 +234,8 @@ static void what_each_recipient_adds_is_there_once(void **state)
 	ask(fd, "Subject: test\r\n\r\nbody\r\n.", "250 ");
 	quit(fd);
 	assert_matches(run(0, "cat /tmp/ppmta-text/new/*"),
-		       "\nX-One: a\n\tb\n\tb\nX-To: you\n\tb\nX-To: me\n\tb\nSubject: test\n");
+		       "\nX-One: a\n\tb\n\tb\nX-To: you\n\tb\nX-Both: x\n\tyou\n"
+		       "X-To: me\n\tb\nX-Both: x\n\tme\nSubject: test\n");
 	stop_ppmta();
 }
 

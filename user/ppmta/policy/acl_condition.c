@@ -67,24 +67,34 @@ static size_t header_name(const char *line)
 	return line[len] == ':' ? len : 0;
 }
 
-/* A header line that a message has already is not added again. */
-static bool has_line(const struct text *headers, const char *line)
+/* Has the message this very header, with the lines that continue it? */
+static bool has_header(const struct text *headers, const char *header, size_t len)
 {
 	const char *at = headers->len ? headers->bytes : "";
 
 	for (; *at; at += strcspn(at, "\n") + 1) {
-		if (!strncmp(at, line, strlen(line)))
+		if (!strncmp(at, header, len) && at[len] != '\t')
 			return true;
 	}
 	return false;
+}
+
+/* A header that a message has already is not added again. Return: 1, or -1 after an error. */
+static int add_once(struct run *run, struct text *headers, const struct text *header)
+{
+	if (!header->len || has_header(headers, header->bytes, header->len))
+		return 1;
+	if (headers->len + header->len > ADDED_HEADERS_MAX)
+		return failed(&run->eval, "the headers of this message are too long");
+	text_add(headers, header->bytes, header->len);
+	return 1;
 }
 
 /* Each line is a header or, if it begins with a blank, continues one. What is no header is the text
  * of one, as with Exim. */
 static int do_add_header(struct run *run, const struct acl_condition *condition, char *value)
 {
-	struct text *headers;
-	bool added = false; /* the line before, and so what continues it */
+	struct text *headers, header = {.pool = run->eval.pool};
 	char *line;
 
 	(void)condition;
@@ -98,18 +108,18 @@ static int do_add_header(struct run *run, const struct acl_condition *condition,
 		if (!*line)
 			continue;
 		text_clean(line, strlen(line), false);
-		line = pool_printf(run->eval.pool, "%s%s\n",
-				   continues	       ? "\t"
-				   : header_name(line) ? ""
-						       : "X-ACL-Warn: ",
-				   line);
-		if (headers->len + strlen(line) > ADDED_HEADERS_MAX)
-			return failed(&run->eval, "the headers of this message are too long");
-		added = continues ? added : !has_line(headers, line);
-		if (added)
-			text_add_string(headers, line);
+		if (!continues) {
+			if (add_once(run, headers, &header) < 0)
+				return -1;
+			header.len = 0;
+		}
+		text_add_string(&header, continues	     ? "\t"
+					 : header_name(line) ? ""
+							     : "X-ACL-Warn: ");
+		text_add_string(&header, line);
+		text_add_string(&header, "\n");
 	}
-	return 1;
+	return add_once(run, headers, &header);
 }
 
 static const struct kind kinds[] = {
