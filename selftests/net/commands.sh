@@ -253,7 +253,8 @@ release() { # the lock is its child's, too
 	wait "$holder"
 }
 waits() {
-	waiter_waits && release
+	waiter_waits || return 1
+	release
 	wait $waiter && [ "$(grep -c waiting "$say")" = 1 ] && says "$say" '^up on ' && exits 0 '^down$' down || return 1
 	! grep waiting "$say" && waiter_waits || return 1
 	kill -INT $waiter
