@@ -138,17 +138,17 @@ soak: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)selftests/soak
 
-## bench: what each way to read the header costs, here and in instructions under QEMU (as root); GROUPS= chooses
+## bench: what each way to read the header costs, here and in instructions under QEMU (as root); GROUPS=, BENCH_SUITES= choose
 bench: deps-if-missing
 	$(Q)selftests/deps check bench || selftests/deps install bench
 	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)selftests/bench/run $(GROUPS)
 
-## bench-servers: Debian's Postfix, Exim and Dovecot behind HAProxy: mails a second, and their processor time (as root)
+## bench-servers: Debian's Postfix, Exim and Dovecot behind HAProxy: mails a second, and their processor time (as root); ROUNDS= (5), MAILS= (200)
 bench-servers: deps-if-missing
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)selftests/servers/fetch "$(CURDIR)/build/servers"
-	$(Q)LAB_SERVERS="$(CURDIR)/build/servers" build/selftests/tools/lab selftests/bench/servers $(ROUNDS) $(MAILS)
+	$(Q)LAB_SERVERS="$(CURDIR)/build/servers" build/selftests/tools/lab selftests/bench/servers $(or $(ROUNDS),5) $(or $(MAILS),200)
 
 ## fuzz: the decoder under libFuzzer, for FUZZ_SECONDS (60)
 fuzz: deps-if-missing
