@@ -3,7 +3,7 @@
  * Programs that are replaced where they are attached, or that are away for a while, under a bulk
  * transfer each byte of which tells its place: nothing is lost and nothing is wrong.
  *
- * check: both
+ * check: both long
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
