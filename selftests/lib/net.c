@@ -309,6 +309,22 @@ void await_acknowledged(int client)
 	fail_msg("%d bytes are not acknowledged", unsent);
 }
 
+void await_queued(int listener, unsigned int count)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+	int tries;
+
+	for (tries = 0; tries < SOON_MS; tries++) {
+		/* of a listening socket: sk_ack_backlog, net/ipv4/tcp.c */
+		assert_int_equal(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+		if (info.tcpi_unacked >= count)
+			return;
+		usleep(1000);
+	}
+	fail_msg("%u of %u connections wait to be accepted", info.tcpi_unacked, count);
+}
+
 void open_link(int listener, struct link *link)
 {
 	link->client = connect_to(PROXY, SERVER, OPEN);

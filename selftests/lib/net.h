@@ -113,6 +113,9 @@ int64_t now_ms(void);
 
 /* Waits until the client's bytes have been acknowledged. */
 void await_acknowledged(int client);
+/* Until so many connections wait to be accepted: of two that are made one after the other, either
+ * may come to the queue first. */
+void await_queued(int listener, unsigned int count);
 
 /* For long tables of slow cases: always 1 natively; in the guests of `make check` for every third
  * call, and not the same ones on each kernel. */

@@ -32,6 +32,7 @@ static int setup(void **state)
 	for (i = 0; i < 3; i++) {
 		listeners[i] = listen_on(SERVER, ports[i]);
 		old_proxies[i] = connect_to(PROXY, SERVER, ports[i]);
+		await_queued(listeners[i], 1);
 		old_others[i] = connect_to(OTHER, SERVER, ports[i]);
 	}
 	new_listener = listen_on(SERVER, NEW);
@@ -113,8 +114,10 @@ static void connections_older_than_the_port(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		for (k = 0; k < 2; k++)
+		for (k = 0; k < 2; k++) {
 			clients[k] = connect_to(PROXY, SERVER, NEW);
+			await_queued(new_listener, k + 1);
+		}
 		servers[0] = accept_within(new_listener, SOON_MS);
 		assert_int_equal(pp_lookup(servers[0], &origin), -ENOENT);
 		run(0, "build/bin/ppctl port add %d %s", NEW, options[i]);
@@ -138,8 +141,10 @@ static void connections_older_than_the_mark(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		for (k = 0; k < 2; k++)
+		for (k = 0; k < 2; k++) {
 			clients[k] = connect_to(LATER, SERVER, ports[i]);
+			await_queued(listeners[i], k + 1);
+		}
 		servers[0] = accept_within(listeners[i], SOON_MS);
 		assert_int_equal(pp_lookup(servers[0], &origin), -ENOENT);
 		assert_peer_address(servers[0], LATER);
@@ -161,6 +166,7 @@ static void connections_older_than_the_proxy_cgroup(void **state)
 	(void)state;
 	for (i = 0; i < 3; i++) {
 		proxies[i] = proxy_connects(LOCAL, SERVER, ports[i]);
+		await_queued(listeners[i], 1);
 		others[i] = connect_to(OTHER, SERVER, ports[i]);
 	}
 	run(0, "build/bin/ppctl proxy-cgroup add $LAB_OUTSIDE");
